@@ -1,0 +1,111 @@
+"""What the strategy thinks: predictions, signals, verdicts, brakes, and the decision they add up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from core.domain.orders import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The model's probability (0 to 1) of the event `event` for `symbol`, from the daily bar closed at `bar_closed_at`."""
+
+    symbol: str
+    probability: float
+    event: str
+    model_version: str
+    bar_closed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One gate's answer, with its numbers in words. `gate` is a short stable name (probability, sma, cap, cash ...)."""
+
+    gate: str
+    passed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One asset's evaluation at one tick: the prediction (None if there is none) and every gate asked, in order."""
+
+    symbol: str
+    at: datetime
+    price: Decimal | None
+    prediction: Prediction | None
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def is_buy(self) -> bool:
+        return bool(self.verdicts) and all(verdict.passed for verdict in self.verdicts)
+
+    @property
+    def veto(self) -> Verdict | None:
+        """The first gate that said no."""
+        return next((verdict for verdict in self.verdicts if not verdict.passed), None)
+
+
+class BrakeKind(StrEnum):
+    PAUSED = "paused"
+    DAILY_LOSS = "daily_loss"
+    DRAWDOWN = "drawdown"
+    LOSS_STREAK = "loss_streak"
+    SYMBOL_BLOCKED = "symbol_blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """A lock on new entries. `scope` is an account id, a symbol, or '*'; `until` None means until released."""
+
+    kind: BrakeKind
+    scope: str
+    reason: str
+    since: datetime
+    until: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """All that one tick concluded. `orders` are intents in state SUBMITTING or AWAITING_OWNER, exits first."""
+
+    at: datetime
+    account: str
+    signals: tuple[Signal, ...]
+    orders: tuple[Order, ...]
+
+
+class ModelState(StrEnum):
+    CHAMPION = "champion"
+    ARCHIVED = "archived"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A trained model as the ledger knows it. `path` is relative to the models folder; hashes are SHA-256 in hex."""
+
+    version: str
+    trained_at: datetime
+    last_bar_at: datetime
+    event: str
+    feature_names: tuple[str, ...]
+    feature_version: int
+    rows: int
+    path: str
+    sha256: str
+    flat_path: str
+    flat_sha256: str
+    validation_rows: int
+    validation_auc: float
+    validation_log_loss: float
+    baseline_log_loss: float
+    base_rate: float
+    state: ModelState = ModelState.CHAMPION

@@ -1,0 +1,225 @@
+"""The three append-only kinds of entry, and the positions and cash that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from core.domain.orders import Purpose, Side
+from core.domain.values import ZERO
+
+
+class CashKind(StrEnum):
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+    DIVIDEND = "dividend"
+    INTEREST = "interest"
+    FEE = "fee"
+
+
+class AdjustmentKind(StrEnum):
+    SPLIT = "split"
+    ADOPTION = "adoption"
+    TRANSFER = "transfer"
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """`id` is the venue's execution id (or derived for a manual fill), unique per account.
+
+    `fee_currency` is USD or the coin itself; a fee in coin shrinks the position, not the cash.
+    """
+
+    id: str
+    account: str
+    client_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_currency: str
+    at: datetime
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class CashMovement:
+    """`amount` is signed: what it adds to the account's cash, in USD."""
+
+    id: str
+    account: str
+    kind: CashKind
+    amount: Decimal
+    at: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionAdjustment:
+    """Adds `quantity` units (signed) and `cost` USD of cost basis without touching cash."""
+
+    id: str
+    account: str
+    symbol: str
+    kind: AdjustmentKind
+    quantity: Decimal
+    cost: Decimal
+    at: datetime
+    note: str = ""
+
+
+Entry = Fill | CashMovement | PositionAdjustment
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Units held and what they cost (fees included), in USD, by average cost."""
+
+    account: str
+    symbol: str
+    quantity: Decimal
+    cost: Decimal
+    opened_at: datetime
+
+    @property
+    def average_cost(self) -> Decimal:
+        return self.cost / self.quantity if self.quantity else ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedTrade:
+    """A reduction of a position: what was paid, what came back, both net of fees, in USD."""
+
+    account: str
+    symbol: str
+    quantity: Decimal
+    cost: Decimal
+    proceeds: Decimal
+    opened_at: datetime
+    closed_at: datetime
+    purpose: Purpose
+
+    @property
+    def profit(self) -> Decimal:
+        return self.proceeds - self.cost
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """Cash and positions of one account, derived from its entries and nothing else."""
+
+    account: str
+    cash: Decimal = ZERO
+    positions: Mapping[str, Position] = field(default_factory=dict)
+    closed: tuple[ClosedTrade, ...] = ()
+    last_trade_at: Mapping[str, datetime] = field(default_factory=dict)
+    fees: Decimal = ZERO
+    turnover: Decimal = ZERO
+    net_deposits: Decimal = ZERO
+
+    def quantity(self, symbol: str) -> Decimal:
+        held = self.positions.get(symbol)
+        return held.quantity if held else ZERO
+
+    def value(self, prices: Mapping[str, Decimal]) -> Decimal:
+        """Cash plus positions at `prices`; a position without a price counts at cost."""
+        return self.cash + sum(
+            (
+                held.quantity * prices[symbol] if symbol in prices else held.cost
+                for symbol, held in self.positions.items()
+            ),
+            ZERO,
+        )
+
+    def after(self, entry: Entry) -> Portfolio:
+        """This portfolio once `entry` is booked."""
+        if isinstance(entry, CashMovement):
+            flow = entry.amount if entry.kind in {CashKind.DEPOSIT, CashKind.WITHDRAWAL} else ZERO
+            fee = -entry.amount if entry.kind is CashKind.FEE else ZERO
+            return replace(
+                self, cash=self.cash + entry.amount, net_deposits=self.net_deposits + flow, fees=self.fees + fee
+            )
+        if isinstance(entry, PositionAdjustment):
+            return replace(self, positions=self._with(entry.symbol, entry.quantity, entry.cost, entry.at))
+        return self._after_fill(entry)
+
+    def _after_fill(self, fill: Fill) -> Portfolio:
+        in_coin = fill.fee_currency != "USD"
+        fee_usd = fill.fee * fill.price if in_coin else fill.fee
+        gross = fill.quantity * fill.price
+        booked = replace(
+            self,
+            last_trade_at={**self.last_trade_at, fill.symbol: fill.at},
+            fees=self.fees + fee_usd,
+            turnover=self.turnover + gross,
+        )
+        if fill.side is Side.SELL:
+            return booked._after_sale(fill, gross - fee_usd)
+        units = fill.quantity - fill.fee if in_coin else fill.quantity
+        paid = gross if in_coin else gross + fill.fee
+        return replace(booked, cash=booked.cash - paid, positions=booked._with(fill.symbol, units, paid, fill.at))
+
+    def _after_sale(self, fill: Fill, received: Decimal) -> Portfolio:
+        held = self.positions.get(fill.symbol)
+        if held is None or held.quantity <= 0:
+            return replace(
+                self,
+                cash=self.cash + received,
+                positions=self._with(fill.symbol, -fill.quantity, -received, fill.at),
+            )
+        whole = fill.quantity >= held.quantity
+        cost = held.cost if whole else held.cost * fill.quantity / held.quantity
+        trade = ClosedTrade(
+            self.account, fill.symbol, fill.quantity, cost, received, held.opened_at, fill.at, fill.purpose
+        )
+        return replace(
+            self,
+            cash=self.cash + received,
+            positions=self._with(fill.symbol, -fill.quantity, -cost, fill.at),
+            closed=(*self.closed, trade),
+        )
+
+    def _with(self, symbol: str, quantity: Decimal, cost: Decimal, at: datetime) -> Mapping[str, Position]:
+        held = self.positions.get(symbol)
+        now_held = (held.quantity if held else ZERO) + quantity
+        others = {name: position for name, position in self.positions.items() if name != symbol}
+        if now_held == ZERO:
+            return others
+        opened = held.opened_at if held else at
+        return {
+            **others,
+            symbol: Position(self.account, symbol, now_held, (held.cost if held else ZERO) + cost, opened),
+        }
+
+
+def portfolio_of(account: str, entries: Iterable[Entry]) -> Portfolio:
+    """The portfolio that `entries`, in booking order, add up to."""
+    portfolio = Portfolio(account)
+    for entry in entries:
+        portfolio = portfolio.after(entry)
+    return portfolio
+
+
+class GuardKind(StrEnum):
+    """VENUE: an order rests at the broker. ENGINE: watched while we run. OWNER: we can only alert."""
+
+    VENUE = "VENUE"
+    ENGINE = "ENGINE"
+    OWNER = "OWNER"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The stop-loss and take-profit of one position and where they rest. Prices in USD."""
+
+    account: str
+    symbol: str
+    stop: Decimal
+    target: Decimal
+    kind: GuardKind
+    venue_order_id: str | None
+    last_seen_at: datetime

@@ -1,0 +1,134 @@
+"""What the ledger keeps beside orders and entries: instructions, outbox messages, job runs, the lease, the audit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from core.domain.events import Event, Priority
+from core.domain.orders import Purpose, Side
+
+
+class InstructionState(StrEnum):
+    OPEN = "open"
+    PARTIAL = "partial"
+    EXECUTED = "executed"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    APPROVED = "approved"
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """An order that waits for the owner: to be executed by hand, or (needs_approval) to be approved.
+
+    `number` is what the owner sees; `version` rises with every change, and a button of an older version changes
+    nothing. Prices in USD; `expires_at` by the system clock, None for exits (they wait until answered).
+    """
+
+    number: int
+    version: int
+    client_order_id: str
+    account: str
+    symbol: str
+    side: Side
+    purpose: Purpose
+    quantity: Decimal
+    price: Decimal
+    band_low: Decimal
+    band_high: Decimal
+    stop: Decimal | None
+    target: Decimal | None
+    probability: float | None
+    why: str
+    needs_approval: bool
+    created_at: datetime
+    expires_at: datetime | None
+    state: InstructionState = InstructionState.OPEN
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in (InstructionState.OPEN, InstructionState.PARTIAL)
+
+
+class OutboxState(StrEnum):
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    UNCERTAIN = "uncertain"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """One event on its way to the owner. `created_at`, `next_try_at` and `sent_at` by the system clock.
+
+    SENDING found at a start means: the process died during the call, so the message may have arrived (D3).
+    """
+
+    id: int
+    event: Event
+    priority: Priority
+    created_at: datetime
+    market_time: datetime
+    state: OutboxState
+    attempts: int = 0
+    next_try_at: datetime | None = None
+    sent_at: datetime | None = None
+    message_id: int | None = None
+    last_error: str = ""
+
+
+class JobOutcome(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    OVERRUN = "overrun"
+    MISSED = "missed"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """`scheduled_at` by the market clock; started and finished by the system clock."""
+
+    id: int
+    job: str
+    scheduled_at: datetime
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: JobOutcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who holds the ledger. `holder` names host and process; `fencing` rises with every change of holder."""
+
+    holder: str
+    pid: int
+    fencing: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    at: datetime
+    actor: str
+    action: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class EquityPoint:
+    """Value of one account at a moment of market time; `external_flow` is money moved in or out since the last point."""
+
+    account: str
+    at: datetime
+    equity: Decimal
+    cash: Decimal
+    external_flow: Decimal

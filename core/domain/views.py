@@ -1,0 +1,89 @@
+"""What the owner asks for and what he is answered: plain values that the bot renders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from core.domain.accounts import Badge, Mode
+from core.domain.events import ReportAccount, ReportPosition
+from core.domain.records import Instruction
+
+
+class Health(StrEnum):
+    RUNNING = "RUNNING"
+    DEGRADED = "DEGRADED"
+    HALTED = "HALTED"
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentHealth:
+    name: str
+    state: Health
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """Everything /status shows. `market_now` may be simulated time; `speed` is how fast it runs."""
+
+    market_now: datetime
+    speed: float
+    simulated_prices: bool
+    mode: Mode
+    paused: bool
+    paused_until: datetime | None
+    health: Health
+    components: tuple[ComponentHealth, ...]
+    accounts: tuple[ReportAccount, ...]
+    open_positions: int
+    unguarded: int
+    pending_instructions: int
+    stock_session_open: bool
+    next_stock_change: datetime
+    last_cycle_at: datetime | None
+    next_cycle_at: datetime | None
+    model_version: str | None
+    model_trained_at: datetime | None
+    last_signal: str
+    undelivered_messages: int
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedFill:
+    """A fill in the owner's words. None where he left it to us: the instruction's quantity or shown price."""
+
+    symbol: str | None
+    quantity: Decimal | None
+    price: Decimal | None
+    fee: Decimal | None
+    number: int | None
+
+
+class AnswerKind(StrEnum):
+    DONE = "done"
+    UNCHANGED = "unchanged"
+    STALE = "stale"
+    AMBIGUOUS = "ambiguous"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerAnswer:
+    """What became of an owner's command, in one or two plain sentences; candidates where he must choose."""
+
+    kind: AnswerKind
+    text: str
+    instruction: Instruction | None = None
+    candidates: tuple[Instruction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PositionsView:
+    positions: tuple[ReportPosition, ...]
+    accounts: tuple[ReportAccount, ...]
+    badges: tuple[Badge, ...]

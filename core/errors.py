@@ -1,0 +1,42 @@
+"""The six ways in which something can go wrong (DESIGN 6). Adapters map a vendor's exceptions to these once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class AutoTraderError(Exception):
+    """Base of all errors we raise on purpose."""
+
+
+class Transient(AutoTraderError):
+    """Did not happen and may work later. `retry_at` is the earliest sensible next try, when known."""
+
+    def __init__(self, message: str, retry_at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.retry_at = retry_at
+
+
+class Ambiguous(AutoTraderError):
+    """May have happened: look it up before doing anything else."""
+
+
+class DataFault(AutoTraderError):
+    """An instrument's data cannot be used now. Excludes that instrument, never the cycle."""
+
+    def __init__(self, symbol: str, reason: str) -> None:
+        super().__init__(f"{symbol}: {reason}")
+        self.symbol = symbol
+        self.reason = reason
+
+
+class Rejected(AutoTraderError):
+    """A final no, with its reason in words for the owner."""
+
+
+class Fatal(AutoTraderError):
+    """Stop, and say what to do. A restart begins with recovery."""
+
+
+class LeaseLost(Fatal):
+    """Another process holds the ledger now: write and send nothing more."""

@@ -1,0 +1,386 @@
+"""The openings between the engine and the world. Each has one contract suite in tests/contract that every adapter
+passes. Nothing here does anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+from core.domain.accounts import Account, Mode
+from core.domain.bars import BarSize, Quote
+from core.domain.decisions import Brake, BrakeKind, Decision, ModelVersion, Prediction, Signal
+from core.domain.events import DailyReport, Event
+from core.domain.instruments import AssetClass, Instrument
+from core.domain.orders import Order, OrderState, OrderType, Purpose, Side
+from core.domain.portfolio import Entry, Fill, Guard, Portfolio
+from core.domain.records import (
+    AuditRecord,
+    EquityPoint,
+    Instruction,
+    JobOutcome,
+    JobRun,
+    Lease,
+    OutboxMessage,
+    OutboxState,
+)
+from core.domain.views import OwnerAnswer, PositionsView, ReportedFill, StatusView
+from core.series import BarSeries
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+
+class Calendar(Protocol):
+    """Sessions. Stocks follow XNYS, coins never close. All times aware UTC."""
+
+    def is_open(self, asset_class: AssetClass, at: datetime) -> bool: ...
+
+    def next_open(self, asset_class: AssetClass, at: datetime) -> datetime:
+        """The first moment at or after `at` at which orders of the class can fill; `at` itself when open."""
+        ...
+
+    def next_close(self, asset_class: AssetClass, at: datetime) -> datetime:
+        """The first session close after `at`; for coins the next 24:00Z."""
+        ...
+
+    def session_of(self, asset_class: AssetClass, at: datetime) -> date:
+        """The session that `at` belongs to, or the last one before it; for coins the UTC date."""
+        ...
+
+    def session_bounds(self, asset_class: AssetClass, session: date) -> tuple[datetime, datetime] | None:
+        """Open and close of a session; None where there is none on that date."""
+        ...
+
+    def bar_close(self, asset_class: AssetClass, size: BarSize, opened_at: datetime) -> datetime:
+        """When the bar that opened then closes: open + size or the session close, whichever is earlier.
+
+        A daily bar is named by its session date (00:00Z of it) and closes with the session; a coin's at 24:00Z.
+        """
+        ...
+
+    def day_end(self, at: datetime) -> datetime:
+        """The next end of a trading day strictly after `at`: XNYS close + 15 minutes, or 24:00Z without a session."""
+        ...
+
+
+class MarketData(Protocol):
+    """A source of bars. Blocking; called in threads under a deadline."""
+
+    name: str
+
+    def bars(self, instrument: Instrument, size: BarSize, end: datetime, count: int) -> BarSeries:
+        """At most `count` newest bars closed at or before `end`, ascending; never one that closes later.
+
+        Raises DataFault (this symbol has no usable data), Transient (ask again later).
+        """
+        ...
+
+
+class Quotes(Protocol):
+    def last(self, instruments: Sequence[Instrument], now: datetime) -> Mapping[str, Quote]:
+        """The last price at or before `now` of each instrument that has one. Raises Transient."""
+        ...
+
+
+class BarStore(Protocol):
+    """Bars on disk, written in bulk and read as columns. Not part of the ledger's transactions."""
+
+    def write(self, series: BarSeries, source: str) -> int:
+        """Inserts or replaces; returns how many rows were written."""
+        ...
+
+    def read(self, symbol: str, size: BarSize, end: datetime, count: int) -> BarSeries: ...
+
+    def newest_close(self, symbol: str, size: BarSize) -> datetime | None: ...
+
+    def oldest_close(self, symbol: str, size: BarSize) -> datetime | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """What goes to a venue. Prices and quantities are already quantised."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    type: OrderType
+    purpose: Purpose
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    bracket_stop: Decimal | None = None
+    bracket_target: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """An order as the venue knows it. Bracket legs come as orders of their own with `parent_client_order_id`."""
+
+    client_order_id: str
+    venue_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    filled_quantity: Decimal
+    state: OrderState
+    type: OrderType
+    purpose: Purpose
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    parent_client_order_id: str | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VenueAccount:
+    """Cash in USD, quantities in units, as the venue reports them."""
+
+    cash: Decimal
+    positions: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    order: VenueOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The venue's final no, in words."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The call may or may not have happened; `find` tells."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingOwner:
+    """Not sent anywhere: the owner executes it by hand."""
+
+
+SubmitResult = Accepted | Refused | Unknown | AwaitingOwner
+
+
+class Broker(Protocol):
+    """A venue. Every method may raise Transient (nothing known this time); only `submit` has a verdict type.
+
+    `supports_brackets` tells whether an entry may carry its stop and target to rest at the venue.
+    """
+
+    account: Account
+    supports_brackets: bool
+
+    def submit(self, request: OrderRequest) -> SubmitResult:
+        """Submitting an id that the venue already has answers Accepted with the order that exists."""
+        ...
+
+    def cancel(self, client_order_id: str) -> None:
+        """Asks for the cancellation of an order and of its resting legs; the result shows in `find`."""
+        ...
+
+    def find(self, client_order_id: str) -> VenueOrder | None:
+        """With authority: None means that the venue never had it."""
+        ...
+
+    def orders(self) -> Sequence[VenueOrder]:
+        """All live orders, legs included."""
+        ...
+
+    def fills_since(self, at: datetime) -> Sequence[Fill]:
+        """Fills at or after `at`, ascending; ids are stable, so that booking them again changes nothing."""
+        ...
+
+    def state(self) -> VenueAccount: ...
+
+
+class Predictor(Protocol):
+    """A loaded model. None where it cannot say (warm-up, non-finite features)."""
+
+    version: str
+
+    def predict(self, daily: BarSeries) -> Prediction | None:
+        """The probability for the symbol of `daily`, seen from its last closed bar."""
+        ...
+
+
+class ModelStore(Protocol):
+    def load(self, version: ModelVersion) -> Predictor:
+        """Raises DataFault when a file is missing or its SHA-256 is not the ledger's."""
+        ...
+
+
+class Worker(Protocol):
+    """The spawned, niced process for training, backtests and pictures."""
+
+    def run(self, task: Callable[..., T], *arguments: Any, deadline: float) -> T:
+        """Blocks until the task is done. Raises Transient when it dies or exceeds `deadline` seconds."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction on the ledger. Leaving the block without `commit()` changes nothing.
+
+    Every commit checks the fencing number of the lease and raises LeaseLost when another process took it.
+    """
+
+    def __enter__(self) -> UnitOfWork: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def commit(self) -> None: ...
+
+    # accounts and orders
+    def accounts(self) -> Sequence[Account]: ...
+    def add_account(self, account: Account) -> None: ...
+    def add_order(self, order: Order) -> None:
+        """Raises DuplicateOrder for an id that exists, or a second live entry of the account and symbol."""
+        ...
+
+    def save_order(self, order: Order) -> None: ...
+    def order(self, client_order_id: str) -> Order | None: ...
+    def live_orders(self, account: str | None = None) -> Sequence[Order]: ...
+    def orders(
+        self, account: str | None = None, since: datetime | None = None, limit: int = 100
+    ) -> Sequence[Order]: ...
+
+    # the three kinds of entry, hash-chained
+    def book(self, entry: Entry, *, recorded_at: datetime) -> bool:
+        """Appends; False (and no change) when an entry of that kind, account and id is already booked."""
+        ...
+
+    def portfolio(self, account: str) -> Portfolio: ...
+    def entries(self, account: str | None = None) -> Iterable[Entry]: ...
+    def chain_head(self) -> str:
+        """SHA-256 (hex) over everything booked and decided so far; 64 zeros for an empty ledger."""
+        ...
+
+    # decisions and models
+    def record_decision(self, decision: Decision, *, recorded_at: datetime) -> None: ...
+    def last_signals(self, account: str | None = None) -> Mapping[str, Signal]: ...
+    def add_model(self, model: ModelVersion) -> None:
+        """A new CHAMPION archives the former one."""
+        ...
+
+    def champion(self) -> ModelVersion | None: ...
+    def models(self, limit: int = 20) -> Sequence[ModelVersion]: ...
+    def add_prediction_score(self, symbol: str, bar_closed_at: datetime, model: str, hit: bool) -> None: ...
+    def prediction_scores(self, since: datetime) -> tuple[int, int]:
+        """(hits, scored) since then."""
+        ...
+
+    # guards, instructions, brakes
+    def guards(self, account: str | None = None) -> Sequence[Guard]: ...
+    def set_guard(self, guard: Guard) -> None: ...
+    def drop_guard(self, account: str, symbol: str) -> None: ...
+    def next_instruction_number(self) -> int: ...
+    def save_instruction(self, instruction: Instruction) -> None: ...
+    def instruction(self, number: int) -> Instruction | None: ...
+    def instruction_of(self, client_order_id: str) -> Instruction | None: ...
+    def open_instructions(self) -> Sequence[Instruction]: ...
+    def instructions(self, limit: int = 20) -> Sequence[Instruction]: ...
+    def brakes(self) -> Sequence[Brake]: ...
+    def set_brake(self, brake: Brake) -> None: ...
+    def release_brake(self, kind: BrakeKind, scope: str) -> bool: ...
+
+    # events and their delivery
+    def publish(self, event: Event, *, market_time: datetime) -> int:
+        """Writes the outbox row in this transaction; returns its id."""
+        ...
+
+    def due_messages(self, now: datetime, limit: int) -> Sequence[OutboxMessage]: ...
+    def save_message(
+        self,
+        message_id: int,
+        state: OutboxState,
+        *,
+        at: datetime,
+        telegram_message_id: int | None = None,
+        next_try_at: datetime | None = None,
+        error: str = "",
+    ) -> None: ...
+    def messages_in(self, state: OutboxState) -> Sequence[OutboxMessage]: ...
+    def messages(self, limit: int = 50) -> Sequence[OutboxMessage]: ...
+    def card_message(self, instruction_number: int) -> OutboxMessage | None:
+        """The newest InstructionIssued message of that number."""
+        ...
+
+    # jobs, values, audit, equity
+    def start_job(self, job: str, scheduled_at: datetime, started_at: datetime) -> int: ...
+    def finish_job(self, run_id: int, finished_at: datetime, outcome: JobOutcome, detail: str) -> None: ...
+    def record_job(self, job: str, scheduled_at: datetime, at: datetime, outcome: JobOutcome, detail: str) -> None: ...
+    def last_run(self, job: str, outcome: JobOutcome | None = None) -> JobRun | None: ...
+    def unfinished_jobs(self) -> Sequence[JobRun]: ...
+    def value(self, key: str) -> str | None:
+        """A small named fact: mode, owner, update offset, settings overrides ..."""
+        ...
+
+    def set_value(self, key: str, value: str | None) -> None: ...
+    def audit(self, record: AuditRecord) -> None: ...
+    def audit_trail(self, limit: int = 50) -> Sequence[AuditRecord]: ...
+    def seen_tap(self, key: str, at: datetime) -> bool:
+        """Records a business key of an owner's tap; True when it was there before."""
+        ...
+
+    def add_equity(self, point: EquityPoint) -> None: ...
+    def equity(self, account: str, since: datetime | None = None) -> Sequence[EquityPoint]: ...
+
+
+class DuplicateOrder(Exception):
+    """The order id exists already, or the account already has a live entry for the symbol."""
+
+
+class UnitOfWorkFactory(Protocol):
+    def __call__(self) -> UnitOfWork: ...
+
+
+class LeaseKeeper(Protocol):
+    def acquire(self, now: datetime) -> Lease:
+        """Raises Fatal naming the process that holds it."""
+        ...
+
+    def renew(self, now: datetime) -> Lease:
+        """Raises LeaseLost."""
+        ...
+
+    def release(self) -> None: ...
+
+
+class Owner(Protocol):
+    """What the owner can do and ask. Pause and resume commit at once and wait for nobody; the rest runs in the writer.
+
+    `tap` is the business key of a button press or command (not Telegram's update id): a repetition changes nothing.
+    """
+
+    def status(self) -> StatusView: ...
+    def positions(self) -> PositionsView: ...
+    def pending(self) -> Sequence[Instruction]: ...
+    def report(self) -> DailyReport: ...
+    def pause(self, until: datetime | None, by: str) -> OwnerAnswer: ...
+    def resume(self, by: str) -> OwnerAnswer: ...
+    def set_mode(self, mode: Mode, by: str) -> OwnerAnswer: ...
+    def declare_cash(self, amount: Decimal, by: str, tap: str) -> OwnerAnswer:
+        """Books what is missing so that the manual account's cash equals `amount` USD."""
+        ...
+
+    def execute(self, number: int, version: int, tap: str) -> OwnerAnswer:
+        """Books instruction `number` as filled at the shown price, or approves it where it asks for approval."""
+        ...
+
+    def skip(self, number: int, version: int, tap: str) -> OwnerAnswer: ...
+    def report_fill(self, fill: ReportedFill, tap: str) -> OwnerAnswer: ...

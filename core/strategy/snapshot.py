@@ -1,0 +1,57 @@
+"""An immutable picture of everything one decision may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from core.domain.accounts import Account, Mode
+from core.domain.decisions import Brake
+from core.domain.instruments import Instrument
+from core.domain.orders import Order, OrderNamespace
+from core.domain.portfolio import Guard, Portfolio
+from core.series import BarSeries
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MarketView:
+    """One instrument as it looks at `now`: only bars closed at or before it.
+
+    `confirm` holds closed 5-minute bars, or the daily bars where there are none (DESIGN 8, model bars).
+    `excluded` names why the instrument takes no entries this cycle, empty if it may. `price` is the last known trade.
+    """
+
+    instrument: Instrument
+    daily: BarSeries
+    confirm: BarSeries
+    price: Decimal | None
+    price_at: datetime | None
+    is_open: bool
+    next_open: datetime
+    excluded: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AccountView:
+    account: Account
+    portfolio: Portfolio
+    live_orders: tuple[Order, ...]
+    guards: Mapping[str, Guard]
+    supports_brackets: bool
+    reachable: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """`origin` is the scheduled tick time, part of every derived order id. `entry_account` None: no entries at all."""
+
+    now: datetime
+    origin: str
+    mode: Mode
+    markets: tuple[MarketView, ...]
+    accounts: tuple[AccountView, ...]
+    entry_account: str | None
+    brakes: tuple[Brake, ...]
+    namespace: OrderNamespace
