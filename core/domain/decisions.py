@@ -12,7 +12,7 @@ from core.domain.orders import Order
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The model's probability (0 to 1) of the event `event` for `symbol`, from the daily bar closed at `bar_closed_at`."""
+    """The model's probability (0 to 1) of `event` for `symbol`, seen from the daily bar closed at `bar_closed_at`."""
 
     symbol: str
     probability: float
@@ -32,13 +32,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One asset's evaluation at one tick: the prediction (None if there is none) and every gate asked, in order."""
+    """One asset's evaluation at one tick: the prediction (None if there is none) and every gate asked, in order.
+
+    `bar_closed_at` is the close of the newest confirmation bar that was judged.
+    """
 
     symbol: str
     at: datetime
     price: Decimal | None
     prediction: Prediction | None
     verdicts: tuple[Verdict, ...]
+    bar_closed_at: datetime | None = None
 
     @property
     def is_buy(self) -> bool:

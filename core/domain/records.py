@@ -125,7 +125,7 @@ class AuditRecord:
 
 @dataclass(frozen=True, slots=True)
 class EquityPoint:
-    """Value of one account at a moment of market time; `external_flow` is money moved in or out since the last point."""
+    """Value of one account at a market time; `external_flow` is money moved in or out since the last point."""
 
     account: str
     at: datetime
