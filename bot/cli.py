@@ -1,0 +1,83 @@
+"""The command line: autotrader run | replay | verify | healthcheck."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+from core.domain.bars import BarSize
+from core.errors import AutoTraderError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 done, 1 refused or failed (said on stderr), 2 wrong usage."""
+    options = _parser().parse_args(arguments if arguments is not None else sys.argv[1:])
+    try:
+        return _dispatch(options, os.environ)
+    except AutoTraderError as error:
+        print(f"autotrader: {error}", file=sys.stderr)
+        return 1
+
+
+def _dispatch(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from bot import entry
+
+    if options.command == "replay":
+        return entry.replay(options, environ)
+    if options.command == "verify":
+        return entry.verify(options, environ)
+    if options.command == "healthcheck":
+        return entry.healthcheck(options, environ)
+    return entry.run(options, environ)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="autotrader", description="A trading agent steered from a chat.")
+    parser.add_argument("--version", action="version", version=f"autotrader {version('autotrader')}")
+    parser.set_defaults(command="run", speed=None, world=None, seed=None, local_phone=False, env_file=None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_run(commands)
+    _add_replay(commands)
+    for name, words in (
+        ("verify", "recompute the ledger's hash chain"),
+        ("healthcheck", "exit 0 if the running engine is alive and not halted"),
+    ):
+        command = commands.add_parser(name, help=words, description=words)
+        _add_environment(command)
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser("run", help="start the orchestrator (the default)")
+    _add_environment(run)
+    run.add_argument("--speed", type=float, help="simulated market only: times real time (default 60)")
+    run.add_argument("--world", choices=("auto", "real", "simulated"), help="where prices come from (default auto)")
+    run.add_argument("--seed", type=int, help="seed of the simulated market")
+    run.add_argument("--local-phone", action="store_true", help="open the local phone although a token is set")
+
+
+def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    replay = commands.add_parser("replay", help="play past bars through the whole system on a virtual clock")
+    _add_environment(replay)
+    replay.add_argument("--data", type=Path, help="folder of CSV files; without it, the simulated market")
+    replay.add_argument("--from", dest="start", type=date.fromisoformat, required=True, metavar="YYYY-MM-DD")
+    replay.add_argument("--to", dest="end", type=date.fromisoformat, required=True, metavar="YYYY-MM-DD")
+    replay.add_argument("--bar", type=BarSize, choices=(BarSize.D1, BarSize.M5), default=BarSize.D1)
+    replay.add_argument("--symbols", nargs="+", metavar="SYMBOL")
+    replay.add_argument("--seed", type=int, help="seed of the simulated market")
+    replay.add_argument("--every-tick", action="store_true", help="make also the runs that can change nothing")
+    replay.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the replay's ledger and files here")
+    replay.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
+
+
+def _add_environment(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--env-file", type=Path, help="settings file (default: .env in the current folder)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
