@@ -23,8 +23,9 @@ def test_work_runs_one_at_a_time_in_one_thread(writer):
 
 
 def test_the_owner_overtakes_waiting_ticks_but_never_interrupts_one(writer):
-    gate, order = threading.Event(), []
-    running = writer.submit(Urgency.TICK, lambda: (gate.wait(5), order.append("running")))
+    begun, gate, order = threading.Event(), threading.Event(), []
+    running = writer.submit(Urgency.TICK, lambda: (begun.set(), gate.wait(5), order.append("running")))
+    assert begun.wait(5)
     waiting = [writer.submit(Urgency.TICK, order.append, f"tick {n}") for n in range(2)]
     guard = writer.submit(Urgency.GUARD, order.append, "guard")
     owner = writer.submit(Urgency.OWNER, order.append, "owner")
