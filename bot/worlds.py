@@ -1,0 +1,55 @@
+"""Which world this installation lives in: real or simulated prices, and the ledger file that goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.domain.accounts import World
+from core.errors import Fatal
+
+LEDGER, TRYOUT, SIMULATED = "ledger.sqlite", "ledger-tryout.sqlite", "ledger-simulated.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`play_money`: nobody can execute anything for real here, so the manual account starts with play money too."""
+
+    world: World
+    database: str
+    play_money: bool
+    venue_file: Path
+    reason: str
+
+
+def choose_place(
+    wanted: str, has_token: bool, database_url: str | None, data: Path, yahoo_answers: Callable[[], bool]
+) -> Place:
+    """The world and its files (DESIGN 8, worlds). `wanted` is auto, real or simulated.
+
+    Simulated prices and play money never share a ledger with what the owner really holds. A simulated world is chosen
+    only on a first start without a token where Yahoo does not answer, and remembered by its file. Raises Fatal.
+    """
+    if wanted == World.SIMULATED and has_token:
+        raise Fatal("WORLD=simulated goes with the local phone only; remove TELEGRAM_BOT_TOKEN or set WORLD=auto")
+    if wanted == World.SIMULATED:
+        return _simulated(data, "asked for")
+    if has_token:
+        return Place(World.REAL, database_url or _sqlite(data / LEDGER), False, data / "simulated_venue.sqlite", "")
+    tryout = Place(World.REAL, _sqlite(data / TRYOUT), True, data / "simulated_venue-tryout.sqlite", "")
+    if wanted == World.REAL or (data / TRYOUT).exists():
+        return tryout
+    if (data / SIMULATED).exists():
+        return _simulated(data, "this installation began in the simulated market")
+    return tryout if yahoo_answers() else _simulated(data, "Yahoo does not answer")
+
+
+def _simulated(data: Path, reason: str) -> Place:
+    return Place(
+        World.SIMULATED, _sqlite(data / SIMULATED), True, data / "simulated_venue-simulated.sqlite", reason
+    )
+
+
+def _sqlite(path: Path) -> str:
+    return f"sqlite:///{path}"
