@@ -65,7 +65,9 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = {
         {_S.PARTIALLY_FILLED, _S.CANCEL_PENDING, _S.FILLED, _S.CANCELED, _S.REJECTED, _S.EXPIRED, _S.UNKNOWN}
     ),
     _S.PARTIALLY_FILLED: frozenset({_S.CANCEL_PENDING, _S.FILLED, _S.CANCELED, _S.EXPIRED, _S.UNKNOWN}),
-    _S.CANCEL_PENDING: frozenset({_S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED, _S.EXPIRED, _S.ACCEPTED, _S.UNKNOWN}),
+    _S.CANCEL_PENDING: frozenset(
+        {_S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED, _S.REJECTED, _S.EXPIRED, _S.ACCEPTED, _S.UNKNOWN}
+    ),
     _S.UNKNOWN: frozenset(
         {_S.ACCEPTED, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED, _S.REJECTED, _S.EXPIRED, _S.CANCEL_PENDING}
     ),
@@ -77,6 +79,7 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = {
 }
 FINAL = frozenset({_S.FILLED, _S.CANCELED, _S.REJECTED, _S.EXPIRED})
 LIVE = frozenset(set(OrderState) - FINAL)
+_STAYS_WHEN_PARTLY_FILLED = frozenset({_S.CANCEL_PENDING, _S.CANCELED, _S.EXPIRED})
 
 
 class ImpossibleTransition(Exception):
@@ -142,11 +145,14 @@ class Order:
         )
 
     def filled_by(self, quantity: Decimal, at: datetime) -> Order:
-        """This order after a further `quantity` was filled."""
+        """This order after a further `quantity` was filled.
+
+        A part filled during or after a cancel changes what was filled, not that no more is to come.
+        """
         done = self.filled_quantity + quantity
         state = OrderState.FILLED if done >= self.quantity else OrderState.PARTIALLY_FILLED
-        if state is OrderState.PARTIALLY_FILLED and self.state is OrderState.CANCEL_PENDING:
-            state = OrderState.CANCEL_PENDING
+        if state is OrderState.PARTIALLY_FILLED and self.state in _STAYS_WHEN_PARTLY_FILLED:
+            state = self.state
         return replace(self.moved(state, at), filled_quantity=done)
 
 

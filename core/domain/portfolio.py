@@ -158,30 +158,29 @@ class Portfolio:
             turnover=self.turnover + gross,
         )
         if fill.side is Side.SELL:
-            return booked._after_sale(fill, gross - fee_usd)
-        units = fill.quantity - fill.fee if in_coin else fill.quantity
-        paid = gross if in_coin else gross + fill.fee
+            # A fee in coin leaves the position together with what was sold.
+            gone, received = (fill.quantity + fill.fee, gross) if in_coin else (fill.quantity, gross - fill.fee)
+            return booked._after_sale(fill, gone, received)
+        units, paid = (fill.quantity - fill.fee, gross) if in_coin else (fill.quantity, gross + fill.fee)
         return replace(booked, cash=booked.cash - paid, positions=booked._with(fill.symbol, units, paid, fill.at))
 
-    def _after_sale(self, fill: Fill, received: Decimal) -> Portfolio:
+    def _after_sale(self, fill: Fill, gone: Decimal, received: Decimal) -> Portfolio:
+        sold = replace(self, cash=self.cash + received)
         held = self.positions.get(fill.symbol)
         if held is None or held.quantity <= 0:
-            return replace(
-                self,
-                cash=self.cash + received,
-                positions=self._with(fill.symbol, -fill.quantity, -received, fill.at),
-            )
-        whole = fill.quantity >= held.quantity
-        cost = held.cost if whole else held.cost * fill.quantity / held.quantity
-        trade = ClosedTrade(
-            self.account, fill.symbol, fill.quantity, cost, received, held.opened_at, fill.at, fill.purpose
+            return replace(sold, positions=self._with(fill.symbol, -gone, -received, fill.at))
+        # More sold than held (the venue's truth is booked whatever it is): only what was held closes a trade.
+        closing = min(gone, held.quantity)
+        proceeds = received if closing == gone else received * closing / gone
+        cost = held.cost if closing == held.quantity else held.cost * closing / held.quantity
+        trade = ClosedTrade(self.account, fill.symbol, closing, cost, proceeds, held.opened_at, fill.at, fill.purpose)
+        reduced = replace(
+            sold, positions=self._with(fill.symbol, -closing, -cost, fill.at), closed=(*self.closed, trade)
         )
-        return replace(
-            self,
-            cash=self.cash + received,
-            positions=self._with(fill.symbol, -fill.quantity, -cost, fill.at),
-            closed=(*self.closed, trade),
-        )
+        if closing == gone:
+            return reduced
+        short = reduced._with(fill.symbol, closing - gone, proceeds - received, fill.at)
+        return replace(reduced, positions=short)
 
     def _with(self, symbol: str, quantity: Decimal, cost: Decimal, at: datetime) -> Mapping[str, Position]:
         held = self.positions.get(symbol)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, localcontext
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
@@ -18,17 +18,26 @@ def exact(number: float | int | str | Decimal) -> Decimal:
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """`value` rounded down (toward minus infinity) to a multiple of `step`."""
-    return (value / step).to_integral_value(ROUND_FLOOR) * step
+    return _steps(value, step, ROUND_FLOOR)
 
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """`value` rounded up to a multiple of `step`."""
-    return (value / step).to_integral_value(ROUND_CEILING) * step
+    return _steps(value, step, ROUND_CEILING)
 
 
 def nearest(value: Decimal, step: Decimal) -> Decimal:
     """`value` rounded to the nearest multiple of `step`, ties to even."""
-    return (value / step).to_integral_value(ROUND_HALF_EVEN) * step
+    return _steps(value, step, ROUND_HALF_EVEN)
+
+
+def _steps(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    # The division itself must not round: a quotient just below a whole number would become that number, and a
+    # quantity rounded "down" would exceed what is held.
+    with localcontext() as exactly:
+        exactly.prec = 100
+        exactly.rounding = rounding
+        return (value / step).to_integral_value() * step
 
 
 def plain(value: Decimal) -> str:
