@@ -1,0 +1,225 @@
+"""Bars from files: CSV (.csv, .csv.gz) always, Parquet where pyarrow is installed.
+
+A file is named SYMBOL[.SIZE][.anything].csv[.gz]; without a size it holds daily bars. Column `ts` (or date) is UTC: the
+session date for daily bars, the open time for intraday bars. Prices are split-adjusted.
+
+Rulings (DESIGN 8, replay): BTCUSDT is BTC-USD, but a file of BTC-USD's own name wins; of files marked `extended` only
+bars inside a session count, and only for sessions that no other file covers; overlaps are refused unless equal;
+`adj` (dividend-adjusted) and `pre2014` files are not used.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.adapters.calendars import NO_CLOSE, ExchangeCalendar
+from core.domain.bars import BarSize
+from core.domain.instruments import Instrument, instrument_for
+from core.errors import DataFault
+from core.quality import Defect, Refusal, inspect
+from core.series import BarSeries, Seconds, seconds_of, time_of
+
+ENDINGS = (".csv.gz", ".csv", ".parquet")
+SUBFOLDERS = ("daily", "intraday")
+SIZES = {"1m": BarSize.M1, "5m": BarSize.M5, "1h": BarSize.H1, "60m": BarSize.H1, "1d": BarSize.D1}
+OTHER_SIZES = frozenset({"2m", "3m", "10m", "15m", "30m", "2h", "4h", "1wk", "1mo"})
+TIME_NAMES = ("ts", "date", "datetime", "timestamp")
+VALUE_NAMES = ("open", "high", "low", "close", "volume")
+
+Key = tuple[str, BarSize]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    symbol: str
+    size: BarSize
+    extended: bool
+    renamed: bool
+
+
+def _describe(path: Path) -> _File | None:
+    """What a file's name says it holds; None for names that are not used."""
+    ending = next((ending for ending in ENDINGS if path.name.endswith(ending)), None)
+    if ending is None or (ending == ".parquet" and importlib.util.find_spec("pyarrow") is None):
+        return None
+    first, *marks = path.name.removesuffix(ending).split(".")
+    if OTHER_SIZES & set(marks) or any(mark == "adj" or mark.startswith("pre2014") for mark in marks):
+        return None
+    size = next((SIZES[mark] for mark in marks if mark in SIZES), BarSize.D1)
+    renamed = first.endswith("USDT") and len(first) > len("USDT")
+    symbol = f"{first.removesuffix('USDT')}-USD" if renamed else first.upper()
+    return _File(path, symbol, size, "extended" in marks, renamed)
+
+
+class HistoryFiles:
+    """MarketData over a folder and its `daily` and `intraday` subfolders. Reads each series once, when first asked."""
+
+    name = "files"
+
+    def __init__(self, folder: Path, calendar: ExchangeCalendar) -> None:
+        self._calendar = calendar
+        self._files = _catalogue(folder)
+        self._series: dict[Key, BarSeries | DataFault] = {}
+        self._refused: dict[Key, tuple[Refusal, ...]] = {}
+        self._lock = threading.Lock()
+
+    def symbols(self, size: BarSize) -> tuple[str, ...]:
+        """Every symbol with a file of that size, sorted."""
+        return tuple(sorted(symbol for symbol, held in self._files if held is size))
+
+    def span(self, symbol: str, size: BarSize) -> tuple[datetime, datetime]:
+        """First open and last close. Raises DataFault where there is no usable bar."""
+        series = self._load(symbol, size)
+        return time_of(series.opened_at[0]), time_of(series.closed_at[-1])
+
+    def refused(self) -> Mapping[Key, Sequence[Refusal]]:
+        """Why rows were left out, per series read so far."""
+        return dict(self._refused)
+
+    def bars(self, instrument: Instrument, size: BarSize, end: datetime, count: int) -> BarSeries:
+        """At most `count` newest bars closed at or before `end`, ascending; views of one array, not to be written to.
+
+        Raises DataFault for a symbol without a usable file of that size.
+        """
+        series = self._series.get((instrument.symbol, size))
+        if not isinstance(series, BarSeries):
+            series = self._load(instrument.symbol, size)
+        stop = int(series.closed_at.searchsorted(seconds_of(end), side="right"))
+        return series.part(slice(max(0, stop - count), stop))
+
+    def _load(self, symbol: str, size: BarSize) -> BarSeries:
+        key = (symbol, size)
+        with self._lock:
+            if key not in self._series:
+                self._series[key] = self._read(key)
+            found = self._series[key]
+        if isinstance(found, DataFault):
+            raise found
+        return found
+
+    def _read(self, key: Key) -> BarSeries | DataFault:
+        symbol, size = key
+        files = self._files.get(key, ())
+        if not files:
+            return DataFault(symbol, f"no file with {size} bars")
+        refused: list[Refusal] = []
+        try:
+            regular = _joined(symbol, size, [self._parse(file, refused) for file in files if not file.extended])
+            extended = _joined(symbol, size, [self._parse(file, refused) for file in files if file.extended])
+            series = _frozen(_fill_sessions(regular, extended))
+        except DataFault as fault:
+            return fault
+        finally:
+            self._refused[key] = tuple(sorted(refused, key=lambda refusal: refusal.at))
+        if not len(series):
+            return DataFault(symbol, f"no usable {size} bar in {', '.join(file.path.name for file in files)}")
+        return series
+
+    def _parse(self, file: _File, refused: list[Refusal]) -> BarSeries:
+        """The good bars of one file, with close times from the calendar."""
+        labels, values = _read_columns(file)
+        asset_class = instrument_for(file.symbol).asset_class
+        closes = self._calendar.bar_closes(asset_class, file.size, labels)
+        outside = closes == NO_CLOSE
+        if not file.extended:
+            refused.extend(_off_session(file, at) for at in labels[outside])
+        held = ~outside
+        opened = self._calendar.bar_opens(asset_class, file.size, labels[held])
+        columns = [values[name][held] for name in VALUE_NAMES]
+        inspection = inspect(BarSeries(file.symbol, file.size, opened, closes[held], *columns))
+        refused.extend(inspection.refused)
+        return inspection.good
+
+
+def _catalogue(folder: Path) -> dict[Key, tuple[_File, ...]]:
+    places = [folder, *(folder / name for name in SUBFOLDERS)]
+    paths = sorted(path for place in places if place.is_dir() for path in place.iterdir() if path.is_file())
+    described = [file for file in map(_describe, paths) if file is not None]
+    found: dict[Key, tuple[_File, ...]] = {}
+    for key in {(file.symbol, file.size) for file in described}:
+        files = [file for file in described if (file.symbol, file.size) == key]
+        own_name = [file for file in files if not file.renamed]
+        found[key] = tuple(own_name or files)
+    return found
+
+
+def _read_columns(file: _File) -> tuple[Seconds, dict[str, np.ndarray[Any, np.dtype[np.float64]]]]:
+    """Times in seconds and the five value columns; unreadable values are NaN, rows without a time are left out."""
+    try:
+        table = pd.read_parquet(file.path) if file.path.suffix == ".parquet" else pd.read_csv(file.path)
+    except (ValueError, OSError, EOFError) as error:
+        raise DataFault(file.symbol, f"{file.path.name} cannot be read: {error}") from error
+    table.columns = [str(column).strip().lower() for column in table.columns]
+    time_name = next((name for name in TIME_NAMES if name in table.columns), None)
+    missing = [name for name in VALUE_NAMES if name not in table.columns] + ([] if time_name else ["ts"])
+    if missing:
+        raise DataFault(file.symbol, f"{file.path.name} has no column {', '.join(missing)}")
+    times = pd.to_datetime(table[time_name], utc=True, format="ISO8601", errors="coerce")
+    known = times.notna().to_numpy()
+    seconds = times[known].dt.as_unit("s").astype("int64").to_numpy()
+    values = {
+        name: pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)[known]
+        for name in VALUE_NAMES
+    }
+    return seconds, values
+
+
+def _off_session(file: _File, label: np.int64) -> Refusal:
+    at = time_of(label)
+    sentence = f"{file.symbol} {file.size} bar of {at:%Y-%m-%d %H:%MZ} in {file.path.name}: no session holds it"
+    return Refusal(at, Defect.OFF_SESSION, sentence)
+
+
+def _joined(symbol: str, size: BarSize, parts: Sequence[BarSeries]) -> BarSeries:
+    """The bars of several files in order. Raises DataFault where two of them tell of one time differently."""
+    joined = BarSeries.empty(symbol, size)
+    for part in parts:
+        joined = _append(joined, part)
+    return joined
+
+
+def _append(known: BarSeries, more: BarSeries) -> BarSeries:
+    both = _concatenate(known, more)
+    inspection = inspect(both)
+    good = inspection.good
+    overlapping = good.opened_at[1:] < good.closed_at[:-1]
+    # One vendor's own file may hold a bar cut short by the next; only times that two files claim are in question.
+    own = sum(int((part.opened_at[1:] < part.closed_at[:-1]).sum()) for part in (known, more))
+    if inspection.refused or int(overlapping.sum()) > own:
+        at = inspection.refused[0].at if inspection.refused else time_of(good.opened_at[1:][overlapping][0])
+        raise DataFault(
+            known.symbol, f"two files of {known.size} bars differ where they overlap, first at {at:%Y-%m-%d %H:%MZ}"
+        )
+    return good
+
+
+def _fill_sessions(regular: BarSeries, extended: BarSeries) -> BarSeries:
+    """`regular`, and of `extended` the days that `regular` has no bar of."""
+    if not len(extended):
+        return regular
+    days = np.unique(regular.closed_at // 86_400)
+    fresh = extended.part(~np.isin(extended.closed_at // 86_400, days))
+    both = _concatenate(regular, fresh)
+    return both.part(np.argsort(both.closed_at, kind="stable"))
+
+
+def _concatenate(one: BarSeries, other: BarSeries) -> BarSeries:
+    names = ("opened_at", "closed_at", *VALUE_NAMES)
+    columns = [np.concatenate([getattr(one, name), getattr(other, name)]) for name in names]
+    return BarSeries(one.symbol, one.size, *columns)
+
+
+def _frozen(series: BarSeries) -> BarSeries:
+    for name in ("opened_at", "closed_at", *VALUE_NAMES):
+        getattr(series, name).setflags(write=False)
+    return series

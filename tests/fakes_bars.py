@@ -1,0 +1,69 @@
+"""A BarStore in memory, small series to feed it, and where the real market data lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.domain.bars import BarSize
+from core.series import BarSeries, seconds_of, time_of
+
+
+class _NeedsSharedData:
+    """Skips a test, with the reason, where the real market data is not beside the checkout."""
+
+    folder = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+    def __call__(self, test: Callable[..., Any]) -> Any:
+        reason = f"the real market data is not at {self.folder}"
+        return pytest.mark.skipif(not self.folder.is_dir(), reason=reason)(test)
+
+
+needs_shared_data = _NeedsSharedData()
+
+
+class MemoryBarStore:
+    """Keeps the bars of each symbol and size by close time, as the real store does."""
+
+    def __init__(self) -> None:
+        self._series: dict[tuple[str, BarSize], BarSeries] = {}
+        self._sources: dict[tuple[str, BarSize], str] = {}
+
+    def write(self, series: BarSeries, source: str) -> int:
+        key = (series.symbol, series.size)
+        known = self._series.get(key, BarSeries.empty(*key))
+        kept = known.part(~np.isin(known.closed_at, series.closed_at))
+        bars = sorted([*kept.bars(), *series.bars()], key=lambda bar: bar.closed_at)
+        self._series[key] = BarSeries.of(*key, bars)
+        if len(series):
+            self._sources[key] = source
+        return len(series)
+
+    def read(self, symbol: str, size: BarSize, end: datetime, count: int) -> BarSeries:
+        return self._series.get((symbol, size), BarSeries.empty(symbol, size)).until(end).last(count)
+
+    def newest_close(self, symbol: str, size: BarSize) -> datetime | None:
+        series = self._series.get((symbol, size))
+        return time_of(series.closed_at[-1]) if series is not None and len(series) else None
+
+    def oldest_close(self, symbol: str, size: BarSize) -> datetime | None:
+        series = self._series.get((symbol, size))
+        return time_of(series.closed_at[0]) if series is not None and len(series) else None
+
+    def source_of(self, symbol: str, size: BarSize) -> str | None:
+        return self._sources.get((symbol, size))
+
+
+def steady_series(
+    symbol: str, size: BarSize, first_open: datetime, count: int, price: float = 100.0, step: timedelta | None = None
+) -> BarSeries:
+    """`count` good bars one after another, each a little higher than the last."""
+    span = int((step or size.span).total_seconds())
+    opened = seconds_of(first_open.astimezone(UTC)) + span * np.arange(count, dtype=np.int64)
+    level = price + np.arange(count, dtype=np.float64)
+    return BarSeries(symbol, size, opened, opened + span, level, level + 2.0, level - 2.0, level + 1.0, level * 10)
