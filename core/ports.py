@@ -104,6 +104,10 @@ class BarStore(Protocol):
 
     def oldest_close(self, symbol: str, size: BarSize) -> datetime | None: ...
 
+    def source_of(self, symbol: str, size: BarSize) -> str | None:
+        """The source of the newest stored bar: two sources are never mixed in one series."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
