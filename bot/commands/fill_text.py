@@ -1,0 +1,286 @@
+"""What the owner writes about a fill, read without guessing.
+
+Grammar (any case; the parts may stand in any order)::
+
+    report    = { part }
+    part      = number-tag | symbol | quantity | price | fee | verb | unit
+    number-tag= "#" digits                          the instruction's number: #7
+    symbol    = SPY | BTC-USD | BTC | BTC/USD | BTCUSD      a coin's short name where the coin is known
+    quantity  = amount directly before the symbol           10 SPY
+              | amount before a price mark                  10 @ 512.30
+              | amount with a unit                          10x, 10 shares, 0.5 coins, 3 units
+    price     = ("@" | "at" | "price") ["$"] amount | "$" amount | amount ("$" | "USD")
+              | the one amount left once quantity stands before the symbol: 10 SPY 512.30
+    fee       = ("fee" | "fees" | "commission") [":"] ["$"] amount
+    verb      = bought | buy | sold | sell                  tells the side; executed, filled, done are passed over
+    amount    = digits with a decimal point, or with a decimal comma
+
+In an amount a single point is the decimal point. A single comma is a decimal comma, except before exactly three
+digits, where `1,240` could be either and is refused (`0,125` cannot be thousands). Where both stand, the last one is
+the decimal mark and the other must group thousands. Two bare amounts (`SPY 10 512.30`) or one after the symbol
+(`SPY 10`) have two readings and are refused with a sentence that shows how to write them; so is `for 400`, which may
+be the price or the sum.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from core.domain.instruments import DEFAULT_SYMBOLS
+from core.domain.orders import Side
+from core.domain.views import ReportedFill
+
+_LONGEST = 200
+_DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹘﹣－"), "-")
+_QUOTES = dict.fromkeys(map(ord, "“”„‟«»‘’‚‛\"'`"), " ")
+_VERBS = {
+    "bought": Side.BUY,
+    "buy": Side.BUY,
+    "sold": Side.SELL,
+    "sell": Side.SELL,
+}
+_PASSED_OVER = frozenset({"executed", "filled", "done", "of", "i", "and", "a", "the", "my", "each", "-", ":", "="})
+_PRICE_MARKS = frozenset({"@", "at", "price"})
+_FEE_MARKS = frozenset({"fee", "fees", "commission"})
+_CURRENCY = frozenset({"$", "usd", "dollar", "dollars"})
+_UNITS = frozenset({"x", "share", "shares", "unit", "units", "coin", "coins", "pcs", "piece", "pieces", "stk"})
+_TOKEN = re.compile(
+    r"#\s*\d+"
+    r"|[a-z]{1,10}[-/]usd\b"
+    r"|\d[\d.,]*(?![a-z\d.,])|\d[\d.,]*(?=(?:x|usd|shares?|units?|coins?|pcs|stk)\b)"
+    r"|[a-z][a-z.]*[a-z](?:-[a-z]{1,3})?(?![a-z\d])|[a-z](?![a-z\d])"
+    r"|[@$]|[-:=](?=\s|$)"
+)
+_SYMBOL = re.compile(r"[A-Z]{1,6}([.-][A-Z]{1,4})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a text was not read, in a sentence for the owner."""
+
+    sentence: str
+
+
+class _Unclear(Exception):
+    """Carries the sentence out of the parser's depths."""
+
+
+def parse_fill(text: str, symbols: Sequence[str] = DEFAULT_SYMBOLS) -> ReportedFill | Problem:
+    """The fill that `text` reports, or what is unclear about it. Never raises; the side comes from `parse_side`.
+
+    `symbols` are the known Yahoo names; `BTC` means BTC-USD where that is known and no instrument is called BTC.
+    """
+    if len(text) > _LONGEST:
+        return Problem("That is too long for one fill. Example: /executed SPY 10 @ 512.30")
+    try:
+        return _Reader(_tokens(text), symbols).read()
+    except _Unclear as unclear:
+        return Problem(str(unclear))
+
+
+def parse_side(text: str) -> Side | None:
+    """The side the owner named (bought, sold ...), None where he named none or both."""
+    named = {_VERBS[word] for word in re.findall(r"[a-z]+", _normal(text)) if word in _VERBS}
+    return named.pop() if len(named) == 1 else None
+
+
+def parse_amount(text: str) -> Decimal | Problem:
+    """A sum of money such as `1,240.22`, `$5000` or `5.000,50`. Never raises; negative sums are refused."""
+    bare = re.sub(r"\s*(usd|dollars?)\s*$", "", _normal(text[:_LONGEST])).strip().removeprefix("$").removesuffix("$")
+    try:
+        return _amount(bare.strip())
+    except _Unclear as unclear:
+        return Problem(str(unclear))
+
+
+def _normal(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).translate(_DASHES).translate(_QUOTES).lower()
+
+
+def _tokens(text: str) -> list[str]:
+    normal = _normal(text)
+    tokens: list[str] = []
+    position = 0
+    while position < len(normal):
+        if normal[position].isspace() or normal[position] in ",;.!()":
+            position += 1
+            continue
+        match = _TOKEN.match(normal, position)
+        if match is None:
+            word = normal[position:].split(maxsplit=1)[0]
+            raise _Unclear(f"I cannot read “{word[:30]}” here. Example: /executed SPY 10 @ 512.30")
+        tokens.append(match.group(0).strip())
+        position = match.end()
+    return tokens
+
+
+def _amount(text: str) -> Decimal:
+    """The number of an amount's text. Raises _Unclear when it has none or two readings."""
+    digits = text.rstrip(".,")
+    if len(digits) > 24 or not re.fullmatch(r"\d+([.,]\d+)*", digits, re.ASCII):
+        raise _Unclear(f"“{text[:30]}” is not a number I can read. Write it like 512.30")
+    points, commas = digits.count("."), digits.count(",")
+    if points and commas:
+        return _with_both(digits)
+    if commas == 1:
+        whole, fraction = digits.split(",")
+        if len(fraction) == 3 and len(whole) <= 3 and whole.strip("0"):
+            raise _Unclear(f"{digits} could be {whole}{fraction} or {whole}.{fraction}. Write it without the comma.")
+        return Decimal(f"{whole}.{fraction}")
+    if points == 1 or not (points or commas):
+        return Decimal(digits)
+    return Decimal(_ungrouped(digits, "." if points else ","))
+
+
+def _with_both(digits: str) -> Decimal:
+    mark = "." if digits.rfind(".") > digits.rfind(",") else ","
+    whole, _, fraction = digits.rpartition(mark)
+    if mark in whole:
+        raise _Unclear(f"{digits} is not a number I can read. Write it like 1240.22")
+    return Decimal(f"{_ungrouped(whole, ',' if mark == '.' else '.')}.{fraction}")
+
+
+def _ungrouped(digits: str, mark: str) -> str:
+    first, *groups = digits.split(mark)
+    if len(first) > 3 or any(len(group) != 3 for group in groups):
+        raise _Unclear(f"{digits} is not a number I can read. Write it like 1240.22")
+    return first + "".join(groups)
+
+
+class _Reader:
+    """One pass over the tokens; each finding may be made once, a second one is a contradiction."""
+
+    def __init__(self, tokens: Sequence[str], symbols: Sequence[str]) -> None:
+        self._tokens = tokens
+        self._symbols = frozenset(symbols)
+        self._coins = {name.removesuffix("-USD"): name for name in symbols if name.endswith("-USD")}
+        self._at = 0
+        self._symbol: str | None = None
+        self._symbol_at = -1
+        self._quantity: Decimal | None = None
+        self._price: Decimal | None = None
+        self._fee: Decimal | None = None
+        self._number: int | None = None
+        self._sides: set[Side] = set()
+        self._bare: list[tuple[int, Decimal]] = []
+
+    def read(self) -> ReportedFill:
+        while self._at < len(self._tokens):
+            self._part(self._tokens[self._at])
+        if len(self._sides) > 1:
+            raise _Unclear("Bought or sold? Name one of them.")
+        self._place_bare_amounts()
+        for name, value in (("quantity", self._quantity), ("price", self._price)):
+            if value is not None and value <= 0:
+                raise _Unclear(f"A {name} of zero cannot be booked.")
+        if self._symbol is None and self._number is None:
+            raise _Unclear("Which order? Name the symbol or its number: /executed SPY or /executed #7")
+        return ReportedFill(self._symbol, self._quantity, self._price, self._fee, self._number)
+
+    def _part(self, token: str) -> None:
+        self._at += 1
+        if token in _VERBS:
+            self._sides.add(_VERBS[token])
+        elif token[0] == "#":
+            self._take_number(token)
+        elif token in _PRICE_MARKS:
+            self._take_price(self._marked_amount(token))
+        elif token in _FEE_MARKS:
+            if self._fee is not None:
+                raise _Unclear("There are two fees. Send one.")
+            self._fee = self._marked_amount(token)
+        elif token == "$":
+            self._take_price(self._marked_amount(token))
+        elif token[0].isdigit():
+            self._take_amount(token)
+        elif token not in _PASSED_OVER:
+            self._take_symbol(token)
+
+    def _peek(self) -> str:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+
+    def _marked_amount(self, mark: str) -> Decimal:
+        while self._peek() in {"$", ":", "="}:
+            self._at += 1
+        token = self._peek()
+        if not token[:1].isdigit():
+            raise _Unclear(f"I miss the number after “{mark}”. Example: /executed SPY 10 @ 512.30")
+        self._at += 1
+        if self._peek() in _CURRENCY:
+            self._at += 1
+        return _amount(token)
+
+    def _take_amount(self, token: str) -> None:
+        value = _amount(token)
+        following = self._peek()
+        if following in _UNITS:
+            self._at += 1
+            self._take_quantity(value)
+        elif following in _CURRENCY and not self._starts_price():
+            self._at += 1
+            self._take_price(value)
+        elif following in _PRICE_MARKS or (following == "$" and self._starts_price()):
+            self._take_quantity(value)
+        else:
+            self._bare.append((self._at - 1, value))
+
+    def _starts_price(self) -> bool:
+        """Whether the dollar sign ahead belongs to the number after it: `10 $512.30`."""
+        after = self._tokens[self._at + 1] if self._at + 1 < len(self._tokens) else ""
+        return self._peek() == "$" and after[:1].isdigit()
+
+    def _take_quantity(self, value: Decimal) -> None:
+        if self._quantity is not None:
+            raise _Unclear("There are two quantities. Example: /executed SPY 10 @ 512.30")
+        self._quantity = value
+
+    def _take_price(self, value: Decimal) -> None:
+        if self._price is not None:
+            raise _Unclear("There are two prices. Example: /executed SPY 10 @ 512.30")
+        self._price = value
+
+    def _take_number(self, token: str) -> None:
+        digits = token[1:].strip()
+        if self._number is not None or len(digits) > 12:
+            raise _Unclear("Name one instruction: /executed #7")
+        self._number = int(digits)
+
+    def _take_symbol(self, token: str) -> None:
+        if self._symbol is not None:
+            raise _Unclear(f"I cannot read “{token[:30]}” here. Example: /executed SPY 10 @ 512.30")
+        name = self._known(token.upper())
+        if not _SYMBOL.fullmatch(name):
+            raise _Unclear(f"“{token[:30]}” is not a symbol. Example: /executed SPY 10 @ 512.30")
+        self._symbol = name
+        self._symbol_at = self._at - 1
+
+    def _known(self, name: str) -> str:
+        if name in self._symbols:
+            return name
+        base = name.removesuffix("USD").rstrip("-/")
+        return self._coins.get(name) or self._coins.get(base) or name.replace("/", "-")
+
+    def _place_bare_amounts(self) -> None:
+        """Amounts without a mark: only their place before the symbol, or being the last one left, makes them clear."""
+        for place in [place for place, _ in self._bare if place == self._symbol_at - 1]:
+            value = next(amount for index, amount in self._bare if index == place)
+            if self._quantity is None:
+                self._quantity = value
+                self._bare = [entry for entry in self._bare if entry[0] != place]
+        if not self._bare:
+            return
+        (_, value), *others = self._bare
+        if others:
+            raise _Unclear("Which number is the price? Write the quantity, then @, then the price: 10 @ 512.30")
+        if self._quantity is not None and self._price is None:
+            self._price = value
+        elif self._price is not None and self._quantity is None:
+            self._quantity = value
+        elif self._quantity is None:
+            raise _Unclear(f"Is {value} the quantity or the price? Write {value} shares, or @ {value} for the price.")
+        else:
+            raise _Unclear(f"I do not know what {value} is. Example: /executed SPY 10 @ 512.30 fee 1.20")

@@ -1,0 +1,95 @@
+"""Every event as a message. Pure: the same event and zone give the same text."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from bot import numbers, render_system, render_trades, render_views
+from bot.markup import italic
+from bot.message import Message
+from core.domain.events import (
+    DailyReport,
+    EngineStarted,
+    ErrorRaised,
+    Event,
+    HealthChanged,
+    InstructionIssued,
+    InstructionSettled,
+    ModeChanged,
+    ModelTrained,
+    OrderFilled,
+    OrderRefused,
+    OrderUncertain,
+    PositionUnguarded,
+    SignalRaised,
+    StrangerSpoke,
+    Welcome,
+)
+
+LATE_AFTER = timedelta(minutes=2)
+
+
+def render(event: Event, zone: ZoneInfo) -> Message:
+    """`event` for the owner, with times in his `zone`."""
+    match event:
+        case SignalRaised() | InstructionIssued() | InstructionSettled() | OrderFilled():
+            return _trade(event, zone)
+        case OrderRefused():
+            return render_trades.refused(event)
+        case OrderUncertain():
+            return render_trades.uncertain(event)
+        case PositionUnguarded():
+            return render_trades.unguarded(event)
+        case DailyReport():
+            return render_views.report(event)
+        case _:
+            return _house(event, zone)
+
+
+def _trade(event: SignalRaised | InstructionIssued | InstructionSettled | OrderFilled, zone: ZoneInfo) -> Message:
+    match event:
+        case SignalRaised():
+            return render_trades.signal(event, zone)
+        case InstructionIssued():
+            return render_trades.card(event, zone, event.badges)
+        case InstructionSettled():
+            return render_trades.settled(event)
+        case OrderFilled():
+            return render_trades.fill(event, zone)
+
+
+def _house(
+    event: Welcome | EngineStarted | ModelTrained | HealthChanged | ErrorRaised | StrangerSpoke | ModeChanged,
+    zone: ZoneInfo,
+) -> Message:
+    match event:
+        case Welcome():
+            return render_system.welcome(event, render_views.menu(paused=False))
+        case EngineStarted():
+            return render_system.started(event, zone)
+        case ModelTrained():
+            return render_system.model(event, zone)
+        case HealthChanged():
+            return render_system.health(event, zone)
+        case ErrorRaised():
+            return render_system.error(event)
+        case StrangerSpoke():
+            return render_system.stranger(event)
+        case ModeChanged():
+            return render_system.mode(event, zone)
+
+
+def stamped(message: Message, created_at: datetime, now: datetime, zone: ZoneInfo, *, repeat: bool) -> Message:
+    """`message` with a word about its delivery: how late it comes (D4), whether it may be a repetition (D3).
+
+    Both times by the system clock.
+    """
+    notes = []
+    if repeat:
+        notes.append("🔁 Possible repeat: I do not know whether this arrived before.")
+    if now - created_at > LATE_AFTER:
+        notes.append(f"⏱ Late by {numbers.span(now - created_at)}: this is from {numbers.moment(created_at, zone)}.")
+    if not notes:
+        return message
+    return Message(f"{message.text}\n\n{italic(' '.join(notes))}", message.keyboard)
