@@ -1,0 +1,110 @@
+"""The kinds of value that settings have beyond numbers: how each is read from text, and when it is refused."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import tzlocal
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+SQLITE = "sqlite:///"
+_TOKEN_SHAPE = re.compile(r"\d{3,}:[A-Za-z0-9_-]{30,}")
+_SYMBOL_SHAPE = re.compile(r"[A-Z0-9][A-Z0-9.-]{0,19}")
+
+
+class WorldChoice(StrEnum):
+    AUTO = "auto"
+    REAL = "real"
+    SIMULATED = "simulated"
+
+
+class PhoneChoice(StrEnum):
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+class BrowserChoice(StrEnum):
+    AUTO = "auto"
+    NEVER = "never"
+
+
+class LogFormat(StrEnum):
+    HUMAN = "human"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if not _TOKEN_SHAPE.fullmatch(value.get_secret_value()):
+        raise ValueError("this is not a bot token: digits, a colon, then at least 30 letters, digits, - or _")
+    return value
+
+
+def _folder(value: Path) -> Path:
+    folder = value.expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise ValueError("this is a file, not a folder")
+    return folder
+
+
+def _sqlite_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    file = url.removeprefix(SQLITE)
+    if file in (url, "") or file.startswith(":memory:") or "?" in file:
+        raise ValueError(f"only SQLite files are supported: {SQLITE} and then the path of a file")
+    return value
+
+
+def _listed(value: object) -> object:
+    return tuple(dict.fromkeys(re.findall(r"[^\s,]+", value.upper()))) if isinstance(value, str) else value
+
+
+def _symbols(value: tuple[str, ...]) -> tuple[str, ...]:
+    bad = [symbol for symbol in value if not _SYMBOL_SHAPE.fullmatch(symbol)]
+    if bad or not value:
+        raise ValueError(f"not a symbol: {', '.join(bad)}" if bad else "there is no symbol in it")
+    return value
+
+
+def _zone(value: str) -> str:
+    if not value:
+        return _zone_of_this_machine()
+    try:
+        return ZoneInfo(value).key
+    except (OSError, ValueError, LookupError):
+        raise ValueError("there is no time zone of this name") from None
+
+
+def _zone_of_this_machine() -> str:
+    try:
+        return ZoneInfo(tzlocal.get_localzone_name() or "UTC").key
+    except (OSError, ValueError, LookupError):
+        return "UTC"
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+BotToken = Annotated[SecretStr, AfterValidator(_token)]
+StateFolder = Annotated[Path, AfterValidator(_folder)]
+SqliteUrl = Annotated[SecretStr, AfterValidator(_sqlite_url)]
+Symbols = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_symbols)]
+ZoneName = Annotated[str, AfterValidator(_zone)]
+AnyCase = BeforeValidator(_lower)
+AnyCaseLevel = BeforeValidator(_upper)
