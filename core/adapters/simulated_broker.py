@@ -1,0 +1,251 @@
+"""The simulated broker: a venue of its own behind the Broker port, with its own journal, apart from our ledger.
+
+It is pull-based: every call first matches the live orders against the bars that have closed since the last call, up to
+the market clock. What comes out depends only on what was submitted and cancelled when, and on the bars; how often it is
+asked changes nothing. What it answers is on disk before it is answered. Orders rest until they fill or are cancelled; a
+market order outside the session waits for the next one. Partial fills and corporate actions are not simulated.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from core.adapters.simulated_faults import Fault, FaultPlan
+from core.adapters.simulated_matching import COSTS, Candle, Costs, candle_of
+from core.adapters.simulated_rules import cost_of, malformed, unaffordable
+from core.adapters.simulated_session import play
+from core.adapters.simulated_venue import Cancelled, Opened, Submitted, VenueBook, VenueEvent
+from core.adapters.simulated_venue_journal import VenueJournal
+from core.domain.accounts import Account
+from core.domain.instruments import AssetClass, instrument_for
+from core.domain.orders import Side
+from core.domain.portfolio import Fill
+from core.domain.values import ZERO, exact
+from core.errors import Fatal, Transient
+from core.ports import (
+    Accepted,
+    Calendar,
+    Clock,
+    OrderRequest,
+    Refused,
+    SubmitResult,
+    Unknown,
+    VenueAccount,
+    VenueOrder,
+)
+from core.series import BarSeries
+
+BarsAfter = Callable[[str, datetime, datetime], BarSeries]
+"""bars_after(symbol, after, until): the bars of the finest known size closed after `after` and at or before `until`."""
+
+LOOKBACKS = (timedelta(days=1), timedelta(days=10))
+"""How far back the last price of a symbol is looked for: a day, then over the longest run of closed days."""
+
+
+def _nowhere(name: str) -> None:
+    """The checkpoint of ordinary operation."""
+
+
+class SimulatedBroker:
+    """The Broker port. `opening_cash` (USD) counts only on the first start of a journal.
+
+    `path` None keeps the venue in memory, for backtests. Checkpoints: venue.open, venue.submit, venue.cancel and
+    venue.match, each with .before_commit and .after_commit. Raises Fatal for an unusable journal.
+    """
+
+    supports_brackets = True
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        clock: Clock,
+        bars_after: BarsAfter,
+        calendar: Calendar,
+        opening_cash: Decimal,
+        path: Path | None = None,
+        costs: Mapping[AssetClass, Costs] = COSTS,
+        faults: FaultPlan | None = None,
+        checkpoint: Callable[[str], None] = _nowhere,
+    ) -> None:
+        self.account = account
+        self._clock = clock
+        self._bars_after = bars_after
+        self._calendar = calendar
+        self._costs = costs
+        self._faults = faults
+        self._lock = threading.RLock()
+        self._journal = VenueJournal(path, checkpoint)
+        try:
+            self._load()
+            if not self._book.account:
+                self._commit("open", [Opened(clock.now(), account.id, opening_cash)])
+            if self._book.account != account.id:
+                raise Fatal(f"the simulated venue belongs to account {self._book.account}, not {account.id}")
+        except BaseException:
+            self._journal.close()
+            raise
+
+    def submit(self, request: OrderRequest) -> SubmitResult:
+        """Submitting an id that the venue already has answers Accepted with the order that exists."""
+        fault = self._faults.of_submission() if self._faults else Fault.NONE
+        if fault is Fault.OUTAGE:
+            raise Transient("the simulated venue is out of reach (injected)")
+        if fault is Fault.TIMEOUT_BEFORE:
+            return Unknown("the simulated venue did not answer (injected)")
+        with self._lock:
+            now = self._advance()
+            answer = self._place(request, now, fault)
+        return Unknown("the simulated venue did not answer (injected)") if fault is Fault.TIMEOUT_AFTER else answer
+
+    def cancel(self, client_order_id: str) -> None:
+        """Ends a live order at once, and with one leg of a bracket the other; other orders stay as they are.
+
+        So cancelling an entry that has just been filled does not take its stop away: the legs are cancelled by their
+        own ids.
+        """
+        with self._reached():
+            now = self._advance()
+            if client_order_id in self._book.live:
+                self._commit("cancel", [Cancelled(now, client_order_id, "cancelled on request")])
+
+    def find(self, client_order_id: str) -> VenueOrder | None:
+        with self._reached():
+            self._advance()
+            return self._book.orders.get(client_order_id)
+
+    def orders(self) -> Sequence[VenueOrder]:
+        """All live orders in the order of their arrival, legs included."""
+        with self._reached():
+            self._advance()
+            return [resting.order for resting in sorted(self._book.live.values(), key=lambda live: live.sequence)]
+
+    def fills_since(self, at: datetime) -> Sequence[Fill]:
+        """Fills that happened at or after `at`, ascending, and those which only became known since.
+
+        A fill at the open of a bar is known when the bar has closed, so that it may appear behind a later one of
+        another symbol: whoever asks since the newest fill he has seen must not miss it.
+        """
+        with self._reached():
+            self._advance()
+            # Known in ascending order, and never before they happened: one search covers both conditions.
+            first = bisect_left(self._book.fills, at, key=lambda event: event.at)
+            return sorted((event.fill for event in self._book.fills[first:]), key=lambda fill: fill.at)
+
+    def state(self) -> VenueAccount:
+        with self._reached():
+            self._advance()
+            return VenueAccount(self._book.cash, dict(self._book.positions))
+
+    def close(self) -> None:
+        """Lets go of the journal's file."""
+        with self._lock:
+            self._journal.close()
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        if self._faults and self._faults.of_query() is Fault.OUTAGE:
+            raise Transient("the simulated venue is out of reach (injected)")
+        with self._lock:
+            yield
+
+    def _load(self) -> None:
+        self._book = VenueBook()
+        for sequence, event in self._journal.events():
+            self._book.apply(event, sequence)
+        self._matched = self._journal.matched()
+        self._stale = False
+
+    def _commit(self, step: str, events: Sequence[VenueEvent]) -> None:
+        """Writes first, then believes: after a failed write the book is as it was."""
+        numbered = list(enumerate(events, start=self._book.last_sequence + 1))
+        self._stale = True
+        self._journal.append(step, numbered)
+        for sequence, event in numbered:
+            self._book.apply(event, sequence)
+        self._stale = False
+
+    def _place(self, request: OrderRequest, now: datetime, fault: Fault) -> SubmitResult:
+        name = request.client_order_id
+        if name in self._book.orders:
+            return Accepted(self._book.orders[name])
+        if fault is Fault.REJECT:
+            return Refused("the simulated venue turned the order down (injected)")
+        instrument = instrument_for(request.symbol)
+        wrong = malformed(request, instrument)
+        if wrong:
+            return Refused(wrong)
+        last_price = self._last_price(request.symbol, now) if request.side is Side.BUY else ZERO
+        if last_price is None:
+            return Refused(f"no price of {request.symbol} is known yet")
+        cost = cost_of(request, last_price, instrument, self._costs[instrument.asset_class])
+        lacking = unaffordable(request, cost, self._book, instrument)
+        if lacking:
+            return Refused(lacking)
+        self._commit("submit", [Submitted(now, request, cost)])
+        return Accepted(self._book.orders[name])
+
+    def _last_price(self, symbol: str, now: datetime) -> Decimal | None:
+        for lookback in LOOKBACKS:
+            closes = self._bars_after(symbol, now - lookback, now).until(now).close
+            usable = closes[np.isfinite(closes) & (closes > 0)]
+            if len(usable):
+                return exact(float(usable[-1]))
+        return None
+
+    def _advance(self) -> datetime:
+        """Matches the live orders against every bar closed since; returns the market time it did so for."""
+        if self._stale:
+            self._load()
+        # A restarted market clock may show an earlier time than before; the venue's own time does not go back.
+        now = max(self._clock.now(), self._book.last_at)
+        candles, matched = self._new_candles(now)
+        if not matched:
+            return now
+        # Until the commit the book runs ahead of the journal: after a failure in between it is read again.
+        self._stale = True
+        first = self._book.last_sequence + 1
+        events: list[VenueEvent] = []
+
+        def record(event: VenueEvent) -> None:
+            self._book.apply(event, self._book.last_sequence + 1)
+            events.append(event)
+
+        for _, together in groupby(candles, key=lambda candle: candle.closed_at):
+            group = {candle.symbol: candle for candle in together}
+            play(self._book, group, self._costs, self.account.id, now, record)
+        self._journal.append("match", list(enumerate(events, start=first)), matched)
+        self._matched |= matched
+        self._stale = False
+        return now
+
+    def _new_candles(self, now: datetime) -> tuple[list[Candle], dict[str, datetime]]:
+        """Candles of all symbols with live orders, ascending by close, and the newest bar of each symbol."""
+        since: dict[str, datetime] = {}
+        for resting in self._book.live.values():
+            symbol = resting.order.symbol
+            since[symbol] = min(since.get(symbol, resting.since), resting.since)
+        candles: list[Candle] = []
+        matched: dict[str, datetime] = {}
+        for symbol, earliest in since.items():
+            after = max(earliest, self._matched.get(symbol, earliest))
+            if after >= now:
+                continue
+            asset_class = instrument_for(symbol).asset_class
+            for bar in self._bars_after(symbol, after, now).bars():
+                if not after < bar.closed_at <= now:
+                    continue
+                matched[symbol] = max(bar.closed_at, matched.get(symbol, bar.closed_at))
+                candle = candle_of(bar, asset_class, self._calendar)
+                if candle is not None:
+                    candles.append(candle)
+        return sorted(candles, key=lambda candle: (candle.closed_at, candle.symbol)), matched

@@ -1,0 +1,127 @@
+"""At what price an order of the simulated venue fills against one bar: pure rules, pessimistic where a bar leaves doubt
+(DESIGN 3).
+
+    order         at the open                                   between open and close
+    market        open, costs against us                        -
+    limit buy     open at or under the limit: the open plus     low at or under the limit: the limit
+                  costs, never above the limit
+    limit sell    open at or over the limit: the open less      high at or over the limit: the limit
+                  costs, never below the limit
+    stop sell     open at or under the stop (a gap): the open   low at or under the stop: the stop less costs
+                  less costs
+
+Within one bar a stop goes before a target, because the bar does not tell which came first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.domain.bars import Bar, BarSize
+from core.domain.instruments import AssetClass, Instrument
+from core.domain.orders import OrderType, Side
+from core.domain.values import CENT, ONE, ceil_to, exact, floor_to
+from core.ports import Calendar, VenueOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What trading one class of assets costs, as fractions: of the price (half spread, slippage) or the value (fee).
+
+    A basis point is 0.0001. The fee is taken in USD, rounded up to a cent.
+    """
+
+    half_spread: Decimal
+    slippage: Decimal
+    fee: Decimal
+
+    @property
+    def against_us(self) -> Decimal:
+        """The part of the price that a taker loses on each side."""
+        return self.half_spread + self.slippage
+
+
+COSTS: Mapping[AssetClass, Costs] = {
+    # Large US funds quote a cent wide on several hundred USD; commission-free brokers charge nothing.
+    AssetClass.STOCK: Costs(Decimal("0.0001"), Decimal("0.0002"), Decimal(0)),
+    # The taker fee of a retail account at a US coin venue in its lowest tier of volume.
+    AssetClass.CRYPTO: Costs(Decimal("0.0005"), Decimal("0.0005"), Decimal("0.0025")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """A bar in exact prices; `opened_at` is when trading in it really began."""
+
+    symbol: str
+    opened_at: datetime
+    closed_at: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+
+
+def candle_of(bar: Bar, asset_class: AssetClass, calendar: Calendar) -> Candle | None:
+    """The bar as the venue trades it; None where it does not trade: no usable price, or outside the session."""
+    prices = (bar.open, bar.high, bar.low, bar.close)
+    if not all(math.isfinite(price) and price > 0 for price in prices):
+        return None
+    opened_at = _trading_began(bar, asset_class, calendar)
+    if opened_at is None or not calendar.is_open(asset_class, opened_at):
+        return None
+    return Candle(bar.symbol, opened_at, bar.closed_at, exact(bar.open), exact(bar.high), exact(bar.low))
+
+
+def _trading_began(bar: Bar, asset_class: AssetClass, calendar: Calendar) -> datetime | None:
+    """A stock's daily bar may be named by its date alone: it begins with its session."""
+    if bar.size is not BarSize.D1 or asset_class is AssetClass.CRYPTO:
+        return bar.opened_at
+    session = calendar.session_of(asset_class, bar.closed_at - timedelta(seconds=1))
+    bounds = calendar.session_bounds(asset_class, session)
+    return bounds[0] if bounds else None
+
+
+def buying_price(price: Decimal, costs: Costs, tick: Decimal) -> Decimal:
+    """What a taker pays when `price` is the middle: rounded up to the tick."""
+    return ceil_to(price * (ONE + costs.against_us), tick)
+
+
+def selling_price(price: Decimal, costs: Costs, tick: Decimal) -> Decimal:
+    """What a taker gets when `price` is the middle: rounded down to the tick, at least one tick."""
+    return max(tick, floor_to(price * (ONE - costs.against_us), tick))
+
+
+def fee_of(value: Decimal, side: Side, costs: Costs) -> Decimal:
+    """The fee in USD on `value` USD; a sale never costs more than it brings."""
+    fee = ceil_to(value * costs.fee, CENT)
+    return min(fee, value) if side is Side.SELL else fee
+
+
+def price_at_open(order: VenueOrder, candle: Candle, instrument: Instrument, costs: Costs) -> Decimal | None:
+    """The price at which `order` fills at the candle's open; None where it does not."""
+    tick = instrument.price_tick
+    bought, sold = buying_price(candle.open, costs, tick), selling_price(candle.open, costs, tick)
+    if order.type is OrderType.MARKET:
+        return bought if order.side is Side.BUY else sold
+    if order.type is OrderType.STOP:
+        return sold if order.stop_price is not None and candle.open <= order.stop_price else None
+    if order.limit_price is None:
+        return None
+    if order.side is Side.BUY:
+        return min(order.limit_price, bought) if candle.open <= order.limit_price else None
+    return max(order.limit_price, sold) if candle.open >= order.limit_price else None
+
+
+def price_within(order: VenueOrder, candle: Candle, instrument: Instrument, costs: Costs) -> Decimal | None:
+    """The price at which `order`, not filled at the open, fills before the close; None where it does not."""
+    if order.type is OrderType.STOP:
+        touched = order.stop_price is not None and candle.low <= order.stop_price
+        return selling_price(order.stop_price, costs, instrument.price_tick) if touched and order.stop_price else None
+    if order.type is not OrderType.LIMIT or order.limit_price is None:
+        return None
+    reached = candle.low <= order.limit_price if order.side is Side.BUY else candle.high >= order.limit_price
+    return order.limit_price if reached else None

@@ -1,0 +1,72 @@
+"""What the simulated venue refuses at the door, in words for the owner: the same things a real venue refuses."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from core.adapters.simulated_matching import Costs, buying_price, fee_of
+from core.adapters.simulated_venue import STOP_SUFFIX, TARGET_SUFFIX, VenueBook
+from core.domain.instruments import Instrument
+from core.domain.orders import OrderType, Side
+from core.domain.values import ZERO, plain
+from core.ports import OrderRequest
+
+
+def malformed(request: OrderRequest, instrument: Instrument) -> str | None:
+    """Why the order makes no sense whatever the account holds; None where it does."""
+    if not request.client_order_id:
+        return "an order needs a client order id"
+    if request.client_order_id.endswith((STOP_SUFFIX, TARGET_SUFFIX)):
+        return f"order ids ending in {STOP_SUFFIX} or {TARGET_SUFFIX} are kept for the legs of brackets"
+    if request.quantity <= 0:
+        return f"the quantity must be above zero, not {plain(request.quantity)}"
+    if request.quantity % instrument.quantity_step:
+        return f"{request.symbol} trades in steps of {plain(instrument.quantity_step)}, not {plain(request.quantity)}"
+    if request.type is OrderType.STOP and request.side is Side.BUY:
+        return "only sales can be stop orders here"
+    return _wrong_price(request, instrument) or _wrong_bracket(request)
+
+
+def _wrong_price(request: OrderRequest, instrument: Instrument) -> str | None:
+    needed = {OrderType.LIMIT: request.limit_price, OrderType.STOP: request.stop_price}
+    if request.type in needed and needed[request.type] is None:
+        return f"a {request.type} order needs its price"
+    given = (request.limit_price, request.stop_price, request.bracket_stop, request.bracket_target)
+    for price in given:
+        if price is not None and (price <= 0 or price % instrument.price_tick):
+            return f"{plain(price)} is no price of {request.symbol}, whose tick is {plain(instrument.price_tick)}"
+    return None
+
+
+def _wrong_bracket(request: OrderRequest) -> str | None:
+    stop, target = request.bracket_stop, request.bracket_target
+    if stop is None and target is None:
+        return None
+    if stop is None or target is None:
+        return "a bracket needs both its stop and its target"
+    if request.side is not Side.BUY:
+        return "only a purchase can carry a bracket"
+    return None if stop < target else "the stop of a bracket must be below its target"
+
+
+def cost_of(request: OrderRequest, last_price: Decimal, instrument: Instrument, costs: Costs) -> Decimal:
+    """What a purchase is expected to cost at most, in USD, fee included; nothing for a sale."""
+    if request.side is Side.SELL:
+        return ZERO
+    price = request.limit_price if request.type is OrderType.LIMIT else None
+    value = request.quantity * (price or buying_price(last_price, costs, instrument.price_tick))
+    return value + fee_of(value, Side.BUY, costs)
+
+
+def unaffordable(request: OrderRequest, cost: Decimal, book: VenueBook, instrument: Instrument) -> str | None:
+    """Why the account cannot carry the order now; None where it can. `cost` in USD as `cost_of` says."""
+    if request.side is Side.SELL:
+        free = book.free_units(request.symbol)
+        if request.quantity <= free:
+            return None
+        return f"selling {plain(request.quantity)} {request.symbol} needs as many, but only {plain(free)} are free"
+    if cost < instrument.min_order_value:
+        return f"an order for {request.symbol} must be worth at least {plain(instrument.min_order_value)} USD"
+    if cost > book.free_cash():
+        return f"not enough cash: the order costs {cost:.2f} USD, {book.free_cash():.2f} USD are free"
+    return None

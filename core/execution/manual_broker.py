@@ -1,0 +1,107 @@
+"""The manual account behind the Broker port: its venue is the owner's hand, its truth what he has reported.
+
+Nothing is sent anywhere, so every query is answered from the ledger; positions and cash are "as you reported".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.domain.accounts import Account
+from core.domain.orders import Order, OrderState
+from core.domain.portfolio import Fill
+from core.domain.records import AuditRecord
+from core.ports import (
+    Accepted,
+    AwaitingOwner,
+    Clock,
+    OrderRequest,
+    SubmitResult,
+    UnitOfWorkFactory,
+    VenueAccount,
+    VenueOrder,
+)
+
+NOT_HANDED_OVER = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
+"""States in which the ledger knows an order that the owner was never asked for."""
+
+
+class ManualBroker:
+    """The Broker port over the ledger. The market clock dates the records of what was asked."""
+
+    supports_brackets = False
+
+    def __init__(self, account: Account, ledger: UnitOfWorkFactory, clock: Clock) -> None:
+        self.account = account
+        self._ledger = ledger
+        self._clock = clock
+
+    def submit(self, request: OrderRequest) -> SubmitResult:
+        """Always the owner's turn; an order that he has already acted on is answered as it stands."""
+        known = self.find(request.client_order_id)
+        if known is None or known.state is OrderState.AWAITING_OWNER:
+            return AwaitingOwner()
+        return Accepted(known)
+
+    def cancel(self, client_order_id: str) -> None:
+        """Records the wish: only the owner can withdraw what he may have placed; his card tells him to."""
+        with self._ledger() as work:
+            order = work.order(client_order_id)
+            if order is None or order.account != self.account.id or not order.is_live:
+                return
+            work.audit(
+                AuditRecord(
+                    self._clock.now(),
+                    "engine",
+                    f"cancel {client_order_id}",
+                    "left to the owner: nothing rests at a venue that we could reach",
+                )
+            )
+            work.commit()
+
+    def find(self, client_order_id: str) -> VenueOrder | None:
+        """None also for an order that was written but never handed to the owner."""
+        with self._ledger() as work:
+            order = work.order(client_order_id)
+        if order is None or order.account != self.account.id or order.state in NOT_HANDED_OVER:
+            return None
+        return _as_venue_order(order)
+
+    def orders(self) -> Sequence[VenueOrder]:
+        """The orders that wait for the owner or are partly executed."""
+        with self._ledger() as work:
+            live = work.live_orders(self.account.id)
+        return [_as_venue_order(order) for order in live if order.state not in NOT_HANDED_OVER]
+
+    def fills_since(self, at: datetime) -> Sequence[Fill]:
+        """The fills that the owner reported, ascending by when he says they happened."""
+        with self._ledger() as work:
+            reported = [entry for entry in work.entries(self.account.id) if isinstance(entry, Fill) and entry.at >= at]
+        return sorted(reported, key=lambda fill: fill.at)
+
+    def state(self) -> VenueAccount:
+        with self._ledger() as work:
+            portfolio = work.portfolio(self.account.id)
+        return VenueAccount(
+            portfolio.cash, {symbol: position.quantity for symbol, position in portfolio.positions.items()}
+        )
+
+
+def _as_venue_order(order: Order) -> VenueOrder:
+    return VenueOrder(
+        client_order_id=order.client_order_id,
+        # The owner's broker has its own number, which we never learn.
+        venue_order_id=order.venue_order_id or order.client_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        filled_quantity=order.filled_quantity,
+        state=order.state,
+        type=order.type,
+        purpose=order.purpose,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        parent_client_order_id=order.parent_id,
+        reason=order.reason,
+    )
