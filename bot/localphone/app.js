@@ -1,0 +1,309 @@
+// The conversation on the page: keeps the log, the header and the title in step with the server.
+
+import { bubble, dayKey, dayName } from "./bubbles.js";
+import { Composer } from "./composer.js";
+import { follow, history, send, tap } from "./link.js";
+
+const NEAR_BOTTOM_PX = 80;
+const NEAR_TOP_PX = 200;
+const TOAST_MS = 4000;
+const ANSWER_WITHIN_MS = 20000;
+const ACTION_MS = 5000;
+const RESTING = "on this computer only";
+
+const byId = (id) => document.getElementById(id);
+const log = byId("log");
+const scroll = byId("scroll");
+const status = byId("status");
+const toastBox = byId("toast");
+const alertBox = byId("alert");
+const downButton = byId("down");
+const belowCount = byId("below");
+
+const messages = new Map();
+const pendingTaps = new Map();
+const earlyAnswers = new Map();
+let ownerId = 0;
+let botName = "AutoTrader";
+let hasOlder = false;
+let loadingOlder = false;
+let unread = 0;
+let below = 0;
+let toastTimer = 0;
+let actionTimer = 0;
+
+// The key has done its work in the request for this page; it need not stay in sight.
+window.history.replaceState(null, "", "/");
+
+const actions = {
+  send: sendText,
+  tap: tapButton,
+  async copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      toast("Copied");
+    } catch {
+      toast("The browser did not allow copying");
+    }
+  },
+};
+const composer = new Composer(sendText);
+
+function atBottom() {
+  return scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_BOTTOM_PX;
+}
+
+function toBottom() {
+  scroll.scrollTop = scroll.scrollHeight;
+}
+
+function redraw() {
+  const elements = [];
+  let day = "";
+  for (const message of [...messages.values()].sort((a, b) => a.message_id - b.message_id)) {
+    if (dayKey(message) !== day) {
+      day = dayKey(message);
+      elements.push(separator(day));
+    }
+    elements.push(draw(message));
+  }
+  log.replaceChildren(...elements);
+  group();
+  showEmpty();
+}
+
+function draw(message) {
+  return bubble(message, message.from.id === ownerId, actions);
+}
+
+function separator(day) {
+  const line = document.createElement("div");
+  line.className = "day";
+  line.dataset.day = day;
+  const label = document.createElement("span");
+  label.append(dayName(day));
+  line.append(label);
+  return line;
+}
+
+// Neighbours of one sender stand closer, and only the last of them has a tail.
+function group() {
+  const boxes = [...log.querySelectorAll(".message")];
+  boxes.forEach((box, index) => {
+    const next = box.nextElementSibling;
+    const same = next && next === boxes[index + 1] && next.classList.contains("mine") === box.classList.contains("mine");
+    box.classList.toggle("joined", Boolean(same));
+  });
+}
+
+function showEmpty() {
+  const shown = log.querySelector(".empty");
+  if (messages.size > 0) {
+    if (shown) shown.remove();
+  } else if (!shown) {
+    const hint = document.createElement("div");
+    hint.className = "empty";
+    hint.append("No messages yet. Say hello with /start.");
+    log.append(hint);
+  }
+}
+
+function add(message) {
+  const follows = atBottom() || message.from.id === ownerId;
+  messages.set(message.message_id, message);
+  const day = dayKey(message);
+  const last = log.lastElementChild;
+  if (!last || last.dataset.day !== day) log.append(separator(day));
+  const drawn = draw(message);
+  drawn.classList.add("fresh");
+  log.append(drawn);
+  group();
+  showEmpty();
+  if (message.from.id !== ownerId) {
+    rest();
+    if (document.hidden) unread += 1;
+    if (!follows) below += 1;
+  }
+  if (follows) toBottom();
+  showCounts();
+}
+
+function replace(message) {
+  const old = find(message.message_id);
+  if (!old) return;
+  const follows = atBottom();
+  messages.set(message.message_id, message);
+  const drawn = draw(message);
+  drawn.classList.add("changed");
+  old.replaceWith(drawn);
+  group();
+  if (follows) toBottom();
+}
+
+function remove(messageId) {
+  messages.delete(messageId);
+  const old = find(messageId);
+  if (!old) return;
+  old.remove();
+  for (const line of log.querySelectorAll(".day")) {
+    const next = line.nextElementSibling;
+    if (!next || next.classList.contains("day")) line.remove();
+  }
+  group();
+  showEmpty();
+}
+
+function find(messageId) {
+  return log.querySelector(`.message[data-id="${Number(messageId)}"]`);
+}
+
+function showCounts() {
+  document.title = unread ? `(${unread}) ${botName}` : botName;
+  downButton.hidden = atBottom();
+  belowCount.hidden = below === 0;
+  belowCount.textContent = below;
+}
+
+function toast(text) {
+  clearTimeout(toastTimer);
+  toastBox.textContent = text;
+  toastBox.hidden = false;
+  toastTimer = setTimeout(() => { toastBox.hidden = true; }, TOAST_MS);
+}
+
+function rest() {
+  clearTimeout(actionTimer);
+  if (document.body.dataset.link === "open") status.textContent = RESTING;
+}
+
+async function sendText(text) {
+  try {
+    await send(text);
+    return true;
+  } catch (error) {
+    toast(error.code ? error.message : "Not sent: no connection to AutoTrader");
+    return false;
+  }
+}
+
+async function tapButton(messageId, data, button) {
+  const board = button.closest(".keys");
+  if (board.classList.contains("busy")) return;
+  board.classList.add("busy");
+  button.classList.add("waiting");
+  button.setAttribute("aria-busy", "true");
+  for (const key of board.querySelectorAll("button")) key.disabled = true;
+  const release = () => {
+    clearTimeout(patience);
+    board.classList.remove("busy");
+    button.classList.remove("waiting");
+    button.removeAttribute("aria-busy");
+    for (const key of board.querySelectorAll("button")) key.disabled = false;
+  };
+  const patience = setTimeout(release, ANSWER_WITHIN_MS);
+  try {
+    const { id } = await tap(messageId, data);
+    pendingTaps.set(id, release);
+    setTimeout(() => pendingTaps.delete(id), ANSWER_WITHIN_MS);
+    if (earlyAnswers.delete(id)) answered({ id, text: "" });
+  } catch (error) {
+    release();
+    toast(error.code === 409 ? "This button is no longer there" : "Not sent: no connection to AutoTrader");
+  }
+}
+
+function answered({ id, text, show_alert: asAlert }) {
+  const release = pendingTaps.get(id);
+  if (release) {
+    pendingTaps.delete(id);
+    release();
+  } else {
+    // The stream can be faster than the reply to the tap itself.
+    earlyAnswers.set(id, true);
+    setTimeout(() => earlyAnswers.delete(id), ANSWER_WITHIN_MS);
+  }
+  if (!text) return;
+  if (asAlert) {
+    byId("alert-text").textContent = text;
+    if (!alertBox.open) alertBox.showModal();
+  } else {
+    toast(text);
+  }
+}
+
+function acting(action) {
+  clearTimeout(actionTimer);
+  if (action === "cancel") {
+    rest();
+    return;
+  }
+  status.textContent = action === "typing" ? "typing…" : "working…";
+  actionTimer = setTimeout(rest, ACTION_MS);
+}
+
+async function loadOlder() {
+  if (!hasOlder || loadingOlder || messages.size === 0) return;
+  loadingOlder = true;
+  try {
+    const older = await history(Math.min(...messages.keys()));
+    const fromEnd = scroll.scrollHeight - scroll.scrollTop;
+    for (const message of older.messages) messages.set(message.message_id, message);
+    hasOlder = older.has_older;
+    redraw();
+    scroll.scrollTop = scroll.scrollHeight - fromEnd;
+  } catch {
+    // The link itself reports the break and fetches the state again.
+  } finally {
+    loadingOlder = false;
+  }
+}
+
+const changes = {
+  message: add,
+  edit: replace,
+  delete: ({ message_id: messageId }) => remove(messageId),
+  answer: answered,
+  action: ({ action }) => acting(action),
+  commands: ({ commands }) => composer.setCommands(commands),
+};
+
+follow({
+  onState(state) {
+    const stays = messages.size > 0 && !atBottom();
+    const known = messages.size > 0 ? Math.max(...messages.keys()) : Infinity;
+    if (document.hidden) unread += state.messages.filter((one) => one.message_id > known).length;
+    ownerId = state.owner_id;
+    botName = state.bot_name;
+    byId("name").textContent = botName;
+    composer.setCommands(state.commands);
+    messages.clear();
+    for (const message of state.messages) messages.set(message.message_id, message);
+    hasOlder = state.has_older;
+    const top = scroll.scrollTop;
+    redraw();
+    if (stays) scroll.scrollTop = top;
+    else toBottom();
+    showCounts();
+  },
+  onChange(kind, data) {
+    changes[kind](data);
+  },
+  onLink(link) {
+    document.body.dataset.link = link;
+    if (link === "open") rest();
+    else status.textContent = link === "refused" ? "open the address AutoTrader printed" : "reconnecting…";
+  },
+});
+
+scroll.addEventListener("scroll", () => {
+  if (scroll.scrollTop < NEAR_TOP_PX) loadOlder();
+  if (atBottom()) below = 0;
+  showCounts();
+}, { passive: true });
+downButton.addEventListener("click", () => scroll.scrollTo({ top: scroll.scrollHeight, behavior: "smooth" }));
+window.addEventListener("resize", () => { if (below === 0) toBottom(); });
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  unread = 0;
+  showCounts();
+});

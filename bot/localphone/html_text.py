@@ -1,0 +1,233 @@
+"""Telegram's HTML: which tags it knows, what it refuses and in which words.
+
+The rules and the error texts follow the public parser (tdlib/td, MessageEntity.cpp): only lt, gt, amp, quot and numeric
+references are decoded, a lone `&` is text, a lone `<` is an error, and offsets in errors count UTF-8 bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from dataclasses import dataclass
+
+_KINDS = {
+    "b": "bold",
+    "strong": "bold",
+    "i": "italic",
+    "em": "italic",
+    "u": "underline",
+    "ins": "underline",
+    "s": "strikethrough",
+    "strike": "strikethrough",
+    "del": "strikethrough",
+    "tg-spoiler": "spoiler",
+    "span": "spoiler",
+    "code": "code",
+    "pre": "pre",
+    "a": "text_link",
+    "blockquote": "blockquote",
+    "tg-emoji": "custom_emoji",
+}
+_LITERALS = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
+_REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]*)|#([0-9]*)|([a-zA-Z]+));?")
+_NAME_TOKEN = frozenset(string.ascii_letters + string.digits + ".-")
+
+
+class MarkupError(Exception):
+    """The text cannot be parsed; the message says why and at which byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A formatted stretch of a text, from `start` to before `end`, counted in code points."""
+
+    kind: str
+    start: int
+    end: int
+    url: str = ""
+    language: str = ""
+    emoji_id: str = ""
+
+
+@dataclass(slots=True)
+class _OpenTag:
+    name: str
+    argument: str
+    start: int
+
+
+def parse_html(source: str) -> tuple[str, list[Span]]:
+    """The text without its tags, and the spans in the order in which their tags close. Raises MarkupError."""
+    return _Parser(source).run()
+
+
+class _Parser:
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._at = 0
+        self._out: list[str] = []
+        self._open: list[_OpenTag] = []
+        self._spans: list[Span] = []
+
+    def run(self) -> tuple[str, list[Span]]:
+        while self._at < len(self._source):
+            char = self._source[self._at]
+            if char == "<":
+                self._tag()
+            else:
+                self._out.append(self._reference() if char == "&" else self._next())
+        if self._open:
+            raise MarkupError(f'Can\'t find end tag corresponding to start tag "{self._open[-1].name}"')
+        text = "".join(self._out)
+        if any("\ud800" <= char <= "\udfff" for char in text):
+            raise MarkupError(
+                "Text contains invalid Unicode characters after decoding HTML entities, check for unmatched "
+                "surrogate code units"
+            )
+        return text, self._spans
+
+    def _peek(self) -> str:
+        """The character here, or an empty string at the end."""
+        return self._source[self._at : self._at + 1]
+
+    def _next(self) -> str:
+        self._at += 1
+        return self._source[self._at - 1]
+
+    def _reference(self) -> str:
+        match = _REFERENCE.match(self._source, self._at)
+        decoded = _decode(match) if match else ""
+        if not match or not decoded:
+            return self._next()
+        self._at = match.end()
+        return decoded
+
+    def _tag(self) -> None:
+        begin = self._at
+        self._at += 1
+        if self._peek() == "/":
+            self._at += 1
+            self._end_tag(begin)
+        else:
+            self._start_tag(begin)
+
+    def _byte(self, position: int) -> int:
+        return len(self._source[:position].encode("utf-8", "surrogatepass"))
+
+    def _word(self, stop: str) -> str:
+        begin = self._at
+        while self._peek() and not self._peek().isspace() and self._peek() not in stop:
+            self._at += 1
+        return self._source[begin : self._at]
+
+    def _skip_spaces(self) -> None:
+        while self._peek().isspace():
+            self._at += 1
+
+    def _start_tag(self, begin: int) -> None:
+        where = f"at byte offset {self._byte(begin)}"
+        name = self._word(">").lower()
+        if not self._peek():
+            raise MarkupError(f"Unclosed start tag {where}")
+        if name not in _KINDS:
+            raise MarkupError(f'Unsupported start tag "{name}" {where}')
+        argument = ""
+        while True:
+            self._skip_spaces()
+            if self._peek() == ">":
+                break
+            argument = self._attribute(name, where) or argument
+        self._at += 1
+        if name == "span" and argument != "spoiler":
+            raise MarkupError(f'Tag "span" must have class "tg-spoiler" {where}')
+        self._open.append(_OpenTag(name, argument, len(self._out)))
+
+    def _attribute(self, tag: str, where: str) -> str:
+        """Reads one attribute; its value where the tag has a use for it, else an empty string."""
+        attribute = self._word("=>/\"'")
+        if not self._peek():
+            raise MarkupError(f"Unclosed start tag {where}")
+        if not attribute:
+            raise MarkupError(f'Empty attribute name in the tag "{tag}" {where}')
+        self._skip_spaces()
+        if self._peek() != "=":
+            return "expandable" if (tag, attribute) == ("blockquote", "expandable") else ""
+        self._at += 1
+        self._skip_spaces()
+        value = self._attribute_value()
+        if not self._peek():
+            raise MarkupError(f"Unclosed start tag {where}")
+        return _argument(tag, attribute, value)
+
+    def _attribute_value(self) -> str:
+        quote = self._peek()
+        begin = self._at
+        if quote not in ("'", '"'):
+            while self._peek() and self._peek() in _NAME_TOKEN:
+                self._at += 1
+            if self._peek() and self._peek() != ">" and not self._peek().isspace():
+                raise MarkupError(f"Unexpected end of name token at byte offset {self._byte(begin)}")
+            return self._source[begin : self._at].lower()
+        self._at += 1
+        value: list[str] = []
+        while self._peek() and self._peek() != quote:
+            value.append(self._reference() if self._peek() == "&" else self._next())
+        self._at += 1
+        return "".join(value)
+
+    def _end_tag(self, begin: int) -> None:
+        where = f"at byte offset {self._byte(begin)}"
+        if not self._open:
+            raise MarkupError(f"Unexpected end tag {where}")
+        name = self._word(">").lower()
+        self._skip_spaces()
+        if self._peek() != ">":
+            raise MarkupError(f"Unclosed end tag {where}")
+        self._at += 1
+        opened = self._open.pop()
+        if name and name != opened.name:
+            raise MarkupError(f'Unmatched end tag {where}, expected "</{opened.name}>", found "</{name}>"')
+        if len(self._out) > opened.start:
+            self._close(opened)
+
+    def _close(self, opened: _OpenTag) -> None:
+        start, end = opened.start, len(self._out)
+        last = self._spans[-1] if self._spans else None
+        same_stretch = last is not None and (last.start, last.end) == (start, end)
+        if opened.name == "a":
+            url = opened.argument or "".join(self._out[start:end])
+            if url.partition(":")[0].lower() in ("http", "https", "tg", "mailto") or "." in url:
+                self._spans.append(Span("text_link", start, end, url=url))
+        elif opened.name == "tg-emoji":
+            if not opened.argument.isdecimal() or int(opened.argument) == 0:
+                raise MarkupError("Invalid custom emoji identifier specified")
+            self._spans.append(Span("custom_emoji", start, end, emoji_id=opened.argument))
+        elif opened.name == "pre" and last is not None and same_stretch and last.kind == "code" and last.language:
+            self._spans[-1] = Span("pre", start, end, language=last.language)
+        elif opened.name == "code":
+            self._spans.append(Span("code", start, end, language=opened.argument))
+        else:
+            kind = _KINDS[opened.name]
+            expandable = opened.name == "blockquote" and opened.argument == "expandable"
+            self._spans.append(Span("expandable_blockquote" if expandable else kind, start, end))
+
+
+def _argument(tag: str, attribute: str, value: str) -> str:
+    if (tag, attribute) in (("a", "href"), ("tg-emoji", "emoji-id")):
+        return value
+    if (tag, attribute) == ("code", "class"):
+        return value.removeprefix("language-") if value.startswith("language-") else ""
+    if (tag, attribute) == ("span", "class"):
+        return value.removeprefix("tg-") if value.startswith("tg-") else ""
+    return ""
+
+
+def _decode(match: re.Match[str]) -> str:
+    """The character a reference stands for; an empty string where Telegram leaves it as it is."""
+    hexadecimal, decimal, literal = match.groups()
+    if literal is not None:
+        return _LITERALS.get(literal, "")
+    digits, base = (hexadecimal, 16) if hexadecimal is not None else (decimal or "", 10)
+    length = len(match.group().rstrip(";"))
+    code = int(digits, base) if digits else 0
+    return chr(code) if 0 < code < 0x10FFFF and length < 10 else ""
