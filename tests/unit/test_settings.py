@@ -1,0 +1,172 @@
+"""Settings from the environment and .env: precedence, limits, and words for every bad value at once."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from core.domain.accounts import Mode, World
+from core.domain.instruments import DEFAULT_SYMBOLS
+from core.settings import Settings, SettingsError, load_settings
+from core.settings.rows import ROWS, env_example
+from core.strategy.policy import Policy
+
+TOKEN = "123456789:AAE_this-is-not-a-real-token-0123456"
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def dotenv(folder: Path, text: str) -> Path:
+    file = folder / ".env"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def refusal(environ: dict[str, str], file: Path | None = None) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environ, file)
+    return str(caught.value)
+
+
+def test_without_anything_the_defaults_are_the_missions() -> None:
+    settings = load_settings({}, None)
+    assert settings.symbols == DEFAULT_SYMBOLS
+    assert settings.start_cash == 10_000
+    assert settings.speed == 60
+    assert settings.mode is None
+    assert settings.policy() == Policy()
+
+
+def test_the_real_environment_beats_the_file_and_the_file_beats_the_default(tmp_path: Path) -> None:
+    file = dotenv(tmp_path, "SPEED=5\nSTOP_LOSS=0.1\n")
+    settings = load_settings({"SPEED": "7"}, file)
+    assert (settings.speed, settings.stop_loss, settings.take_profit) == (7, Decimal("0.1"), Decimal("0.15"))
+
+
+def test_an_empty_value_means_the_default_and_hides_the_files(tmp_path: Path) -> None:
+    file = dotenv(tmp_path, f"TELEGRAM_BOT_TOKEN={TOKEN}\nSPEED=\nMODE=\n")
+    settings = load_settings({"TELEGRAM_BOT_TOKEN": ""}, file)
+    assert settings.telegram_bot_token is None
+    assert settings.speed == 60
+
+
+def test_values_are_read_tolerantly(tmp_path: Path) -> None:
+    file = dotenv(
+        tmp_path, "export MODE = 'Confirm'  # asks me\nSYMBOLS=spy, btc-usd SPY\nWORLD=Real\nLOG_LEVEL=debug\n"
+    )
+    settings = load_settings({}, file)
+    assert settings.mode is Mode.CONFIRM
+    assert settings.symbols == ("SPY", "BTC-USD")
+    assert settings.world == "real"
+    assert settings.log_level == "DEBUG"
+
+
+def test_a_dollar_sign_in_the_file_is_a_dollar_sign(tmp_path: Path) -> None:
+    folder = tmp_path / "$HOME"
+    assert load_settings({}, dotenv(tmp_path, f"STATE_DIR={folder}\n")).state_dir == folder
+
+
+def test_all_bad_values_are_refused_at_once_with_name_problem_and_example() -> None:
+    text = refusal({"SPEED": "fast", "STOP_LOSS": "5", "MODE": "robot", "SYMBOLS": "SPY;$$", "TIME_ZONE": "Moon/Base"})
+    lines = text.splitlines()
+    assert lines[0] == "5 settings cannot be used:"
+    for name in ("SPEED", "STOP_LOSS", "MODE", "SYMBOLS", "TIME_ZONE"):
+        (line,) = (line for line in lines if line.strip().startswith(f"{name}="))
+        assert f"for example {name}={ROWS[name].example}" in line
+    assert "SPEED=fast: this is not a number" in text
+    assert "STOP_LOSS=5: must be less than 1" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MIN_PROBABILITY", "nan"),
+        ("MIN_PROBABILITY", "60"),
+        ("MAX_ASSET_FRACTION", "0"),
+        ("MAX_ASSET_FRACTION", "25"),
+        ("STOP_LOSS", "-0.05"),
+        ("TAKE_PROFIT", "NaN"),
+        ("START_CASH", "10,000"),
+        ("SPEED", "inf"),
+        ("SPEED", "0"),
+        ("MIN_TRADE_GAP_MINUTES", "1.5"),
+        ("MODEL_TREES", "0"),
+        ("LOCAL_PHONE_PORT", "70000"),
+        ("TELEGRAM_OWNER_ID", "@me"),
+        ("SYMBOLS", " , "),
+        ("LOG_FORMAT", "xml"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("TIME_ZONE", "../../etc/passwd"),
+    ],
+)
+def test_a_value_out_of_its_limits_is_refused(name: str, value: str) -> None:
+    assert name in refusal({name: value})
+
+
+def test_secrets_are_never_echoed(tmp_path: Path) -> None:
+    text = refusal({"TELEGRAM_BOT_TOKEN": "hunter2", "DATABASE_URL": "postgresql://me:hunter3@host/x", "SPEED": TOKEN})
+    assert not any(secret in text for secret in ("hunter2", "hunter3", TOKEN))
+    settings = load_settings({"TELEGRAM_BOT_TOKEN": TOKEN}, None)
+    assert TOKEN not in repr(settings)
+    assert settings.secrets() == (TOKEN,)
+
+
+def test_a_misspelt_name_in_the_file_is_refused_and_a_foreign_one_is_only_noted(tmp_path: Path) -> None:
+    text = refusal({}, dotenv(tmp_path, "# mine\n\nMIN_PROBABILTY=0.7\nSPEED=2\n"))
+    assert "MIN_PROBABILTY: unknown name in .env line 3; did you mean MIN_PROBABILITY?" in text
+    settings = load_settings({"MIN_PROBABILTY": "1"}, dotenv(tmp_path, "COMPOSE_PROJECT_NAME=house\n"))
+    assert settings.unknown_names == ("COMPOSE_PROJECT_NAME",)
+
+
+def test_a_file_with_broken_lines_is_refused_with_their_numbers(tmp_path: Path) -> None:
+    file = dotenv(tmp_path, "SPEED=1\nMODEL TREES=5\nSPEED=2\nMODEL_TREES\n")
+    text = refusal({}, file)
+    assert ".env line 2: cannot be read" in text
+    assert "SPEED: set twice in .env, the second time in line 3" in text
+    assert "MODEL_TREES: no value in .env line 4" in text
+
+
+def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"SPEED=\xff\xfe")
+    assert "not UTF-8" in refusal({}, file)
+
+
+def test_only_the_default_file_may_be_absent(tmp_path: Path) -> None:
+    assert load_settings({}, tmp_path / ".env").speed == 60
+    assert "mine.env" in refusal({}, tmp_path / "mine.env")
+
+
+def test_each_world_has_a_ledger_of_its_own_under_the_state_folder(tmp_path: Path) -> None:
+    settings = load_settings({"STATE_DIR": str(tmp_path)}, None)
+    assert settings.ledger_url(World.REAL) == f"sqlite:///{tmp_path}/data/autotrader.db"
+    assert settings.ledger_url(World.SIMULATED) == f"sqlite:///{tmp_path}/data/autotrader-simulated.db"
+    elsewhere = load_settings({"STATE_DIR": str(tmp_path), "DATABASE_URL": "sqlite:////elsewhere/mine.db"}, None)
+    assert elsewhere.ledger_url(World.REAL) == "sqlite:////elsewhere/mine.db"
+
+
+def test_the_state_folders_are_made_and_a_forbidden_place_is_refused_in_words(tmp_path: Path) -> None:
+    settings = load_settings({"STATE_DIR": str(tmp_path / "state")}, None)
+    settings.make_folders()
+    assert sorted(folder.name for folder in (tmp_path / "state").iterdir()) == ["data", "logs", "models", "signals"]
+    (tmp_path / "file").write_text("")
+    nowhere = Settings.model_validate({"STATE_DIR": tmp_path / "file" / "below"})
+    with pytest.raises(SettingsError, match="STATE_DIR="):
+        nowhere.make_folders()
+
+
+def test_the_example_file_is_in_step_with_the_table() -> None:
+    text = (REPOSITORY / ".env.example").read_text(encoding="utf-8")
+    assert text == env_example(), "run: python -m core.settings > .env.example"
+
+
+def test_every_example_and_every_default_is_accepted(tmp_path: Path) -> None:
+    for name, row in ROWS.items():
+        assert load_settings({name: row.example}, None)
+    uncommented = env_example().replace("\n#", "\n").replace("\n ", "\n# ")
+    assert load_settings({}, dotenv(tmp_path, uncommented)) == load_settings({}, None)
+
+
+def test_every_setting_has_one_line_that_fits() -> None:
+    assert all(len(line) <= 120 for line in env_example().splitlines())
+    assert all(row.about and row.example for row in ROWS.values())
