@@ -1,0 +1,182 @@
+"""Bars on disk (core.ports.BarStore): written in bulk, read as columns, the newest kept in memory.
+
+The memory is right as long as this process alone writes bars, which the lease sees to.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, bindparam, func, select
+
+from core.domain.bars import BarSize
+from core.errors import DataFault
+from core.series import BarSeries, seconds_of, time_of
+from core.storage import tables
+from core.storage.statements import upsert
+
+KEPT: Final = 2_000
+COLUMNS: Final = ("opened_at", "closed_at", "open", "high", "low", "close", "volume")
+
+_B = tables.bars
+_UPSERT = upsert(_B, ("symbol", "size", "closed_at"))
+_OF = (_B.c.symbol == bindparam("of_symbol")) & (_B.c.size == bindparam("of_size"))
+_READ = (
+    select(*(_B.c[name] for name in COLUMNS))
+    .where(_OF, _B.c.closed_at <= bindparam("end"))
+    .order_by(_B.c.closed_at.desc())
+    .limit(bindparam("most"))
+)
+_NEWEST = select(func.max(_B.c.closed_at)).where(_OF)
+_OLDEST = select(func.min(_B.c.closed_at)).where(_OF)
+_FAR_AWAY: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tail:
+    """All stored bars from the first of `series` on; with `is_all`, all there are."""
+
+    series: BarSeries
+    is_all: bool
+
+
+class SqlBarStore:
+    """`writing` opens a write transaction."""
+
+    def __init__(self, engine: Engine, writing: Callable[[], AbstractContextManager[Connection]]) -> None:
+        self._engine = engine
+        self._writing = writing
+        self._lock = threading.Lock()
+        self._one_by_one = threading.Lock()
+        self._tails: dict[tuple[str, BarSize], Tail] = {}
+        self._writes: dict[tuple[str, BarSize], int] = {}
+
+    def write(self, series: BarSeries, source: str) -> int:
+        """Inserts or replaces; bars that stand there already are not written again. Returns how many rows were.
+
+        Raises DataFault, and writes nothing, for bars out of order or with a number that is not finite.
+        """
+        check_series(series)
+        if not len(series):
+            return 0
+        key = (series.symbol, series.size)
+        news = _not_in(series, self._tail(key))
+        if not len(news):
+            return 0
+        columns = [getattr(news, name).tolist() for name in COLUMNS]
+        rows = [
+            {
+                "symbol": series.symbol,
+                "size": series.size,
+                "source": source,
+                **dict(zip(COLUMNS, values, strict=True)),
+            }
+            for values in zip(*columns, strict=True)
+        ]
+        # Two threads must not bring the file and the memory up to date in different orders.
+        with self._one_by_one:
+            with self._writing() as connection:
+                connection.execute(_UPSERT, rows)
+            with self._lock:
+                self._writes[key] = self._writes.get(key, 0) + 1
+                tail = self._tails.get(key)
+                if tail is not None:
+                    self._tails[key] = _merged(tail, news)
+        return len(news)
+
+    def read(self, symbol: str, size: BarSize, end: datetime, count: int) -> BarSeries:
+        """At most `count` newest bars closed at or before `end`, ascending. The columns cannot be written to."""
+        tail = self._tail((symbol, size))
+        known = tail.series.until(end)
+        if tail.is_all or len(known) >= count:
+            return known.last(count)
+        return self._load((symbol, size), seconds_of(end), count)
+
+    def newest_close(self, symbol: str, size: BarSize) -> datetime | None:
+        return self._close(_NEWEST, symbol, size)
+
+    def oldest_close(self, symbol: str, size: BarSize) -> datetime | None:
+        return self._close(_OLDEST, symbol, size)
+
+    def _close(self, statement: Any, symbol: str, size: BarSize) -> datetime | None:
+        with self._engine.connect() as connection:
+            seconds = connection.execute(statement, {"of_symbol": symbol, "of_size": size}).scalar()
+        return None if seconds is None else time_of(seconds)
+
+    def _tail(self, key: tuple[str, BarSize]) -> Tail:
+        with self._lock:
+            known = self._tails.get(key)
+            writes = self._writes.get(key, 0)
+        if known is not None:
+            return known
+        series = self._load(key, _FAR_AWAY, KEPT)
+        loaded = Tail(series, is_all=len(series) < KEPT)
+        with self._lock:
+            # What was read while another thread wrote may miss what it wrote: good for this answer, not for later ones.
+            if self._writes.get(key, 0) == writes:
+                self._tails[key] = loaded
+        return loaded
+
+    def _load(self, key: tuple[str, BarSize], end: int, count: int) -> BarSeries:
+        symbol, size = key
+        with self._engine.connect() as connection:
+            rows = connection.execute(_READ, {"of_symbol": symbol, "of_size": size, "end": end, "most": count}).all()
+        if not rows:
+            return _sealed(BarSeries.empty(symbol, size))
+        opened, closed, *prices = zip(*reversed(rows), strict=True)
+        return _sealed(
+            BarSeries(
+                symbol,
+                size,
+                np.array(opened, np.int64),
+                np.array(closed, np.int64),
+                *(np.array(column, np.float64) for column in prices),
+            )
+        )
+
+
+def check_series(series: BarSeries) -> None:
+    """Raises DataFault for what must never stand in the store."""
+    if np.any(np.diff(series.closed_at) <= 0):
+        raise DataFault(series.symbol, "bars are out of order or doubled")
+    if np.any(series.opened_at >= series.closed_at):
+        raise DataFault(series.symbol, "a bar closes before it opens")
+    if not all(np.isfinite(getattr(series, name)).all() for name in COLUMNS[2:]):
+        raise DataFault(series.symbol, "a bar holds a number that is not finite")
+
+
+def _not_in(series: BarSeries, tail: Tail) -> BarSeries:
+    """The bars of `series` that `tail` does not hold with the very same numbers."""
+    places = np.searchsorted(tail.series.closed_at, series.closed_at)
+    same: NDArray[np.bool_] = places < len(tail.series)
+    at = np.where(same, places, 0)
+    for name in COLUMNS if same.any() else ():
+        same = same & (getattr(tail.series, name)[at] == getattr(series, name))
+    return series.part(~same)
+
+
+def _merged(tail: Tail, news: BarSeries) -> Tail:
+    """`tail` after `news` were stored. Bars before its start are left out unless it holds all there are."""
+    old = tail.series
+    if not tail.is_all:
+        news = news.part(news.closed_at >= old.closed_at[0])
+    kept = old.part(~np.isin(old.closed_at, news.closed_at))
+    order = np.argsort(np.concatenate([kept.closed_at, news.closed_at]), kind="stable")
+    columns = {name: np.concatenate([getattr(kept, name), getattr(news, name)])[order] for name in COLUMNS}
+    series = BarSeries(old.symbol, old.size, **columns)
+    if len(series) < 2 * KEPT:
+        return Tail(_sealed(series), tail.is_all)
+    return Tail(_sealed(series.last(KEPT)), is_all=False)
+
+
+def _sealed(series: BarSeries) -> BarSeries:
+    for name in COLUMNS:
+        getattr(series, name).setflags(write=False)
+    return series

@@ -1,0 +1,100 @@
+"""Decisions with their signals, models, and how predictions turned out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from core.domain.codec import decode
+from core.domain.decisions import Decision, ModelState, ModelVersion, Signal
+from core.storage import tables
+from core.storage.chain import DECISION, Chain
+from core.storage.statements import field_names, insert_new, row_of, upsert
+
+_L = tables.last_signals
+_M = tables.models
+_S = tables.prediction_scores
+_DECIDE = insert(tables.decisions)
+_POINT = upsert(_L, ("account", "symbol"))
+_LAST = select(_L.c.symbol, _L.c.seq, _L.c.place).order_by(_L.c.seq)
+_LAST_OF_ACCOUNT = _LAST.where(_L.c.account == bindparam("of_account"))
+_PAYLOADS = select(tables.chain.c.seq, tables.chain.c.payload).where(
+    tables.chain.c.seq.in_(bindparam("seqs", expanding=True))
+)
+_ADD_MODEL = insert(_M)
+_ARCHIVE = update(_M).where(_M.c.state == bindparam("former")).values(state=bindparam("now", type_=_M.c.state.type))
+_CHAMPION = select(_M).where(_M.c.state == ModelState.CHAMPION).order_by(_M.c.number.desc()).limit(1)
+_MODELS = select(_M).order_by(_M.c.number.desc()).limit(bindparam("most"))
+_ADD_SCORE = insert_new(_S)
+_SCORES = select(
+    func.count().filter(_S.c.hit).label("hits"),
+    func.count().label("scored"),
+).where(_S.c.bar_closed_at >= bindparam("since"))
+
+
+class Decisions(Chain):
+    def record_decision(self, decision: Decision, *, recorded_at: datetime) -> None:
+        seq = self._append(DECISION, decision, recorded_at)
+        self._write(
+            _DECIDE,
+            {
+                "seq": seq,
+                "recorded_at": recorded_at,
+                "at": decision.at,
+                "account": decision.account,
+                "signals": len(decision.signals),
+                "orders": len(decision.orders),
+            },
+        )
+        if decision.signals:
+            self._write(
+                _POINT,
+                [
+                    {"account": decision.account, "symbol": signal.symbol, "seq": seq, "place": place}
+                    for place, signal in enumerate(decision.signals)
+                ],
+            )
+
+    def last_signals(self, account: str | None = None) -> Mapping[str, Signal]:
+        """The newest evaluation of each symbol, of one account or of any."""
+        pointers = self._rows(_LAST) if account is None else self._rows(_LAST_OF_ACCOUNT, {"of_account": account})
+        newest = {row["symbol"]: (row["seq"], row["place"]) for row in pointers}
+        seqs = sorted({seq for seq, _ in newest.values()})
+        signals = {
+            row["seq"]: json.loads(row["payload"])["body"]["signals"] for row in self._rows(_PAYLOADS, {"seqs": seqs})
+        }
+        return {symbol: decode(Signal, signals[seq][place]) for symbol, (seq, place) in newest.items()}
+
+    def add_model(self, model: ModelVersion) -> None:
+        """A new CHAMPION archives the former one."""
+        if model.state is ModelState.CHAMPION:
+            self._write(_ARCHIVE, {"former": ModelState.CHAMPION, "now": ModelState.ARCHIVED})
+        self._write(_ADD_MODEL, row_of(model))
+
+    def champion(self) -> ModelVersion | None:
+        row = self._row(_CHAMPION)
+        return _model_of(row) if row else None
+
+    def models(self, limit: int = 20) -> Sequence[ModelVersion]:
+        """The newest first."""
+        return [_model_of(row) for row in self._rows(_MODELS, {"most": limit})]
+
+    def add_prediction_score(self, symbol: str, bar_closed_at: datetime, model: str, hit: bool) -> None:
+        """Scoring the same prediction again changes nothing."""
+        self._write(_ADD_SCORE, {"symbol": symbol, "bar_closed_at": bar_closed_at, "model": model, "hit": hit})
+
+    def prediction_scores(self, since: datetime) -> tuple[int, int]:
+        """(hits, scored) of predictions made from bars closed at or after `since`."""
+        row = self._rows(_SCORES, {"since": since})[0]
+        return row["hits"], row["scored"]
+
+
+def _model_of(row: Mapping[str, object]) -> ModelVersion:
+    plain = {name: row[name] for name in field_names(ModelVersion)}
+    names = plain["feature_names"]
+    if not isinstance(names, list):
+        raise TypeError(f"feature names are a list, not {names!r}")
+    return ModelVersion(**plain | {"feature_names": tuple(names)})  # type: ignore[arg-type]  # checked by the columns

@@ -1,0 +1,95 @@
+"""The connection to the database file: which file, which pragmas, who may write."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
+
+from core.errors import Fatal, Transient
+
+BUSY_SECONDS = 10
+
+
+def database_path(where: str | Path) -> Path:
+    """The file behind a path or a `sqlite:///` URL. Raises Fatal for any other kind of database."""
+    text = str(where)
+    if "://" not in text:
+        return Path(text)
+    scheme, _, rest = text.partition("://")
+    if scheme.split("+")[0] != "sqlite" or not rest.startswith("/") or len(rest) < 2:
+        raise Fatal(
+            f"DATABASE_URL names {scheme!r}, which is not supported: use a SQLite file, for example "
+            "sqlite:///data/autotrader.db"
+        )
+    return Path(rest[1:])
+
+
+def engine_for(path: Path, *, durable: bool) -> Engine:
+    """An engine whose transactions we begin ourselves, so that a writer takes its lock at once.
+
+    `durable` waits for the disk at every commit; without it a power cut may damage the file.
+    """
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
+    pragmas = (
+        "PRAGMA journal_mode=WAL",
+        f"PRAGMA synchronous={'FULL' if durable else 'OFF'}",
+        "PRAGMA foreign_keys=ON",
+        f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}",
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in pragmas:
+            connection.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get("writes"):
+            connection.exec_driver_sql("BEGIN")
+            return
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError as error:
+            raise Transient(f"another process is writing to {path.name}: {error.orig}") from error
+
+    return engine
+
+
+class WriterLock:
+    """One writer at a time within this process, in order of arrival and without polling the file."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+
+    def acquire(self) -> None:
+        """Raises Transient after ten seconds, RuntimeError when this very thread holds it already."""
+        if self._owner == threading.get_ident():
+            raise RuntimeError("a unit of work is open in this thread already: leave it before the next one")
+        if not self._lock.acquire(timeout=BUSY_SECONDS):
+            raise Transient("another thread is writing for too long")
+        self._owner = threading.get_ident()
+
+    def release(self) -> None:
+        self._owner = None
+        self._lock.release()
+
+
+@contextmanager
+def writing(engine: Engine, lock: WriterLock) -> Iterator[Connection]:
+    """A connection in a write transaction that is committed at the end of the block, or rolled back by an error."""
+    lock.acquire()
+    try:
+        with engine.connect() as connection:
+            connection.execution_options(writes=True)
+            with connection.begin():
+                yield connection
+    finally:
+        lock.release()

@@ -1,0 +1,137 @@
+"""The ledger's database: what the composition root opens and hands to the rest as ports."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from core.clock import SystemClock
+from core.domain.accounts import World
+from core.errors import Fatal
+from core.ports import Clock
+from core.storage import tables
+from core.storage.backup import back_up
+from core.storage.bars import SqlBarStore
+from core.storage.engine import WriterLock, database_path, engine_for, writing
+from core.storage.entries import PortfolioCache
+from core.storage.lease import DatabaseLease, Fence
+from core.storage.migrate import migrate
+from core.storage.process import Holder, this_process
+from core.storage.unit_of_work import SqlUnitOfWork
+from core.storage.verify import verify_chain
+
+
+class Installation(NamedTuple):
+    """Who a ledger is: part of every order id. The epoch rises with every restore from a backup."""
+
+    installation_id: str
+    epoch: int
+    world: World
+
+
+class Database:
+    """One open ledger. Safe to use from several threads; each unit of work belongs to one thread."""
+
+    def __init__(self, path: Path, engine: Engine, clock: Clock) -> None:
+        self.path = path
+        self._engine = engine
+        self._clock = clock
+        self._lock = WriterLock()
+        self._portfolios = PortfolioCache()
+        self._fence = Fence()
+        self.bars = SqlBarStore(engine, self._writing)
+
+    def unit_of_work(self) -> SqlUnitOfWork:
+        """A transaction that may write. Waits its turn; hold it only for as long as the ledger's own work takes."""
+        return self._unit_of_work(writable=True)
+
+    def reading(self) -> SqlUnitOfWork:
+        """A transaction that may only read: sees the last commit and waits for nobody, however long a writer takes."""
+        return self._unit_of_work(writable=False)
+
+    def lease(self, holder: Holder | None = None) -> DatabaseLease:
+        """The keeper of the one-process lease. Once acquired, every commit of this object is checked against it."""
+        return DatabaseLease(self._writing, self._fence, holder or this_process())
+
+    def installation(self) -> Installation:
+        with self._engine.connect() as connection:
+            return _installation(connection)
+
+    def raise_epoch(self) -> Installation:
+        """After a restore: order ids made from now on cannot meet those of the time that was lost."""
+        with self._writing() as connection:
+            connection.execute(update(tables.installation).values(epoch=tables.installation.c.epoch + 1))
+            return _installation(connection)
+
+    def verify(self) -> list[str]:
+        """What is wrong with the hash-chained record, in words; empty when nothing is (X1)."""
+        with self._engine.connect() as connection:
+            return verify_chain(connection)
+
+    def back_up(self) -> Path:
+        """A copy in the folder `backups` beside the file, made while the ledger is in use."""
+        return back_up(self.path, self._clock.now())
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _unit_of_work(self, *, writable: bool) -> SqlUnitOfWork:
+        check: Callable[[Connection], None] = self._fence.check
+        return SqlUnitOfWork(self._engine, self._lock, self._portfolios, self._clock, check, writable=writable)
+
+    def _writing(self) -> AbstractContextManager[Connection]:
+        return writing(self._engine, self._lock)
+
+
+def open_database(
+    where: str | Path,
+    *,
+    durable: bool = True,
+    clock: Clock | None = None,
+    world: World | None = None,
+    installation_id: str | None = None,
+) -> Database:
+    """Opens a path or `sqlite:///` URL; creates or upgrades the file where needed.
+
+    `clock` is the system clock. `durable=False` is for replays in a throw-away file. A new ledger is of `world` (real
+    prices if None) and gets `installation_id` or a random one; an existing one keeps its own.
+    Raises Fatal when the ledger cannot be used, or belongs to another world than the one asked for.
+    """
+    clock = clock or SystemClock()
+    path = database_path(where)
+    migrate(path, clock.now())
+    database = Database(path, engine_for(path, durable=durable), clock)
+    try:
+        with database._writing() as connection:
+            _found(connection, world or World.REAL, installation_id, clock)
+        known = database.installation().world
+        if world is not None and known is not world:
+            raise Fatal(f"{path} holds {known} prices: {world} prices need a database file of their own")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _found(connection: Connection, world: World, installation_id: str | None, clock: Clock) -> None:
+    if connection.execute(select(tables.installation.c.id)).first() is None:
+        connection.execute(
+            insert(tables.installation),
+            {
+                "id": 1,
+                "installation_id": installation_id or secrets.token_hex(16),
+                "epoch": 1,
+                "world": world,
+                "created_at": clock.now(),
+            },
+        )
+
+
+def _installation(connection: Connection) -> Installation:
+    row = connection.execute(select(tables.installation)).one()
+    return Installation(row.installation_id, row.epoch, row.world)

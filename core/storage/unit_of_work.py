@@ -1,0 +1,73 @@
+"""One transaction on the ledger (core.ports.UnitOfWork)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+
+from sqlalchemy import Connection, Engine
+
+from core.ports import Clock
+from core.storage.decisions import Decisions
+from core.storage.engine import WriterLock
+from core.storage.entries import Entries, PortfolioCache
+from core.storage.journal import Journal
+from core.storage.orders import Orders
+from core.storage.outbox import Outbox
+from core.storage.safeguards import Safeguards
+
+
+class SqlUnitOfWork(Orders, Entries, Decisions, Safeguards, Outbox, Journal):
+    """Writers wait for one another at the with statement; readers see the last commit and wait for nobody.
+
+    `check_lease` runs inside every commit and raises LeaseLost. After a commit the block may go on: what follows
+    belongs to a new transaction.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        lock: WriterLock,
+        cache: PortfolioCache,
+        clock: Clock,
+        check_lease: Callable[[Connection], None],
+        *,
+        writable: bool,
+    ) -> None:
+        super().__init__(clock, writable=writable)
+        self._engine = engine
+        self._lock = lock
+        self._cache = cache
+        self._check_lease = check_lease
+
+    def __enter__(self) -> SqlUnitOfWork:
+        if self._writable:
+            self._lock.acquire()
+        try:
+            self._open_connection = self._engine.connect().execution_options(writes=self._writable)
+        except BaseException:
+            if self._writable:
+                self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection = self._connection
+        self._open_connection = None
+        self._forget()
+        try:
+            connection.close()
+        finally:
+            if self._writable:
+                self._lock.release()
+
+    def commit(self) -> None:
+        """Makes all changes since the last commit last. Raises LeaseLost, and changes nothing, when fenced out."""
+        if not self._writable:
+            raise RuntimeError("this unit of work may only read")
+        self._check_lease(self._connection)
+        self._connection.commit()
+        self._offer()
+        self._forget()
