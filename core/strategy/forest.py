@@ -1,0 +1,120 @@
+"""A trained random forest as flat numpy arrays: predicts what scikit-learn would, without importing it."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.series import Floats
+
+Indices = NDArray[np.int32]
+
+_CHUNK = 512
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlatForest:
+    """All trees one after another. Node arrays have one length; `roots` holds each tree's first node.
+
+    A row goes left where its feature, as float32, is at most `threshold` (float64): scikit-learn's own rule. A leaf is
+    its own child on both sides. `probability` is the share of the positive class in a node. `depth` is that of the
+    deepest tree.
+    """
+
+    version: str
+    event: str
+    feature_names: tuple[str, ...]
+    feature_version: int
+    roots: Indices
+    feature: Indices
+    threshold: Floats
+    left: Indices
+    right: Indices
+    probability: Floats
+    depth: int
+
+    def predict(self, rows: Floats) -> Floats:
+        """Probability of the event for each row: shape (n, features) to (n,). Rows must be finite.
+
+        Trees are added one by one in their order, so that a row's answer does not depend on its company.
+        """
+        wide = np.ascontiguousarray(rows, np.float32)
+        parts = [self._predict_chunk(wide[start : start + _CHUNK]) for start in range(0, len(wide), _CHUNK)]
+        return np.concatenate(parts) if parts else np.empty(0, np.float64)
+
+    def _predict_chunk(self, rows: NDArray[np.float32]) -> Floats:
+        flat, begin = rows.ravel(), (np.arange(len(rows)) * rows.shape[1])[:, None]
+        node = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
+        for _ in range(self.depth):
+            value = flat.take(begin + self.feature.take(node))
+            node = np.where(value <= self.threshold.take(node), self.left.take(node), self.right.take(node))
+        added: Floats = np.cumsum(self.probability.take(node), axis=1)[:, -1]
+        return added / len(self.roots)
+
+    def to_bytes(self) -> bytes:
+        """An .npz archive of plain arrays; equal forests give equal bytes."""
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            format=np.array(_FORMAT),
+            version=np.array(self.version),
+            event=np.array(self.event),
+            feature_names=np.array(self.feature_names),
+            feature_version=np.array(self.feature_version),
+            roots=self.roots,
+            feature=self.feature,
+            threshold=self.threshold,
+            left=self.left,
+            right=self.right,
+            probability=self.probability,
+            depth=np.array(self.depth),
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> FlatForest:
+        """Raises ValueError when `data` is no such archive or its arrays do not form trees; never unpickles."""
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            if int(arrays["format"]) != _FORMAT:
+                raise ValueError(f"format {int(arrays['format'])} is not {_FORMAT}")
+            forest = cls(
+                str(arrays["version"]),
+                str(arrays["event"]),
+                tuple(str(name) for name in arrays["feature_names"]),
+                int(arrays["feature_version"]),
+                arrays["roots"].astype(np.int32),
+                arrays["feature"].astype(np.int32),
+                arrays["threshold"].astype(np.float64),
+                arrays["left"].astype(np.int32),
+                arrays["right"].astype(np.int32),
+                arrays["probability"].astype(np.float64),
+                int(arrays["depth"]),
+            )
+        except (KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise ValueError(f"not a forest file: {error}") from error
+        forest.check()
+        return forest
+
+    def check(self) -> None:
+        """Raises ValueError unless every index points into the arrays and every probability is one."""
+        nodes = len(self.feature)
+        lengths = {len(column) for column in (self.threshold, self.left, self.right, self.probability)}
+        if len(self.roots) == 0 or nodes == 0 or lengths != {nodes}:
+            raise ValueError("forest without trees or with columns of unequal length")
+        for name, column, end in (
+            ("root", self.roots, nodes),
+            ("left child", self.left, nodes),
+            ("right child", self.right, nodes),
+            ("feature", self.feature, len(self.feature_names)),
+        ):
+            if int(column.min()) < 0 or int(column.max()) >= end:
+                raise ValueError(f"a {name} points outside the forest")
+        if not (np.isfinite(self.threshold).all() and (np.abs(self.probability - 0.5) <= 0.5 + 1e-9).all()):
+            raise ValueError("a threshold or probability is not a number in its range")
