@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from core.domain.codec import decode
 from core.domain.decisions import Decision
 from core.storage import tables
-from core.storage.chain import DECISION, NO_HASH, link_hash, payload_of, reference_of
+from core.storage.chain import DECISION, NO_HASH, link_hash, reference_of
 from core.storage.entries import TABLES, TYPES
 from core.storage.statements import row_of
 
@@ -65,24 +65,32 @@ def _check_row(connection: Connection, kind: str, link: Any, row: Mapping[str, A
         return
     try:
         content = json.loads(link.payload)
-        body: Any = decode(TYPES.get(kind, Decision), content["body"])
+        columns, reference = _expected(kind, content["body"])
         recorded_at = datetime.fromisoformat(content["recorded_at"])
-        expected = _stored(connection, table, _columns(body) | {"seq": link.seq, "recorded_at": recorded_at})
-        fits = payload_of(body, recorded_at) == link.payload and reference_of(body) == link.reference
+        expected = _stored(connection, table, columns | {"seq": link.seq, "recorded_at": recorded_at})
     except _BROKEN as error:
         yield f"link {link.seq}: cannot be read ({error})"
         return
-    if not fits:
-        yield f"link {link.seq}: says something else than its content"
+    if reference != link.reference:
+        yield f"link {link.seq}: it is said to be about {link.reference}, but is about {reference}"
     for name, value in expected.items():
         if row[name] != value or type(row[name]) is not type(value):
             yield f"{table.name} {link.seq}: {name} is {row[name]!r}, recorded was {value!r}"
 
 
-def _columns(body: Any) -> dict[str, Any]:
-    if isinstance(body, Decision):
-        return {"at": body.at, "account": body.account, "signals": len(body.signals), "orders": len(body.orders)}
-    return row_of(body)
+def _expected(kind: str, body: Any) -> tuple[dict[str, Any], str]:
+    """The columns and the reference that a recorded body asks for."""
+    if kind == DECISION:
+        # Its signals and orders stand in the chain alone: nothing to compare, and reading them all would take minutes.
+        decision = Decision(datetime.fromisoformat(body["at"]), body["account"], (), ())
+        return {
+            "at": decision.at,
+            "account": decision.account,
+            "signals": len(body["signals"]),
+            "orders": len(body["orders"]),
+        }, reference_of(decision)
+    entry = decode(TYPES[kind], body)
+    return row_of(entry), reference_of(entry)
 
 
 def _stored(connection: Connection, table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
