@@ -134,9 +134,13 @@ def stranger(event: StrangerSpoke) -> Message:
 
 def mode(event: ModeChanged, zone: ZoneInfo) -> Message:
     """The new mode and, where paused, until when."""
-    by = f"By {line(event.by, 60)}." if event.by.strip() else ""
+    by = f"By {_who(event.by)}." if event.by.strip() else ""
     if event.paused:
         until = f" until {numbers.moment(event.until, zone)}" if event.until else " until you send /resume"
         text = f"⏸ {bold('Paused')}{until}"
         return Message(paragraphs(text, f"No new entries; open positions stay guarded. {by}".strip()))
     return Message(paragraphs(f"▶️ {bold(f'Mode {event.mode.value}')}", f"{MODE_WORDS[event.mode]}. {by}".strip()))
+
+
+def _who(by: str) -> str:
+    return "you" if by == "owner" else line(by, 60)

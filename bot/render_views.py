@@ -17,6 +17,7 @@ from core.domain.values import ZERO
 from core.domain.views import Health, OwnerAnswer, PositionsView, StatusView
 
 MENU_PREFIX = "m"
+IN_PLACE = "!"
 _HEALTH_ICONS = {Health.RUNNING: "💚", Health.DEGRADED: "🟠", Health.HALTED: "🛑"}
 
 
@@ -24,11 +25,12 @@ def menu_token(action: str) -> str:
     return f"{MENU_PREFIX}:{action}"
 
 
-def menu(paused: bool) -> Keyboard:
-    """The buttons under /status, /start and the welcome."""
-    brake = Button("▶️ Resume", menu_token("resume")) if paused else Button("⏸ Pause", menu_token("pause"))
+def menu(paused: bool, *, under_status: bool = False) -> Keyboard:
+    """The buttons under /status, /start and the welcome. Under a status they renew that message in place."""
+    here = IN_PLACE if under_status else ""
+    brake = ("▶️ Resume", "resume") if paused else ("⏸ Pause", "pause")
     return (
-        (brake, Button("🔄 Status", menu_token("status"))),
+        (Button(brake[0], menu_token(brake[1] + here)), Button("🔄 Status", menu_token("status" + here))),
         (Button("📊 Positions", menu_token("positions")), Button("✋ Pending", menu_token("pending"))),
         (Button("📄 Report", menu_token("report")),),
     )
@@ -48,7 +50,7 @@ def status(view: StatusView, zone: ZoneInfo) -> Message:
             f"Last signal: {line(view.last_signal)}" if view.last_signal.strip() else "Last signal: – (none yet)",
             _worries(view, zone),
         ),
-        menu(view.paused),
+        menu(view.paused, under_status=True),
     )
 
 

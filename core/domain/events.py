@@ -296,6 +296,7 @@ _PRIORITY: dict[type, Priority] = {
     PositionUnguarded: Priority.CRITICAL,
     OrderRefused: Priority.CRITICAL,
     ErrorRaised: Priority.CRITICAL,
+    ModeChanged: Priority.CRITICAL,
     InstructionIssued: Priority.TRADE,
     InstructionSettled: Priority.TRADE,
     OrderFilled: Priority.TRADE,

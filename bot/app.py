@@ -1,0 +1,233 @@
+"""The bot's application: connects to Telegram in the background, lets the gate judge every update, answers the owner.
+
+Embedded in a running event loop. Telegram being down, refusing the token or being polled by somebody else never blocks
+or fails the start: it is reported to health and tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from telegram import BotCommand, Update
+from telegram.error import InvalidToken, TelegramError
+from telegram.ext import Application, ApplicationBuilder, ExtBot, TypeHandler, Updater
+from telegram.request import HTTPXRequest
+
+from bot.commands.table import COMMANDS
+from bot.commands.talk import MarketClock, Talk
+from bot.conversation import Conversation
+from bot.delivery import TELEGRAM_PACE, Delivery
+from bot.gate import Gate, Identity
+from bot.hands import AsyncWriter, Hands
+from bot.health_hook import HealthHook
+from bot.pairing import Pairing
+from bot.poll_watch import PollWatch, Trouble, WatchedRequest
+from bot.transport import TelegramTransport
+from core.domain.instruments import DEFAULT_SYMBOLS
+from core.ports import Clock, Owner, UnitOfWorkFactory
+
+_LOG = logging.getLogger(__name__)
+ALLOWED_UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY)
+TELEGRAM_URL = "https://api.telegram.org/bot"
+_LONG_POLL = timedelta(seconds=25)
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 30.0
+_AFTER_TROUBLE = {Trouble.SECOND_POLLER: 60.0, Trouble.DEAD_TOKEN: 600.0}
+_STOP_LIMIT = 5.0
+AnyApplication = Application[Any, Any, Any, Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BotParts:
+    """What the composition root gives the bot.
+
+    `base_url` is a Bot API server's address up to and including `/bot`; None is Telegram's own. `fixed_owner` needs no
+    pairing. `announce_code` shows a pairing code and its end on the console. `health` is called from the event loop.
+    """
+
+    token: str
+    owner: Owner
+    ledger: UnitOfWorkFactory
+    writer: AsyncWriter
+    clock: Clock
+    market_clock: MarketClock
+    zone: ZoneInfo
+    health: HealthHook
+    announce_code: Callable[[str, datetime], None]
+    base_url: str | None = None
+    fixed_owner: Identity | None = None
+    symbols: tuple[str, ...] = DEFAULT_SYMBOLS
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class BotApp:
+    """The running bot. `start` returns at once; `stop` lets the message in hand finish and ends everything."""
+
+    def __init__(
+        self,
+        application: AnyApplication,
+        watch: PollWatch,
+        gate: Gate,
+        hands: Hands,
+        delivery: Delivery,
+        parts: BotParts,
+    ) -> None:
+        self._application = application
+        self._watch = watch
+        self._hands = hands
+        self._sleep = parts.sleep
+        self._connection: asyncio.Task[None] | None = None
+        self._delivering: asyncio.Task[None] | None = None
+        self._updater: Updater | None = None
+        self.gate = gate
+        self.delivery = delivery
+
+    async def start(self) -> None:
+        """Reads who the owner is, then connects and delivers in the background."""
+        await self.gate.open()
+        self._connection = asyncio.create_task(self._keep_connected(), name="telegram")
+        self._delivering = asyncio.create_task(self.delivery.run(), name="delivery")
+
+    async def stop(self) -> None:
+        """Ends within a few seconds whatever Telegram does."""
+        self.delivery.stop()
+        connection, delivering, self._connection, self._delivering = self._connection, self._delivering, None, None
+        if connection is not None:
+            await _cancelled(connection)
+        if delivering is not None:
+            await asyncio.wait([delivering], timeout=_STOP_LIMIT)
+            await _cancelled(delivering)
+        await self._end_polling()
+        await _within(_STOP_LIMIT, self._end_application())
+        self._hands.close()
+
+    async def _keep_connected(self) -> None:
+        wait = _FIRST_WAIT
+        while True:
+            trouble = self._watch.begin()
+            try:
+                await self._connect()
+            except InvalidToken:
+                # Its text holds the token: neither logged nor chained.
+                self._watch.answered(401)
+                wait = _AFTER_TROUBLE[Trouble.DEAD_TOKEN]
+            except TelegramError as error:
+                self._watch.failed()
+                _LOG.info("Telegram cannot be reached yet: %s", type(error).__name__)
+            else:
+                self.delivery.retry_now()
+                await self._fill_menu()
+                reason = await trouble
+                await self._end_polling()
+                await self._sleep(_AFTER_TROUBLE[reason])
+                wait = _FIRST_WAIT
+                continue
+            await self._end_polling()
+            await self._sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
+
+    async def _connect(self) -> None:
+        """Asks who we are, then begins to poll. Raises TelegramError.
+
+        Every connection has an updater of its own: one whose polling died of a refused token cannot be used again.
+        """
+        application = self._application
+        await application.initialize()
+        if not application.running:
+            await application.start()
+        self._updater = Updater(application.bot, application.update_queue)
+        await self._updater.initialize()
+        await self._updater.start_polling(
+            timeout=_LONG_POLL,
+            bootstrap_retries=-1,
+            allowed_updates=list(ALLOWED_UPDATES),
+            error_callback=_already_reported,
+        )
+
+    async def _fill_menu(self) -> None:
+        """The command menu beside the text field; without it the bot works all the same."""
+        try:
+            await self._application.bot.set_my_commands([BotCommand(each.name, each.words) for each in COMMANDS])
+        except TelegramError as error:
+            _LOG.warning("the command menu is as it was: %s", type(error).__name__)
+
+    async def _end_polling(self) -> None:
+        updater, self._updater = self._updater, None
+        if updater is not None and updater.running:
+            await _within(_STOP_LIMIT, updater.stop())
+
+    async def _end_application(self) -> None:
+        if self._application.running:
+            await self._application.stop()
+        await self._application.shutdown()
+
+
+def build_app(parts: BotParts) -> BotApp:
+    """Puts the bot together without touching the network."""
+    # The library's own opt-in: without it, reading how long to wait after a 429 is a deprecated use.
+    os.environ.setdefault("PTB_TIMEDELTA", "true")
+    for noisy in ("httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    watch = PollWatch(parts.health)
+    hands = Hands(parts.writer)
+    application = _application(parts, watch)
+    pairing = Pairing(parts.clock, parts.announce_code)
+    gate = Gate(parts.ledger, hands, parts.clock, parts.market_clock, pairing, parts.fixed_owner)
+    transport = TelegramTransport(application.bot, gate.chat)
+    delivery = Delivery(
+        transport,
+        parts.ledger,
+        parts.writer,
+        parts.clock,
+        parts.zone,
+        health=parts.health,
+        pace=0.0 if _is_loopback(parts.base_url) else TELEGRAM_PACE,
+        sleep=parts.sleep,
+    )
+    talk = Talk(parts.owner, hands, parts.market_clock, parts.zone, parts.symbols)
+    conversation = Conversation(talk, gate, transport, delivery, parts.ledger, parts.sleep)
+    application.add_handler(TypeHandler(Update, conversation.on_update))
+    application.add_error_handler(conversation.on_error)
+    return BotApp(application, watch, gate, hands, delivery, parts)
+
+
+def _application(parts: BotParts, watch: PollWatch) -> AnyApplication:
+    options: dict[str, Any] = {"connect_timeout": 5.0, "read_timeout": 10.0, "write_timeout": 10.0, "pool_timeout": 5.0}
+    if _is_loopback(parts.base_url):
+        # A proxy from the environment must not come between us and our own machine.
+        options["httpx_kwargs"] = {"trust_env": False}
+    bot: ExtBot[None] = ExtBot(
+        parts.token,
+        base_url=parts.base_url or TELEGRAM_URL,
+        request=HTTPXRequest(connection_pool_size=16, **options),
+        get_updates_request=WatchedRequest(watch, connection_pool_size=2, **options),
+    )
+    return ApplicationBuilder().bot(bot).updater(None).concurrent_updates(True).job_queue(None).build()
+
+
+def _is_loopback(base_url: str | None) -> bool:
+    return base_url is not None and urlsplit(base_url).hostname in {"127.0.0.1", "::1", "localhost"}
+
+
+def _already_reported(_error: TelegramError) -> None:
+    """The watch has told health; the library would log a traceback for every lost poll."""
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _within(seconds: float, ending: Awaitable[None]) -> None:
+    """Waits for an ending that may hang or fail because the network does; there is nothing left to save by then."""
+    with suppress(TimeoutError, TelegramError, RuntimeError):
+        await asyncio.wait_for(ending, seconds)

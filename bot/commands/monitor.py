@@ -1,0 +1,68 @@
+"""Looking: /status, /positions, /pending, /report, /start, /help. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot import render_trades, render_views
+from bot.commands.talk import Command, Reply, Request, Talk, reply
+from bot.markup import bold, code, esc, italic, paragraphs
+from bot.message import Message
+from core.domain.accounts import Account, AccountKind, Badge, World
+
+_MOST_CARDS = 10
+
+
+async def status(talk: Talk, _request: Request) -> Reply:
+    view = await talk.hands.ask(talk.owner.status)
+    return reply(render_views.status(view, talk.zone))
+
+
+async def positions(talk: Talk, _request: Request) -> Reply:
+    return reply(render_views.positions(await talk.hands.ask(talk.owner.positions)))
+
+
+async def report(talk: Talk, _request: Request) -> Reply:
+    return reply(render_views.report(await talk.hands.ask(talk.owner.report)))
+
+
+async def pending(talk: Talk, _request: Request) -> Reply:
+    """The list, then each open card again with its buttons: old ones may be far up in the chat."""
+    waiting = await talk.hands.ask(talk.owner.pending)
+    if not waiting:
+        return reply(render_views.pending((), talk.zone))
+    simulated = (await talk.hands.ask(talk.owner.status)).simulated_prices
+    world = World.SIMULATED if simulated else World.REAL
+    cards = [
+        render_trades.card(entry, talk.zone, _badges(entry.account, world)) for entry in list(waiting)[-_MOST_CARDS:]
+    ]
+    if len(waiting) == 1:
+        return Reply(tuple(cards), "answered")
+    return Reply((render_views.pending(waiting, talk.zone), *cards), "answered")
+
+
+def _badges(account: str, world: World) -> tuple[Badge, ...]:
+    """An account's id is its kind's value."""
+    return Account(account, AccountKind(account), world).badges()
+
+
+async def start(talk: Talk, _request: Request) -> Reply:
+    view = await talk.hands.ask(talk.owner.status)
+    hello = paragraphs(
+        f"👋 {bold('AutoTrader')} · {render_trades.badges(view.badges)}",
+        "I trade by rules I can explain, and tell you everything I do. /help shows all I understand.",
+    )
+    return reply(Message(hello, render_views.menu(view.paused)))
+
+
+def help_message(commands: Sequence[Command]) -> Message:
+    """All commands with their usage, and how to report a fill."""
+    lines = [
+        f"/{command.name}{' ' + code(esc(command.usage)) if command.usage else ''}: {esc(command.words)}"
+        for command in commands
+    ]
+    fills = (
+        f"{italic('Reporting a fill:')} {code('/executed SPY 10 @ 512.30')}, {code('/executed #7')} (at the shown "
+        f"price), {code('/executed 0.25 BTC at 64123,50 fee 1.20')}"
+    )
+    return Message(paragraphs(f"❔ {bold('What I understand')}", "\n".join(lines), fills))

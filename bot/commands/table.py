@@ -1,0 +1,65 @@
+"""The table of commands, and how a text finds its command."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+
+from bot.commands import control, fills, monitor
+from bot.commands.talk import Command, Reply, Request, Talk, reply
+from bot.markup import code, esc
+from bot.message import Message
+
+_SHAPE = re.compile(r"/([A-Za-z0-9_]{1,64})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
+
+
+async def _help(_talk: Talk, _request: Request) -> Reply:
+    return reply(monitor.help_message(COMMANDS))
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("status", "", "health, value and what happens next", monitor.status),
+    Command("positions", "", "what is held, its profit and its guard", monitor.positions),
+    Command("pending", "", "instructions that wait for you", monitor.pending),
+    Command("executed", "SPY 10 @ 512.30", "you placed an order: book the fill", fills.executed),
+    Command("skip", "#7", "drop an instruction", fills.skip),
+    Command("pause", "2h", "no new entries, for a time or until /resume", control.pause),
+    Command("resume", "", "allow new entries again", control.resume),
+    Command("mode", "auto|confirm|manual|observe", "how a decision becomes an order", control.mode),
+    Command("cash", "5000", "what cash your own account holds, in USD", control.cash),
+    Command("report", "", "the day so far, against buy and hold", monitor.report),
+    Command("help", "", "this list", _help),
+    Command("start", "", "hello and the buttons", monitor.start),
+)
+_BY_NAME = {command.name: command for command in COMMANDS}
+
+
+def read_command(text: str) -> tuple[str, str] | None:
+    """Name in lower case and the words after it; None for a text that is no command."""
+    match = _SHAPE.fullmatch(text.strip())
+    return (match.group(1).lower(), (match.group(2) or "").strip()) if match else None
+
+
+async def run_command(talk: Talk, text: str, by: str, tap: str) -> tuple[str, Reply]:
+    """The name for the audit, and the answer, to whatever the owner wrote."""
+    found = read_command(text)
+    if found is None:
+        return "text", Reply((Message("I answer commands. /help shows all I understand."),), "hint")
+    name, words = found
+    command = _BY_NAME.get(name)
+    if command is None:
+        return f"/{name}", Reply((_unknown(name),), "unknown command")
+    return f"/{name} {words}".strip(), await command.handler(talk, Request(words, by, tap))
+
+
+async def run_menu(talk: Talk, action: str, by: str, tap: str) -> Reply | None:
+    """The answer to a menu button; None for one that no version of the program has."""
+    name, _, words = action.partition("-")
+    command = _BY_NAME.get(name)
+    return None if command is None else await command.handler(talk, Request(words, by, tap))
+
+
+def _unknown(name: str) -> Message:
+    close = get_close_matches(name, list(_BY_NAME), n=1)
+    guess = f" Did you mean {code(f'/{close[0]}')}?" if close else ""
+    return Message(f"I do not know /{esc(name)}.{guess} /help shows all I understand.")

@@ -1,0 +1,67 @@
+"""What a command gets and gives: the engine within reach, the owner's words, and messages as the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from bot.hands import Hands
+from bot.message import Message
+from core.domain.instruments import DEFAULT_SYMBOLS
+from core.ports import Owner
+
+
+class MarketClock(Protocol):
+    """The market clock; `speed` is how many times as fast as real time it runs."""
+
+    def now(self) -> datetime: ...
+
+    def speed(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """The engine as commands see it. `zone` is the owner's; coins among `symbols` may be named in short."""
+
+    owner: Owner
+    hands: Hands
+    market_clock: MarketClock
+    zone: ZoneInfo
+    symbols: Sequence[str] = DEFAULT_SYMBOLS
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing the owner asked for. `tap` is its business key: the same message or button gives the same key."""
+
+    words: str
+    by: str
+    tap: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer in chat; `outcome` is its short form for the audit and, after a tap, for the toast."""
+
+    messages: tuple[Message, ...]
+    outcome: str
+
+
+def reply(message: Message, outcome: str = "answered") -> Reply:
+    return Reply((message,), outcome)
+
+
+Handler = Callable[[Talk, Request], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`usage` is what stands after the name; `words` explain it in the menu and in /help."""
+
+    name: str
+    usage: str
+    words: str
+    handler: Handler

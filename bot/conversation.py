@@ -1,0 +1,230 @@
+"""One update from the gate to the answer: commands, menu buttons, card buttons, and what happens when one fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from telegram import Bot, CallbackQuery, Update
+from telegram import Message as TelegramMessage
+from telegram.error import TelegramError
+
+from bot import cards, render_views
+from bot.cards import CardToken
+from bot.commands.table import run_command, run_menu
+from bot.commands.talk import Reply, Talk
+from bot.delivery import Delivery
+from bot.gate import Admission, Gate, Standing, standing
+from bot.message import Message
+from bot.transport import (
+    CannotEdit,
+    MayHaveArrived,
+    NotSent,
+    Transport,
+    Undeliverable,
+    edit_message,
+    markup_of,
+    send_message,
+)
+from core.domain.events import ErrorRaised
+from core.domain.views import AnswerKind
+from core.errors import AutoTraderError
+from core.ports import UnitOfWorkFactory
+
+_LOG = logging.getLogger(__name__)
+BY_OWNER = "owner"
+_TOAST_LIMIT = 200
+_REMEMBERED_UPDATES = 1000
+_TRIES = 4
+_LONGEST_WAIT = 30.0
+_OLD_BUTTON = "This button is from an older version and does nothing any more."
+
+
+class Conversation:
+    """Remembers nothing of what was said, only which updates it saw and which errors it has told the owner of."""
+
+    def __init__(
+        self,
+        talk: Talk,
+        gate: Gate,
+        transport: Transport,
+        delivery: Delivery,
+        ledger: UnitOfWorkFactory,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._talk = talk
+        self._gate = gate
+        self._transport = transport
+        self._delivery = delivery
+        self._ledger = ledger
+        self._sleep = sleep
+        self._told: set[str] = set()
+        self._seen: OrderedDict[int, None] = OrderedDict()
+
+    async def on_update(self, update: Update, context: Any) -> None:
+        """Entry for every update; nothing is done for anybody but the owner.
+
+        The same update can be handed out twice around a reconnection, so the last ones are remembered.
+        """
+        if update.update_id in self._seen:
+            return
+        self._seen[update.update_id] = None
+        if len(self._seen) > _REMEMBERED_UPDATES:
+            self._seen.popitem(last=False)
+        admission = await self._gate.admit(update)
+        if admission.standing is not Standing.OWNER:
+            await self._turn_away(update, context.bot, admission)
+            return
+        # Any sign of the owner means that he can be reached again.
+        self._delivery.retry_now()
+        if update.callback_query is not None:
+            await self._on_tap(update.callback_query)
+        elif update.message is not None:
+            await self._on_message(update.message, admission)
+        self._delivery.wake()
+
+    async def _turn_away(self, update: Update, bot: Bot, admission: Admission) -> None:
+        if not admission.words or update.effective_chat is None:
+            return
+        try:
+            await bot.send_message(update.effective_chat.id, admission.words)
+        except TelegramError as error:
+            _LOG.info("a stranger could not be answered: %s", type(error).__name__)
+
+    async def _on_message(self, message: TelegramMessage, admission: Admission) -> None:
+        actor = _actor(message.chat_id)
+        if admission.paired:
+            _, reply = await run_command(self._talk, "/start", BY_OWNER, "pairing")
+            await self._say(Message("🤝 Paired: from now on I listen to you alone."))
+            await self._answer(reply)
+            return
+        action, reply = await run_command(
+            self._talk, message.text or "", BY_OWNER, f"message:{message.chat_id}:{message.message_id}"
+        )
+        await self._answer(reply)
+        await self._gate.audit(actor, action, reply.outcome)
+
+    async def _on_tap(self, query: CallbackQuery) -> None:
+        data = query.data or ""
+        token = CardToken.parse(data)
+        if token is not None:
+            await self._on_card(query, token)
+            return
+        prefix, _, action = data.partition(":")
+        if prefix != render_views.MENU_PREFIX:
+            await _toast(query, _OLD_BUTTON, alert=True)
+            return
+        await self._on_menu(query, action)
+
+    async def _on_card(self, query: CallbackQuery, token: CardToken) -> None:
+        """Answered at once from what the ledger shows, then executed by the writer, which judges again."""
+        actor = _actor(query.from_user.id)
+        problem = cards.staleness(token, await self._talk.hands.ask(self._talk.owner.pending))
+        if problem is not None:
+            await _toast(query, problem, alert=True)
+            await self._gate.audit(actor, f"tap {token.tap_key}", AnswerKind.STALE.value)
+            return
+        await _toast(query, cards.toast(token))
+        answer = await self._talk.hands.change(cards.perform, self._talk.owner, token)
+        if cards.needs_words(answer):
+            await self._say(render_views.answer(answer))
+        await self._gate.audit(actor, f"tap {token.tap_key}", answer.kind.value)
+
+    async def _on_menu(self, query: CallbackQuery, token: str) -> None:
+        """Pause and resume answer in the toast and turn the button under their message; the others answer in chat."""
+        action = token.removesuffix(render_views.IN_PLACE)
+        in_place = action != token
+        reply: Reply | None = None
+        if action in ("pause", "resume"):
+            reply = await run_menu(self._talk, action, BY_OWNER, query.id)
+            await _toast(query, reply.outcome if reply else _OLD_BUTTON)
+            await self._renew(query, in_place=in_place)
+        else:
+            await _toast(query, "")
+            if action == "status" and in_place:
+                await self._renew(query, in_place=True)
+            else:
+                reply = await run_menu(self._talk, action, BY_OWNER, query.id)
+                await self._answer(reply or Reply((Message(_OLD_BUTTON),), "unknown button"))
+        await self._gate.audit(_actor(query.from_user.id), f"tap {action}", reply.outcome if reply else "renewed")
+
+    async def _renew(self, query: CallbackQuery, *, in_place: bool) -> None:
+        """The status message as things are now; a message of another kind only gets its buttons turned."""
+        view = await self._talk.hands.ask(self._talk.owner.status)
+        if not isinstance(query.message, TelegramMessage):
+            return
+        try:
+            if in_place:
+                shown = render_views.status(view, self._talk.zone)
+                await edit_message(self._transport, query.message.message_id, shown)
+            else:
+                await query.edit_message_reply_markup(markup_of(render_views.menu(view.paused)))
+        except (TelegramError, NotSent, MayHaveArrived, Undeliverable, CannotEdit) as error:
+            _LOG.info("an old message stays as it was: %s", type(error).__name__)
+
+    async def _answer(self, reply: Reply) -> None:
+        for message in reply.messages:
+            await self._say(message)
+
+    async def _say(self, message: Message) -> None:
+        """An answer to the owner, tried a few times: he is there and can ask again."""
+        done: list[int] = []
+        for attempt in range(1, _TRIES + 1):
+            try:
+                await send_message(self._transport, message, done)
+            except NotSent as problem:
+                if attempt == _TRIES:
+                    raise
+                wait = problem.retry_after if problem.retry_after is not None else float(attempt)
+                await self._sleep(min(wait, _LONGEST_WAIT))
+            except MayHaveArrived as doubt:
+                _LOG.info("an answer may not have arrived: %s", doubt)
+                return
+            else:
+                return
+
+    async def on_error(self, update: object, context: Any) -> None:
+        """Logs, answers the owner who waits, and tells him once per cause what failed."""
+        error: BaseException = context.error
+        _LOG.error("an update failed: %s", type(error).__name__, exc_info=error)
+        cause = f"{type(error).__name__} in {_place(error)}"
+        if isinstance(update, Update) and standing(update, self._gate.owner) is Standing.OWNER:
+            try:
+                await self._say(Message("⚠️ That did not work. The reason is in the log; /status shows how things are."))
+            except (NotSent, Undeliverable) as unreachable:
+                _LOG.info("the owner could not be told: %s", unreachable)
+        if cause not in self._told and not isinstance(error, NotSent | MayHaveArrived | TelegramError):
+            self._told.add(cause)
+            await self._talk.hands.change(
+                self._publish, cause, str(error) if isinstance(error, AutoTraderError) else ""
+            )
+            self._delivery.wake()
+
+    def _publish(self, cause: str, words: str) -> None:
+        event = ErrorRaised("bot", words or cause, "Your last command may not have been carried out; trading goes on.")
+        with self._ledger() as work:
+            work.publish(event, market_time=self._talk.market_clock.now())
+            work.commit()
+
+
+async def _toast(query: CallbackQuery, text: str, *, alert: bool = False) -> None:
+    """Ends the spinner on the button. One that is too late to be answered does not stop the deed."""
+    try:
+        await query.answer(text[:_TOAST_LIMIT] or None, show_alert=alert)
+    except TelegramError as error:
+        _LOG.info("a tap could not be answered: %s", type(error).__name__)
+
+
+def _actor(chat_id: int) -> str:
+    return f"owner {chat_id}"
+
+
+def _place(error: BaseException) -> str:
+    """Module and function where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).stem}.{frames[-1].name}" if frames else "unknown"

@@ -1,0 +1,223 @@
+"""Who may speak. Everybody is refused except the owner in his private chat (A1, A3, A4, A5); every entry is audited."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from telegram import Chat, Message, Update, User
+
+from bot.hands import Hands
+from bot.pairing import Outcome, Pairing
+from core.domain.events import StrangerSpoke
+from core.domain.records import AuditRecord
+from core.ports import Clock, UnitOfWorkFactory
+
+_LOG = logging.getLogger(__name__)
+OWNER_KEY = "owner"
+_REMEMBERED_STRANGERS = 1000
+_REFUSALS_AN_HOUR = 20
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The owner: numeric user id and the id of the private chat with him."""
+
+    user_id: int
+    chat_id: int
+
+
+class Standing(StrEnum):
+    OWNER = "owner"
+    STRANGER = "stranger"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the gate says; `words` is the one answer a stranger gets, if any. `paired` marks the owner's first entry."""
+
+    standing: Standing
+    words: str = ""
+    paired: bool = False
+
+
+def standing(update: Update, owner: Identity | None) -> Standing:
+    """Pure judgement. Only fresh messages and button taps in private chats are heard at all; edited, forwarded and
+    channel messages, groups, bots and messages in a chat's name are ignored, whoever is behind them."""
+    user, chat = _speaker(update)
+    if user is None or chat is None or user.is_bot or chat.type != Chat.PRIVATE:
+        return Standing.IGNORED
+    if owner is not None and (user.id, chat.id) == (owner.user_id, owner.chat_id):
+        return Standing.OWNER
+    return Standing.STRANGER
+
+
+def _speaker(update: Update) -> tuple[User | None, Chat | None]:
+    if update.callback_query is not None:
+        message = update.callback_query.message
+        return update.callback_query.from_user, message.chat if message else None
+    message = update.message
+    if message is None or not _is_own_words(message):
+        return None, None
+    return message.from_user, message.chat
+
+
+def _is_own_words(message: Message) -> bool:
+    """Whether the sender wrote this himself, just now, in his own name."""
+    return (
+        message.forward_origin is None
+        and message.sender_chat is None
+        and message.via_bot is None
+        and message.edit_date is None
+        and not message.is_automatic_forward
+    )
+
+
+class Gate:
+    """Keeps the owner's identity and the strangers' traces. A fixed owner (settings, local phone) needs no pairing."""
+
+    def __init__(
+        self,
+        ledger: UnitOfWorkFactory,
+        hands: Hands,
+        clock: Clock,
+        market_clock: Clock,
+        pairing: Pairing,
+        fixed_owner: Identity | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._hands = hands
+        self._clock = clock
+        self._market_clock = market_clock
+        self._pairing = pairing
+        self._fixed = fixed_owner
+        self._owner = fixed_owner
+        self._strangers: OrderedDict[int, None] = OrderedDict()
+        self._hour_began = clock.now()
+        self._refusals = 0
+
+    @property
+    def owner(self) -> Identity | None:
+        return self._owner
+
+    def chat(self) -> int | None:
+        """Where the owner is reached; None before he is known."""
+        return self._owner.chat_id if self._owner else None
+
+    async def open(self) -> None:
+        """Reads the stored owner; where there is none, shows a pairing code on the console."""
+        if self._fixed is None:
+            self._owner = await self._hands.change(self._stored_owner)
+        if self._owner is None:
+            self._pairing.offer()
+
+    async def admit(self, update: Update) -> Admission:
+        """Lets the owner in, pairs him, or says what a stranger is told. Never raises for anything in the update."""
+        judged = standing(update, self._owner)
+        if judged is not Standing.STRANGER:
+            return Admission(judged)
+        user, chat = _speaker(update)
+        if user is None or chat is None:
+            return Admission(Standing.IGNORED)
+        if self._owner is None and (code := _start_code(update)):
+            return await self._pair(Identity(user.id, chat.id), code)
+        return await self._refuse(user, update)
+
+    async def audit(self, actor: str, action: str, outcome: str) -> None:
+        """Writes one line of the audit (A7)."""
+        await self._hands.change(self._write_audit, actor, action, outcome)
+
+    async def _pair(self, candidate: Identity, code: str) -> Admission:
+        outcome = self._pairing.attempt(code)
+        if outcome is Outcome.PAIRED:
+            # Set before the first await: a second message with the same code must not win as well.
+            self._owner = candidate
+            await self._hands.change(self._store_owner, candidate)
+            await self.audit(f"user {candidate.user_id}", "pair", outcome.value)
+            return Admission(Standing.OWNER, paired=True)
+        await self.audit(f"user {candidate.user_id}", "pair", outcome.value)
+        if outcome is Outcome.EXPIRED:
+            self._pairing.offer()
+            return Admission(Standing.STRANGER, "That code has expired. A new one is on the server's console.")
+        if self._pairing.is_locked:
+            return Admission(Standing.STRANGER, "Too many wrong codes: pairing is locked until I am started again.")
+        return Admission(Standing.STRANGER, "That is not the code. It is on the server's console.")
+
+    async def _refuse(self, user: User, update: Update) -> Admission:
+        """Answers a stranger once; later ones cost neither a message nor a row."""
+        if user.id in self._strangers or not self._may_refuse():
+            return Admission(Standing.IGNORED)
+        self._strangers[user.id] = None
+        if len(self._strangers) > _REMEMBERED_STRANGERS:
+            self._strangers.popitem(last=False)
+        said = _summary(update)
+        await self._hands.change(self._record_stranger, user.id, f"{user.full_name}: {said}")
+        if self._owner is not None:
+            return Admission(Standing.STRANGER, "This bot serves one owner, and you are not him.")
+        self._pairing.offer()
+        return Admission(
+            Standing.STRANGER,
+            "This bot serves one owner. If that is you: send /start CODE, with the code on its console.",
+        )
+
+    def _may_refuse(self) -> bool:
+        """At most twenty first refusals an hour, so that a crowd of strangers cannot make us flood the owner."""
+        now = self._clock.now()
+        if now - self._hour_began >= _HOUR:
+            self._hour_began, self._refusals = now, 0
+        self._refusals += 1
+        return self._refusals <= _REFUSALS_AN_HOUR
+
+    def _stored_owner(self) -> Identity | None:
+        with self._ledger() as work:
+            stored = work.value(OWNER_KEY)
+        if not stored:
+            return None
+        fields = json.loads(stored)
+        return Identity(int(fields["user_id"]), int(fields["chat_id"]))
+
+    def _store_owner(self, owner: Identity) -> None:
+        with self._ledger() as work:
+            fields = {"user_id": owner.user_id, "chat_id": owner.chat_id, "paired_at": self._clock.now().isoformat()}
+            work.set_value(OWNER_KEY, json.dumps(fields))
+            work.commit()
+
+    def _record_stranger(self, user_id: int, summary: str) -> None:
+        """The owner is told; before there is one, the audit alone keeps it (he would be told about himself)."""
+        with self._ledger() as work:
+            work.audit(AuditRecord(self._clock.now(), f"user {user_id}", _clipped(summary), "refused"))
+            if self._owner is not None:
+                work.publish(StrangerSpoke(user_id, _clipped(summary)), market_time=self._market_clock.now())
+            work.commit()
+        _LOG.warning("refused a message of user %s", user_id)
+
+    def _write_audit(self, actor: str, action: str, outcome: str) -> None:
+        with self._ledger() as work:
+            work.audit(AuditRecord(self._clock.now(), actor, _clipped(action), _clipped(outcome)))
+            work.commit()
+
+
+def _start_code(update: Update) -> str:
+    """The code in `/start CODE`, or nothing."""
+    text = (update.message.text or "") if update.message else ""
+    name, _, code = text.strip().partition(" ")
+    return code.strip()[:64] if name.lower() == "/start" else ""
+
+
+def _summary(update: Update) -> str:
+    if update.callback_query is not None:
+        return "tapped a button"
+    text = (update.message.text or "something other than text") if update.message else ""
+    return f"“{text[:100]}”"
+
+
+def _clipped(text: str) -> str:
+    """One line of at most 200 characters that any database and any terminal can take."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return printable.encode("utf-8", "replace").decode()[:200]

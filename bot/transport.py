@@ -1,0 +1,208 @@
+"""Handing one message to Telegram, and what can become of it. The one place where Telegram's errors are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Protocol
+
+import httpx
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
+from telegram.constants import ParseMode
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+    TimedOut,
+)
+
+from bot.markup import split, visible
+from bot.message import Keyboard, Message
+
+
+class NotSent(Exception):
+    """It certainly did not arrive and may be tried again, not before `retry_after` seconds where that is known."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class Unreachable(NotSent):
+    """Nobody can receive it yet: no owner, he has not opened the chat or blocked the bot, or the token is dead."""
+
+
+class MayHaveArrived(Exception):
+    """No answer came: it may have arrived or not."""
+
+
+class BadMarkup(Exception):
+    """Telegram cannot read the formatting: the same text without it will do."""
+
+
+class CannotEdit(Exception):
+    """The message is gone or too old to change."""
+
+
+class Undeliverable(Exception):
+    """Telegram's final no."""
+
+
+class Transport(Protocol):
+    """One chat. Raises the six exceptions above and nothing of Telegram's."""
+
+    def is_ready(self) -> bool:
+        """Whether there is anybody to send to."""
+        ...
+
+    async def send(self, text: str, *, html: bool, keyboard: Keyboard) -> int:
+        """The new message's id. `text` fits one message."""
+        ...
+
+    async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Keyboard) -> None: ...
+
+
+async def send_message(transport: Transport, message: Message, done: list[int]) -> int:
+    """Sends all parts of `message`, the buttons under the last one, and returns the last part's id.
+
+    `done` collects the ids of parts that arrived: a repeated call with the same list goes on where it broke off.
+    """
+    parts = split(message.text)
+    for index in range(len(done), len(parts)):
+        keyboard = message.keyboard if index == len(parts) - 1 else ()
+        try:
+            done.append(await transport.send(parts[index], html=True, keyboard=keyboard))
+        except BadMarkup:
+            done.append(await transport.send(visible(parts[index]), html=False, keyboard=keyboard))
+    return done[-1]
+
+
+async def edit_message(transport: Transport, message_id: int, message: Message) -> None:
+    """Replaces a message; raises CannotEdit where the new text needs more than one."""
+    parts = split(message.text)
+    if len(parts) > 1:
+        raise CannotEdit("the new text needs more than one message")
+    try:
+        await transport.edit(message_id, parts[0], html=True, keyboard=message.keyboard)
+    except BadMarkup:
+        await transport.edit(message_id, visible(parts[0]), html=False, keyboard=message.keyboard)
+
+
+def markup_of(keyboard: Keyboard) -> InlineKeyboardMarkup | None:
+    """Our buttons as Telegram's; None for none."""
+    if not keyboard:
+        return None
+    rows = [[InlineKeyboardButton(button.label, callback_data=button.token) for button in row] for row in keyboard]
+    return InlineKeyboardMarkup(rows)
+
+
+class TelegramTransport:
+    """The owner's chat through a real bot. `chat` gives its id, None while there is no owner."""
+
+    def __init__(self, bot: Bot, chat: Callable[[], int | None]) -> None:
+        self._bot = bot
+        self._chat = chat
+
+    def is_ready(self) -> bool:
+        return self._chat() is not None
+
+    async def send(self, text: str, *, html: bool, keyboard: Keyboard) -> int:
+        try:
+            sent = await self._bot.send_message(
+                self._owner_chat(),
+                text,
+                parse_mode=ParseMode.HTML if html else None,
+                reply_markup=markup_of(keyboard),
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+            )
+        except TelegramError as error:
+            raise _told_apart(error) from None
+        return sent.message_id
+
+    async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Keyboard) -> None:
+        try:
+            await self._bot.edit_message_text(
+                text,
+                self._owner_chat(),
+                message_id,
+                parse_mode=ParseMode.HTML if html else None,
+                reply_markup=markup_of(keyboard),
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+            )
+        except BadRequest as error:
+            words = error.message.lower()
+            if "not modified" in words:
+                return
+            if "message to edit not found" in words or "can't be edited" in words or "message_id_invalid" in words:
+                raise CannotEdit(error.message) from None
+            raise _told_apart(error) from None
+        except TelegramError as error:
+            raise _told_apart(error) from None
+
+    def _owner_chat(self) -> int:
+        chat = self._chat()
+        if chat is None:
+            raise Unreachable("no owner is paired yet")
+        return chat
+
+
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+_UNREACHABLE_TOKEN = "Telegram refuses the bot token: make a new one with @BotFather, put it into .env, start again"
+_UNREACHABLE_CHAT = "Telegram does not let me write to you: open the chat with the bot, unblock it, press Start"
+
+
+def _told_apart(error: TelegramError) -> Exception:
+    """Our word for Telegram's error. Its text is kept only where it cannot hold the token."""
+    if isinstance(error, RetryAfter):
+        wait = error.retry_after
+        return NotSent("too many messages", wait.total_seconds() if isinstance(wait, timedelta) else float(wait))
+    if isinstance(error, InvalidToken):
+        return Unreachable(_UNREACHABLE_TOKEN)
+    if isinstance(error, Forbidden | ChatMigrated):
+        return Unreachable(_UNREACHABLE_CHAT)
+    if isinstance(error, BadRequest):
+        return _refusal(error)
+    if isinstance(error, NetworkError):
+        return _network(error)
+    return Undeliverable(type(error).__name__)
+
+
+def _refusal(error: BadRequest) -> Exception:
+    words = error.message.lower()
+    if "can't parse entities" in words:
+        return BadMarkup(error.message)
+    if "chat not found" in words or "peer_id_invalid" in words:
+        return Unreachable(_UNREACHABLE_CHAT)
+    return Undeliverable(error.message)
+
+
+def _network(error: NetworkError) -> Exception:
+    """An error before the request left is harmless; after that nobody knows, unless the server says it failed."""
+    cause = error.__cause__
+    if isinstance(cause, _NEVER_LEFT):
+        return NotSent(f"no connection ({type(cause).__name__})")
+    words = error.message.lower()
+    if isinstance(error, TimedOut) or cause is not None or "bad gateway" in words or "gateway time" in words:
+        return MayHaveArrived(f"no answer ({type(cause or error).__name__})")
+    return NotSent("Telegram has an internal error")
+
+
+class SilentTransport:
+    """For replays: everything is rendered and split as for Telegram, nothing leaves the process."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def is_ready(self) -> bool:
+        return True
+
+    async def send(self, text: str, *, html: bool, keyboard: Keyboard) -> int:  # noqa: ARG002 - the port's shape
+        self.sent += 1
+        return self.sent
+
+    async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Keyboard) -> None:
+        """Accepted and forgotten."""
