@@ -84,7 +84,7 @@ explain_pip_failure() {
 install_packages() {
     local lock=$1 trouble=.venv/pip-errors.txt total
     local pip=(.venv/bin/python -m pip install --disable-pip-version-check --no-input)
-    total=$(grep -c '^[a-zA-Z]' "$lock")
+    total=$(grep -oE '^[a-zA-Z0-9._-]+' "$lock" | sort -u | wc -l | tr -d ' ')
     say "2/3  Installing $total locked packages (the first time: a minute or two)"
     "${pip[@]}" --progress-bar off --require-hashes -r "$lock" 2>"$trouble" | show_progress "$total" ||
         explain_pip_failure "$trouble"

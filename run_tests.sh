@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Makes the environment with the tools for tests, then runs pytest. Other arguments go to pytest.
+#   --long   also the tests marked long
+#   --ci     first ruff, mypy, import contracts, shell, Docker and settings checks; then a skipped test is a failure
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
+# shellcheck source=start_master_orchestrator.sh
+source ./start_master_orchestrator.sh
+
+failed=()
+
+check() {
+    local name=$1
+    shift
+    say "--- $name"
+    "$@" || failed+=("$name")
+}
+
+env_example_is_in_step() {
+    .venv/bin/python -m core.settings | diff .env.example - ||
+        { say "run: .venv/bin/python -m core.settings > .env.example"; return 1; }
+}
+
+locks_name_no_index() {
+    ! grep -nE '^ *-|://' requirements.lock requirements-dev.lock | grep -v -- '--hash=sha256:'
+}
+
+compose_is_valid() {
+    .venv/bin/docker-compose --file compose.yaml config --quiet
+}
+
+run_checks() {
+    local bin=.venv/bin
+    check "ruff check" "$bin/ruff" check --quiet .
+    check "ruff format" "$bin/ruff" format --quiet --check .
+    check "mypy" "$bin/mypy"
+    check "import contracts" "$bin/lint-imports" --no-cache
+    check "shell syntax" bash -n start_master_orchestrator.sh run_tests.sh .ci/run
+    check "Dockerfile" "$bin/hadolint" Dockerfile
+    check "compose.yaml" compose_is_valid
+    check ".env.example" env_example_is_in_step
+    check "lock files" locks_name_no_index
+    [[ ${#failed[@]} -eq 0 ]] || give_up_checks
+}
+
+give_up_checks() {
+    printf 'failed before the tests: %s\n' "$(IFS=,; printf '%s' "${failed[*]}")" >&2
+    exit 1
+}
+
+# The browser tests need a Chromium. In CI it is Debian's; elsewhere it is the owner's to install.
+install_chromium() {
+    local name
+    for name in chromium chromium-browser google-chrome; do
+        if command -v "$name" >/dev/null; then
+            return
+        fi
+    done
+    say "--- installing chromium"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends chromium
+}
+
+ci=no
+marks=(-m "not long")
+rest=()
+for argument in "$@"; do
+    case $argument in
+        --ci) ci=yes ;;
+        --long) marks=() ;;
+        *) rest+=("$argument") ;;
+    esac
+done
+
+prepare_environment requirements-dev.lock
+if [[ $ci == yes ]]; then
+    run_checks
+    install_chromium
+    marks+=(-p tests.no_skips)
+fi
+exec .venv/bin/python -m pytest ${marks[@]+"${marks[@]}"} ${rest[@]+"${rest[@]}"}
