@@ -130,16 +130,14 @@ class SimulatedBroker:
             return [resting.order for resting in sorted(self._book.live.values(), key=lambda live: live.sequence)]
 
     def fills_since(self, at: datetime) -> Sequence[Fill]:
-        """Fills that happened at or after `at`, ascending, and those which only became known since.
+        """Fills at or after `at`, ascending by when they happened.
 
-        A fill at the open of a bar is known when the bar has closed, so that it may appear behind a later one of
-        another symbol: whoever asks since the newest fill he has seen must not miss it.
+        A fill at the open of a bar is known only when that bar has closed, so that it may appear before one of another
+        symbol that was answered earlier: ask from at least the longest bar's span before the newest fill seen.
         """
         with self._reached():
             self._advance()
-            # Known in ascending order, and never before they happened: one search covers both conditions.
-            first = bisect_left(self._book.fills, at, key=lambda event: event.at)
-            return sorted((event.fill for event in self._book.fills[first:]), key=lambda fill: fill.at)
+            return self._book.fills[bisect_left(self._book.fills, at, key=lambda fill: fill.at) :]
 
     def state(self) -> VenueAccount:
         with self._reached():

@@ -6,6 +6,7 @@ wrote it.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -85,7 +86,7 @@ class Resting:
 
 
 class VenueBook:
-    """Cash in USD, units held, every order ever, the live ones, and every fill with when it became known."""
+    """Cash in USD, units held, every order ever, the live ones, and every fill in the order of time."""
 
     def __init__(self) -> None:
         self.account = ""
@@ -93,7 +94,7 @@ class VenueBook:
         self.positions: dict[str, Decimal] = {}
         self.orders: dict[str, VenueOrder] = {}
         self.live: dict[str, Resting] = {}
-        self.fills: list[Filled] = []
+        self.fills: list[Fill] = []
         self.last_sequence = 0
         self.last_at = datetime.min.replace(tzinfo=UTC)
 
@@ -167,7 +168,7 @@ class VenueBook:
         self.orders[fill.client_order_id] = replace(
             resting.order, state=OrderState.FILLED, filled_quantity=fill.quantity
         )
-        self.fills.append(event)
+        insort(self.fills, fill, key=lambda each: each.at)
         if resting.rival in self.live:
             self._end(resting.rival, OrderState.CANCELED, "the other leg of its bracket was filled")
         if resting.bracket is not None:

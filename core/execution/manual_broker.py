@@ -28,13 +28,18 @@ NOT_HANDED_OVER = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
 
 
 class ManualBroker:
-    """The Broker port over the ledger. The market clock dates the records of what was asked."""
+    """The Broker port over the ledger. `reading` opens units of work for queries, which then wait for no writer;
+    the clock, the system's, dates the records of what was asked.
+    """
 
     supports_brackets = False
 
-    def __init__(self, account: Account, ledger: UnitOfWorkFactory, clock: Clock) -> None:
+    def __init__(
+        self, account: Account, ledger: UnitOfWorkFactory, clock: Clock, reading: UnitOfWorkFactory | None = None
+    ) -> None:
         self.account = account
         self._ledger = ledger
+        self._reading = reading or ledger
         self._clock = clock
 
     def submit(self, request: OrderRequest) -> SubmitResult:
@@ -62,7 +67,7 @@ class ManualBroker:
 
     def find(self, client_order_id: str) -> VenueOrder | None:
         """None also for an order that was written but never handed to the owner."""
-        with self._ledger() as work:
+        with self._reading() as work:
             order = work.order(client_order_id)
         if order is None or order.account != self.account.id or order.state in NOT_HANDED_OVER:
             return None
@@ -70,18 +75,18 @@ class ManualBroker:
 
     def orders(self) -> Sequence[VenueOrder]:
         """The orders that wait for the owner or are partly executed."""
-        with self._ledger() as work:
+        with self._reading() as work:
             live = work.live_orders(self.account.id)
         return [_as_venue_order(order) for order in live if order.state not in NOT_HANDED_OVER]
 
     def fills_since(self, at: datetime) -> Sequence[Fill]:
         """The fills that the owner reported, ascending by when he says they happened."""
-        with self._ledger() as work:
+        with self._reading() as work:
             reported = [entry for entry in work.entries(self.account.id) if isinstance(entry, Fill) and entry.at >= at]
         return sorted(reported, key=lambda fill: fill.at)
 
     def state(self) -> VenueAccount:
-        with self._ledger() as work:
+        with self._reading() as work:
             portfolio = work.portfolio(self.account.id)
         return VenueAccount(
             portfolio.cash, {symbol: position.quantity for symbol, position in portfolio.positions.items()}

@@ -1,0 +1,180 @@
+"""The brokers that tests/contract/test_broker.py runs over, each with the world behind it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from core.adapters.simulated_broker import SimulatedBroker
+from core.clock import VirtualClock
+from core.domain.accounts import Account, AccountKind, World
+from core.domain.orders import Order, OrderState
+from core.domain.portfolio import CashKind, CashMovement, Fill
+from core.domain.values import ZERO
+from core.execution.manual_broker import ManualBroker
+from core.ports import Accepted, AwaitingOwner, Broker, OrderRequest, SubmitResult
+from core.storage.store import Database, open_database
+from tests.fakes_venue import MONDAY, BarShelf, bar_of, flat_bars, venue_over
+
+CASH = Decimal(10000)
+FIVE = timedelta(minutes=5)
+SYMBOLS = ("SPY", "BTC-USD")
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+class Bench(ABC):
+    """One broker and its surroundings. `resting`: orders rest at a venue that matches and refuses them."""
+
+    resting: bool
+    broker: Broker
+    clock: VirtualClock
+
+    @abstractmethod
+    def offer(self, request: OrderRequest) -> SubmitResult:
+        """Submits as the executor does, what the ledger must know included."""
+
+    @abstractmethod
+    def execute(self, *requests: OrderRequest) -> None:
+        """Offers the orders and has them filled at about 100 USD each."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """A new broker object on the same files."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+class SimulatedBench(Bench):
+    resting = True
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = VirtualClock(MONDAY)
+        self._path = folder / "data" / "simulated_venue.sqlite"
+        self.shelf = BarShelf()
+        for symbol in SYMBOLS:
+            self.shelf.add(*flat_bars(symbol, 100.0, MONDAY - FIVE, 1))
+        self.broker: SimulatedBroker = self._open()
+
+    def _open(self) -> SimulatedBroker:
+        return venue_over(self.shelf, self.clock, cash=str(CASH), path=self._path)
+
+    def offer(self, request: OrderRequest) -> SubmitResult:
+        return self.broker.submit(request)
+
+    def execute(self, *requests: OrderRequest) -> None:
+        for request in requests:
+            assert isinstance(self.offer(request), Accepted)
+        self.bar(100.0)
+
+    def bar(self, *prices: float) -> None:
+        """The next five minutes of every symbol: one flat price, or open, high, low and close."""
+        four = (prices[0],) * 4 if len(prices) == 1 else (prices[0], prices[1], prices[2], prices[3])
+        for symbol in SYMBOLS:
+            self.shelf.add(bar_of(symbol, self.clock.now(), four))
+        self.clock.advance(FIVE)
+
+    def restart(self) -> None:
+        self.broker.close()
+        self.broker = self._open()
+
+    def crash(self) -> None:
+        """The process is gone without a word; its files are opened by the next one."""
+        self.broker = self._open()
+
+    def close(self) -> None:
+        self.broker.close()
+
+
+class ManualBench(Bench):
+    resting = False
+    account = Account("manual", AccountKind.MANUAL, World.REAL)
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = VirtualClock(MONDAY)
+        self._path = folder / "ledger.sqlite"
+        self._database = self._open()
+        with self._database.unit_of_work() as work:
+            work.add_account(self.account)
+            work.book(CashMovement("declared", self.account.id, CashKind.DEPOSIT, CASH, LONG_AGO), recorded_at=LONG_AGO)
+            work.commit()
+
+    def _open(self) -> Database:
+        database = open_database(self._path, durable=False, clock=self.clock)
+        self.broker: ManualBroker = ManualBroker(
+            self.account, database.unit_of_work, self.clock, reading=database.reading
+        )
+        return database
+
+    def offer(self, request: OrderRequest) -> SubmitResult:
+        with self._database.unit_of_work() as work:
+            if work.order(request.client_order_id) is None:
+                work.add_order(self.order_of(request))
+                work.commit()
+        answer = self.broker.submit(request)
+        if isinstance(answer, AwaitingOwner):
+            with self._database.unit_of_work() as work:
+                order = work.order(request.client_order_id)
+                assert order is not None
+                work.save_order(order.moved(OrderState.AWAITING_OWNER, self.clock.now()))
+                work.commit()
+        return answer
+
+    def order_of(self, request: OrderRequest) -> Order:
+        return Order(
+            request.client_order_id,
+            self.account.id,
+            request.symbol,
+            request.side,
+            request.quantity,
+            request.purpose,
+            origin="test",
+            attempt=1,
+            created_at=self.clock.now(),
+        )
+
+    def write_without_handing_over(self, request: OrderRequest) -> None:
+        """The ledger as a crash between the intent's commit and the submission leaves it."""
+        with self._database.unit_of_work() as work:
+            work.add_order(self.order_of(request))
+            work.commit()
+
+    def execute(self, *requests: OrderRequest) -> None:
+        """The owner reports his fills."""
+        for request in requests:
+            assert isinstance(self.offer(request), AwaitingOwner)
+            now = self.clock.now()
+            with self._database.unit_of_work() as work:
+                order = work.order(request.client_order_id)
+                assert order is not None
+                fill = Fill(
+                    f"manual-{order.client_order_id}",
+                    self.account.id,
+                    order.client_order_id,
+                    order.symbol,
+                    order.side,
+                    order.quantity,
+                    Decimal(100),
+                    ZERO,
+                    "USD",
+                    now,
+                    order.purpose,
+                )
+                work.book(fill, recorded_at=now)
+                work.save_order(order.filled_by(order.quantity, now))
+                work.commit()
+        self.clock.advance(FIVE)
+
+    def audit_trail(self) -> Sequence[str]:
+        with self._database.reading() as work:
+            return [record.action for record in work.audit_trail()]
+
+    def restart(self) -> None:
+        self._database.close()
+        self._database = self._open()
+
+    def close(self) -> None:
+        self._database.close()
