@@ -1,0 +1,177 @@
+"""Reconciliation as arithmetic: what our ledger must take over so that it agrees with the venue. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from core.domain.orders import FINAL, TRANSITIONS, Order, OrderState, Purpose, Side
+from core.domain.portfolio import Fill, Portfolio
+from core.domain.values import ZERO
+from core.ports import VenueAccount, VenueOrder
+
+UNCERTAIN = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTruth:
+    """Our side of one account: its live orders and those that the venue's fills name, and the ids of booked fills."""
+
+    orders: Mapping[str, Order]
+    portfolio: Portfolio
+    booked: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class VenueTruth:
+    """The venue's side. `missing` was looked up with authority: never there. `silent` got no answer this time."""
+
+    orders: Mapping[str, VenueOrder]
+    fills: tuple[Fill, ...]
+    account: VenueAccount
+    missing: frozenset[str] = frozenset()
+    silent: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """`adopted` are legs seen for the first time; `orders` the changed ones as they stand after `fills` (in booking
+    order). `resend` names exits that never arrived, `contested` orders whose id means something else at the venue.
+    `differences` maps symbols to (our units, the venue's) where nothing under way explains them.
+    """
+
+    adopted: tuple[Order, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    orders: tuple[Order, ...] = ()
+    never_arrived: tuple[Order, ...] = ()
+    resend: tuple[str, ...] = ()
+    contested: Mapping[str, VenueOrder] = field(default_factory=dict)
+    differences: Mapping[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
+
+    @property
+    def changes_ledger(self) -> bool:
+        return bool(self.adopted or self.fills or self.orders or self.never_arrived or self.contested)
+
+
+def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime) -> Corrections:
+    """Orders, then fills, then positions. Fills may come in any order, twice, or late: each is booked once."""
+    orders = dict(local.orders)
+    adopted = _adopt_legs(orders, venue, account, now)
+    contested = {
+        name: at_venue
+        for name, at_venue in venue.orders.items()
+        if name in orders and orders[name].state in UNCERTAIN and not _same(orders[name], at_venue)
+    }
+    for name, order in list(orders.items()):
+        if name not in contested:
+            orders[name] = _arrived(order, venue, now)
+    fills = _new_fills(venue.fills, local.booked)
+    portfolio = local.portfolio
+    for fill in fills:
+        portfolio = portfolio.after(fill)
+        if fill.client_order_id in orders:
+            orders[fill.client_order_id] = _filled(orders[fill.client_order_id], fill, now)
+    for name, order in list(orders.items()):
+        orders[name] = _ended(order, venue.orders.get(name), now)
+    lost = [orders[name] for name in sorted(venue.missing) if name in orders and orders[name].state in UNCERTAIN]
+    adopted_ids = {order.client_order_id for order in adopted}
+    return Corrections(
+        adopted=tuple(orders[order.client_order_id] for order in adopted),
+        fills=fills,
+        orders=tuple(
+            order for name, order in orders.items() if name not in adopted_ids and order != local.orders[name]
+        ),
+        never_arrived=tuple(order for order in lost if order.purpose is Purpose.ENTRY),
+        resend=tuple(order.client_order_id for order in lost if order.purpose is not Purpose.ENTRY),
+        contested=contested,
+        differences=_differences(portfolio, venue, orders.values()),
+    )
+
+
+def leg_of(at_venue: VenueOrder, account: str, now: datetime) -> Order:
+    """The row of a bracket's leg as first seen at the venue."""
+    return Order(
+        client_order_id=at_venue.client_order_id,
+        account=account,
+        symbol=at_venue.symbol,
+        side=at_venue.side,
+        quantity=at_venue.quantity,
+        purpose=at_venue.purpose,
+        origin=at_venue.parent_client_order_id or "",
+        attempt=0,
+        created_at=now,
+        state=OrderState.ACCEPTED,
+        type=at_venue.type,
+        limit_price=at_venue.limit_price,
+        stop_price=at_venue.stop_price,
+        parent_id=at_venue.parent_client_order_id,
+        venue_order_id=at_venue.venue_order_id,
+    )
+
+
+def _adopt_legs(orders: dict[str, Order], venue: VenueTruth, account: str, now: datetime) -> list[Order]:
+    adopted = []
+    for name, at_venue in venue.orders.items():
+        if name not in orders and at_venue.parent_client_order_id is not None:
+            orders[name] = leg_of(at_venue, account, now)
+            adopted.append(orders[name])
+    return adopted
+
+
+def _same(order: Order, at_venue: VenueOrder) -> bool:
+    ours = (order.symbol, order.side, order.quantity)
+    return ours == (at_venue.symbol, at_venue.side, at_venue.quantity)
+
+
+def _arrived(order: Order, venue: VenueTruth, now: datetime) -> Order:
+    at_venue = venue.orders.get(order.client_order_id)
+    if at_venue is not None and order.state in UNCERTAIN:
+        return order.moved(OrderState.ACCEPTED, now, venue_order_id=at_venue.venue_order_id)
+    if order.client_order_id in venue.silent and order.state is OrderState.SUBMITTING:
+        return order.moved(OrderState.UNKNOWN, now, reason="the venue did not say whether it has the order")
+    forgotten = order.client_order_id in venue.missing and order.state not in UNCERTAIN and order.is_live
+    if forgotten and order.state is not OrderState.AWAITING_OWNER:
+        return order.moved(OrderState.CANCELED, now, reason="the venue no longer knows the order")
+    return order
+
+
+def _new_fills(fills: Iterable[Fill], booked: frozenset[str]) -> tuple[Fill, ...]:
+    """Each unknown fill once, by time; what was bought comes before what was sold at the same moment."""
+    fresh = {fill.id: fill for fill in fills if fill.id not in booked}
+    return tuple(sorted(fresh.values(), key=lambda fill: (fill.at, fill.side is Side.SELL, fill.id)))
+
+
+def _filled(order: Order, fill: Fill, now: datetime) -> Order:
+    """A fill of an order that we had given up is booked all the same; the order's own state cannot follow it."""
+    if order.state is OrderState.REJECTED:
+        return order
+    if order.state is OrderState.AWAITING_OWNER or order.state in UNCERTAIN:
+        order = order.moved(OrderState.PARTIALLY_FILLED, now)
+    return order.filled_by(fill.quantity, now)
+
+
+def _ended(order: Order, at_venue: VenueOrder | None, now: datetime) -> Order:
+    """Takes over the venue's last word once every fill that it counts is booked."""
+    if at_venue is None or not order.is_live or at_venue.filled_quantity != order.filled_quantity:
+        return order
+    if at_venue.state in FINAL - {OrderState.FILLED} and at_venue.state in TRANSITIONS[order.state]:
+        return order.moved(at_venue.state, now, reason=at_venue.reason)
+    return order
+
+
+def _differences(
+    portfolio: Portfolio, venue: VenueTruth, orders: Iterable[Order]
+) -> Mapping[str, tuple[Decimal, Decimal]]:
+    under_way = {order.symbol for order in orders if order.state in UNCERTAIN}
+    for name, at_venue in venue.orders.items():
+        ours = next((order for order in orders if order.client_order_id == name), None)
+        if ours is not None and at_venue.filled_quantity > ours.filled_quantity:
+            under_way.add(ours.symbol)
+    symbols = portfolio.positions.keys() | venue.account.positions.keys()
+    pairs = {
+        symbol: (portfolio.quantity(symbol), venue.account.positions.get(symbol, ZERO))
+        for symbol in sorted(symbols - under_way)
+    }
+    return {symbol: pair for symbol, pair in pairs.items() if pair[0] != pair[1]}

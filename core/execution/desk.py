@@ -1,0 +1,142 @@
+"""Everything that execution needs, as ports and values; the composition root fills it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from core.domain.accounts import Account, AccountKind, Badge, Mode, World
+from core.domain.bars import BarSize
+from core.domain.instruments import Instrument
+from core.domain.orders import OrderNamespace
+from core.domain.views import ComponentHealth, Health
+from core.ports import BarStore, Broker, Calendar, Clock, Predictor, Quotes, UnitOfWork, UnitOfWorkFactory
+from core.strategy.policy import Policy
+
+MANUAL = AccountKind.MANUAL.value
+MODE_KEY = "mode"
+
+COMMITS = (
+    "accounts",
+    "reconcile",
+    "protect",
+    "intents",
+    "result",
+    "resend",
+    "card",
+    "owner",
+    "expiry",
+    "report",
+)
+CALLS = ("query", "lookup", "submit", "cancel", "quotes", "file")
+CHECKPOINTS: tuple[str, ...] = (
+    "cycle.start",
+    *(f"{step}.before_commit" for step in COMMITS),
+    *(f"{step}.after_commit" for step in COMMITS),
+    *(f"{call}.before_call" for call in CALLS),
+    *(f"{call}.after_call" for call in CALLS),
+    "cycle.end",
+)
+"""Every place where a crash is rehearsed: both sides of each commit and of each call that leaves the process."""
+
+
+def _nowhere(name: str) -> None:
+    """The checkpoint of ordinary operation."""
+
+
+def _unwatched(component: str, state: Health, reason: str) -> None:
+    """The health hook where nobody keeps health."""
+
+
+def _no_components() -> tuple[ComponentHealth, ...]:
+    return ()
+
+
+def _real_time() -> float:
+    return 1.0
+
+
+def _unscheduled() -> datetime | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Desk:
+    """The market clock rules decisions, fills and reports; the system clock rules expiry, taps and records.
+
+    `brokers` maps account ids to venues, the manual account's included. `broker_account` is None when there is only
+    the manual account. `speed` is how fast the market clock runs; `next_cycle_at` when the tick is due next.
+    `reader` gives units of work that only read and wait for nobody; without it reads go through `ledger`.
+    """
+
+    ledger: UnitOfWorkFactory
+    brokers: Mapping[str, Broker]
+    bars: BarStore
+    calendar: Calendar
+    market_clock: Clock
+    system_clock: Clock
+    namespace: OrderNamespace
+    policy: Policy
+    instruments: tuple[Instrument, ...]
+    world: World
+    signals_folder: Path
+    broker_account: str | None
+    confirm_size: BarSize = BarSize.M5
+    quotes: Quotes | None = None
+    reader: UnitOfWorkFactory | None = None
+    predictor: Callable[[], Predictor | None] = lambda: None
+    health: Callable[[str, Health, str], None] = _unwatched
+    components: Callable[[], tuple[ComponentHealth, ...]] = _no_components
+    checkpoint: Callable[[str], None] = _nowhere
+    speed: Callable[[], float] = _real_time
+    next_cycle_at: Callable[[], datetime | None] = _unscheduled
+    default_mode: Mode = Mode.AUTO
+    tick_job: str = "tick"
+
+    @property
+    def simulated(self) -> bool:
+        """Whether prices are simulated."""
+        return self.world is World.SIMULATED
+
+    def reading(self) -> UnitOfWork:
+        return (self.reader or self.ledger)()
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        return next((instrument for instrument in self.instruments if instrument.symbol == symbol), None)
+
+    def account(self, account_id: str) -> Account:
+        """The account of that id, whether or not a venue is connected for it."""
+        broker = self.brokers.get(account_id)
+        return broker.account if broker is not None else Account(account_id, AccountKind(account_id), self.world)
+
+    def badges(self, account_id: str) -> tuple[Badge, ...]:
+        return self.account(account_id).badges()
+
+    def venues(self) -> Mapping[str, Broker]:
+        """The brokers that can be asked: all but the manual account, whose truth is what the owner reports."""
+        return {name: broker for name, broker in self.brokers.items() if not broker.account.is_manual}
+
+    def mode(self, work: UnitOfWork) -> Mode:
+        """The owner's choice, or the default; without a broker automatic execution is out of reach."""
+        stored = work.value(MODE_KEY)
+        mode = Mode(stored) if stored else self.default_mode
+        return Mode.MANUAL if self.broker_account is None and mode in (Mode.AUTO, Mode.CONFIRM) else mode
+
+    @contextmanager
+    def committing(self, step: str) -> Iterator[UnitOfWork]:
+        """A transaction that is committed at the end of the block, with a checkpoint on both sides of the commit."""
+        with self.ledger() as work:
+            yield work
+            self.checkpoint(f"{step}.before_commit")
+            work.commit()
+        self.checkpoint(f"{step}.after_commit")
+
+    @contextmanager
+    def calling(self, call: str) -> Iterator[None]:
+        """Wraps one call that leaves the process in its two checkpoints."""
+        self.checkpoint(f"{call}.before_call")
+        yield
+        self.checkpoint(f"{call}.after_call")

@@ -1,0 +1,233 @@
+"""From intent to venue: written before it is sent, sent outside any transaction, its answer written after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.domain.decisions import Brake, BrakeKind, Decision, Signal
+from core.domain.events import ErrorRaised
+from core.domain.orders import Order, OrderState, Purpose
+from core.domain.views import Health
+from core.errors import Transient
+from core.execution import manual, tidings
+from core.execution.desk import Desk
+from core.ports import (
+    Accepted,
+    AwaitingOwner,
+    DuplicateOrder,
+    OrderRequest,
+    Refused,
+    SubmitResult,
+    UnitOfWork,
+    Unknown,
+    VenueOrder,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What became of a decision's intents: to be submitted, handed to the owner, or met again under their own id."""
+
+    to_submit: tuple[Order, ...]
+    instructed: int
+    duplicates: int
+
+
+def write_intents(
+    work: UnitOfWork, desk: Desk, decision: Decision, now: datetime, *, tell_signals: bool = True
+) -> Committed:
+    """Writes decision, orders, cards and events in the caller's transaction. An order that exists is not doubled.
+
+    `tell_signals` False leaves out the signal's own event, for a card that repeats an order already told of.
+    """
+    signals = {signal.symbol: signal for signal in decision.signals}
+    written = []
+    for order in decision.orders:
+        signal = signals.get(order.symbol)
+        if _write_order(work, desk, order, signal, now):
+            written.append(order)
+            if tell_signals and signal is not None and order.purpose is Purpose.ENTRY:
+                _tell_signal(work, desk, signal, order, now)
+    if decision.signals or decision.orders:
+        work.record_decision(decision, recorded_at=desk.system_clock.now())
+    return Committed(
+        to_submit=tuple(order for order in written if order.state is OrderState.SUBMITTING),
+        instructed=sum(order.state is OrderState.AWAITING_OWNER for order in written),
+        duplicates=len(decision.orders) - len(written),
+    )
+
+
+def commit_intents(desk: Desk, decision: Decision, now: datetime) -> Committed:
+    """`write_intents` in a transaction of its own."""
+    with desk.committing("intents") as work:
+        committed = write_intents(work, desk, decision, now)
+    if committed.instructed:
+        manual.write_manual_trades(desk)
+    return committed
+
+
+def submit_all(desk: Desk, orders: Iterable[Order], now: datetime) -> None:
+    for order in orders:
+        submit(desk, order, now)
+
+
+def submit(desk: Desk, order: Order, now: datetime) -> Order:
+    """Sends one written intent and commits what the venue said. Returns the order as it now stands."""
+    broker = desk.brokers.get(order.account)
+    if broker is None:
+        return _commit_answer(desk, order, Refused(f"no broker is connected for account {order.account}"), now)
+    if order.purpose is not Purpose.ENTRY and order.parent_id is None:
+        _withdraw_legs(desk, order, now)
+    try:
+        with desk.calling("submit"):
+            answer = broker.submit(request_of(order, supports_brackets=broker.supports_brackets))
+    except Transient as error:
+        # A submission that failed half-way may have arrived: only a look-up by its id can tell.
+        answer = Unknown(str(error))
+    return _commit_answer(desk, order, answer, now)
+
+
+def request_of(order: Order, *, supports_brackets: bool) -> OrderRequest:
+    bracket = order.bracket if supports_brackets and order.purpose is Purpose.ENTRY else None
+    return OrderRequest(
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        type=order.type,
+        purpose=order.purpose,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        bracket_stop=bracket.stop if bracket else None,
+        bracket_target=bracket.target if bracket else None,
+    )
+
+
+def matches(order: Order, at_venue: VenueOrder) -> bool:
+    """Whether the venue's order under our id is ours: same symbol, side and quantity (DESIGN 8, order id)."""
+    ours = (order.symbol, order.side, order.quantity)
+    return ours == (at_venue.symbol, at_venue.side, at_venue.quantity)
+
+
+def refuse(work: UnitOfWork, desk: Desk, order: Order, reason: str, now: datetime) -> Order:
+    """The final no for an order, told to the owner."""
+    refused = order.moved(OrderState.REJECTED, now, reason=reason)
+    work.save_order(refused)
+    work.publish(tidings.order_refused(desk, refused, reason), market_time=now)
+    manual.settle_approved(work, desk, refused, f"refused: {reason}", now)
+    return refused
+
+
+def contest(work: UnitOfWork, desk: Desk, order: Order, at_venue: VenueOrder, now: datetime) -> Order:
+    """The venue has something else under our id: nobody may act on it, and the symbol is blocked."""
+    found = f"{at_venue.side} {at_venue.quantity} {at_venue.symbol}"
+    reason = f"{order.account} has {found} under the id of our {order.side} {order.quantity} {order.symbol}"
+    block_symbol(work, order.symbol, reason, now)
+    work.publish(
+        ErrorRaised("orders", reason, f"No entries in {order.symbol} until it is cleared up."), market_time=now
+    )
+    return refuse(work, desk, order, reason, now)
+
+
+def block_symbol(work: UnitOfWork, symbol: str, reason: str, now: datetime) -> None:
+    work.set_brake(Brake(BrakeKind.SYMBOL_BLOCKED, symbol, reason, now))
+
+
+def _write_order(work: UnitOfWork, desk: Desk, order: Order, signal: Signal | None, now: datetime) -> bool:
+    """False where the ledger has the order already, or another live entry of the account and symbol."""
+    if work.order(order.client_order_id) is not None:
+        return False
+    if order.state is OrderState.AWAITING_OWNER:
+        manual.supersede(work, desk, order, now)
+    try:
+        work.add_order(order)
+    except DuplicateOrder:
+        return False
+    if order.state is OrderState.AWAITING_OWNER:
+        manual.issue(work, desk, order, signal, now)
+    return True
+
+
+def _tell_signal(work: UnitOfWork, desk: Desk, signal: Signal, order: Order, now: datetime) -> None:
+    event = tidings.signal_raised(desk, signal, order.account, order.quantity)
+    if event is not None:
+        work.publish(event, market_time=now)
+
+
+def _withdraw_legs(desk: Desk, exit_order: Order, now: datetime) -> None:
+    """Resting legs claim the units that the exit is about to sell: they go first. Their end shows at reconciliation."""
+    with desk.ledger() as work:
+        live = work.live_orders(exit_order.account)
+    legs = [order for order in live if order.parent_id and order.symbol == exit_order.symbol]
+    if not legs:
+        return
+    broker = desk.brokers[exit_order.account]
+    try:
+        with desk.calling("cancel"):
+            for leg in legs:
+                broker.cancel(leg.client_order_id)
+    except Transient as error:
+        # The exit is sent all the same; a venue that still counts the legs refuses it, and the legs protect.
+        desk.health(exit_order.account, Health.DEGRADED, f"the resting orders could not be cancelled: {error}")
+        return
+    with desk.committing("result") as work:
+        for leg in legs:
+            if leg.state is not OrderState.CANCEL_PENDING:
+                work.save_order(leg.moved(OrderState.CANCEL_PENDING, now, reason="an exit takes its place"))
+
+
+def _commit_answer(desk: Desk, order: Order, answer: SubmitResult, now: datetime) -> Order:
+    with desk.committing("result") as work:
+        current = work.order(order.client_order_id) or order
+        settled = _answered(work, desk, current, answer, now)
+    if settled.state is OrderState.AWAITING_OWNER or _has_card(desk, settled):
+        manual.write_manual_trades(desk)
+    return settled
+
+
+def _has_card(desk: Desk, order: Order) -> bool:
+    """Whether the owner has a card of this order."""
+    with desk.ledger() as work:
+        return work.instruction_of(order.client_order_id) is not None
+
+
+def _answered(work: UnitOfWork, desk: Desk, order: Order, answer: SubmitResult, now: datetime) -> Order:
+    match answer:
+        case Accepted(at_venue):
+            return adopt(work, desk, order, at_venue, now)
+        case Refused(reason):
+            return refuse(work, desk, order, reason, now)
+        case Unknown(reason):
+            return doubt(work, desk, order, reason, now)
+        case AwaitingOwner():
+            waiting = order.moved(OrderState.AWAITING_OWNER, now)
+            work.save_order(waiting)
+            if work.instruction_of(order.client_order_id) is None:
+                manual.issue(work, desk, waiting, None, now)
+            return waiting
+
+
+def adopt(work: UnitOfWork, desk: Desk, order: Order, at_venue: VenueOrder, now: datetime) -> Order:
+    """The venue has the order. Its fills, and its end if it has one, are taken over by reconciliation."""
+    if not matches(order, at_venue):
+        return contest(work, desk, order, at_venue, now)
+    if at_venue.state is OrderState.REJECTED:
+        return refuse(work, desk, order, at_venue.reason or "refused by the venue", now)
+    if order.state not in (OrderState.SUBMITTING, OrderState.UNKNOWN):
+        return order
+    accepted = order.moved(OrderState.ACCEPTED, now, venue_order_id=at_venue.venue_order_id)
+    work.save_order(accepted)
+    manual.settle_approved(work, desk, accepted, "the broker has the order", now)
+    return accepted
+
+
+def doubt(work: UnitOfWork, desk: Desk, order: Order, reason: str, now: datetime) -> Order:
+    """Nobody knows whether the venue has the order; told once."""
+    if order.state is OrderState.UNKNOWN:
+        return order
+    uncertain = order.moved(OrderState.UNKNOWN, now, reason=reason)
+    work.save_order(uncertain)
+    work.publish(tidings.order_uncertain(desk, uncertain, reason), market_time=now)
+    return uncertain

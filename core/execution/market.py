@@ -1,0 +1,122 @@
+"""What the engine knows of prices at a moment: from stored bars, and from live quotes where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.domain.bars import BarSize, Quote
+from core.domain.instruments import Instrument
+from core.domain.values import exact
+from core.domain.views import Health
+from core.errors import Transient
+from core.execution.desk import Desk
+from core.series import BarSeries, time_of
+from core.strategy.snapshot import MarketView
+
+DAILY_BARS = 2_000
+"""How many daily bars a decision may look at: more than any recursive average remembers."""
+
+Price = tuple[Decimal, datetime]
+
+
+def last_prices(desk: Desk, symbols: Iterable[str], now: datetime) -> dict[str, Decimal]:
+    """The newest stored close of each symbol that has one, closed at or before `now`."""
+    prices = {symbol: stored_price(desk, symbol, now) for symbol in symbols}
+    return {symbol: price[0] for symbol, price in prices.items() if price is not None}
+
+
+def stored_price(desk: Desk, symbol: str, now: datetime) -> Price | None:
+    """The newest close of any stored size, and when its bar closed."""
+    found: Price | None = None
+    for size in (BarSize.M5, BarSize.D1):
+        bar = desk.bars.read(symbol, size, now, 1)
+        if len(bar) and (found is None or time_of(bar.closed_at[-1]) > found[1]):
+            found = exact(float(bar.close[-1])), time_of(bar.closed_at[-1])
+    return found
+
+
+def quotes_of(desk: Desk, instruments: Iterable[Instrument], now: datetime) -> Mapping[str, Quote]:
+    """Live quotes; none where there is no source, or where it does not answer."""
+    wanted = tuple(instruments)
+    if desk.quotes is None or not wanted:
+        return {}
+    try:
+        with desk.calling("quotes"):
+            quotes = desk.quotes.last(wanted, now)
+    except Transient as error:
+        desk.health("quotes", Health.DEGRADED, f"no live quotes, stored bars are used: {error}")
+        return {}
+    desk.health("quotes", Health.RUNNING, "answers")
+    return {symbol: quote for symbol, quote in quotes.items() if quote.at <= now and quote.price > 0}
+
+
+def market_view(
+    desk: Desk,
+    instrument: Instrument,
+    now: datetime,
+    quote: Quote | None,
+    fault: str = "",
+    judged_until: datetime | None = None,
+) -> MarketView:
+    """Everything a decision may see of one instrument; `fault` is why its newest bars could not be had."""
+    symbol = instrument.symbol
+    daily = desk.bars.read(symbol, BarSize.D1, now, DAILY_BARS)
+    confirm = _confirming(desk, symbol, now, daily)
+    price = stored_price(desk, symbol, now)
+    if quote is not None and (price is None or quote.at > price[1]):
+        price = exact(quote.price), quote.at
+    return MarketView(
+        instrument=instrument,
+        daily=daily,
+        confirm=confirm,
+        price=price[0] if price else None,
+        price_at=price[1] if price else None,
+        is_open=desk.calendar.is_open(instrument.asset_class, now),
+        next_open=desk.calendar.next_open(instrument.asset_class, now),
+        excluded=fault or _staleness(desk, instrument, now, daily, confirm),
+        judged_until=judged_until,
+    )
+
+
+def _confirming(desk: Desk, symbol: str, now: datetime, daily: BarSeries) -> BarSeries:
+    """Five-minute bars where they exist and are meant to be used, daily bars where not (DESIGN 8, model bars)."""
+    if desk.confirm_size is BarSize.D1:
+        return daily
+    intraday = desk.bars.read(symbol, desk.confirm_size, now, desk.policy.confirm_bars)
+    return intraday if len(intraday) else daily
+
+
+def _staleness(desk: Desk, instrument: Instrument, now: datetime, daily: BarSeries, confirm: BarSeries) -> str:
+    if not len(daily):
+        return "no daily bars are known"
+    age = now - time_of(daily.closed_at[-1])
+    if age > desk.policy.max_daily_bar_age:
+        return f"the newest daily bar is {age.days} days old"
+    if confirm.size is BarSize.D1:
+        return ""
+    lag = _trading_time_since(desk, instrument, time_of(confirm.closed_at[-1]), now)
+    if lag > desk.policy.max_intraday_bar_age:
+        return f"the newest {confirm.size} bar is {_words(lag)} behind the market"
+    return ""
+
+
+def _trading_time_since(desk: Desk, instrument: Instrument, closed_at: datetime, now: datetime) -> timedelta:
+    """How long the market has traded since then; overnight and at weekends a bar does not age."""
+    passed, moment = timedelta(0), closed_at
+    # A gap of two sessions is stale by any measure: there is no need to add up more.
+    for _ in range(3):
+        opens = desk.calendar.next_open(instrument.asset_class, moment)
+        if opens >= now:
+            break
+        closes = min(desk.calendar.next_close(instrument.asset_class, opens), now)
+        passed, moment = passed + (closes - opens), closes
+        if moment >= now:
+            break
+    return passed
+
+
+def _words(lag: timedelta) -> str:
+    minutes = int(lag.total_seconds() // 60)
+    return f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"

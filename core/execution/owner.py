@@ -1,0 +1,229 @@
+"""What the owner can do and ask (core.ports.Owner). Every deed is idempotent by its `tap` and is audited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from core.domain.accounts import Mode
+from core.domain.decisions import Brake, BrakeKind
+from core.domain.events import DailyReport, ModeChanged
+from core.domain.orders import OrderState
+from core.domain.portfolio import CashKind, CashMovement
+from core.domain.records import AuditRecord, Instruction, InstructionState
+from core.domain.values import CENT, ZERO
+from core.domain.views import AnswerKind, OwnerAnswer, PositionsView, ReportedFill, StatusView
+from core.execution import executor, manual, views
+from core.execution.bookings import LAPSED, Execution, book, digest, objection, refused
+from core.execution.desk import MANUAL, MODE_KEY, Desk
+from core.execution.matching import find_instruction
+from core.ports import UnitOfWork
+
+EVERYTHING = "*"
+
+
+class OwnerDesk:
+    """The owner's side of the engine. Deeds run in the writer; pause and resume may run in any thread."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def status(self) -> StatusView:
+        return views.status(self._desk)
+
+    def positions(self) -> PositionsView:
+        return views.positions(self._desk)
+
+    def pending(self) -> Sequence[Instruction]:
+        with self._desk.reading() as work:
+            return tuple(work.open_instructions())
+
+    def report(self) -> DailyReport:
+        return views.report(self._desk, self._desk.market_clock.now())
+
+    def pause(self, until: datetime | None, by: str) -> OwnerAnswer:
+        """No new entries until `until` by the market clock, or until resume. Exits go on."""
+        now = self._desk.market_clock.now()
+        with self._desk.committing("owner") as work:
+            standing = _pause_brake(work, now)
+            if standing is not None and standing.until == until:
+                return OwnerAnswer(AnswerKind.UNCHANGED, "New entries are paused already.")
+            work.set_brake(Brake(BrakeKind.PAUSED, EVERYTHING, f"paused by {by}", now, until))
+            work.publish(ModeChanged(self._desk.mode(work), True, until, by), market_time=now)
+            self._audit(work, by, "pause", f"until {until.isoformat()}" if until else "until resumed")
+        return OwnerAnswer(AnswerKind.DONE, "Paused: no new entries. Open positions stay guarded and exits go on.")
+
+    def resume(self, by: str) -> OwnerAnswer:
+        now = self._desk.market_clock.now()
+        with self._desk.committing("owner") as work:
+            if not work.release_brake(BrakeKind.PAUSED, EVERYTHING):
+                return OwnerAnswer(AnswerKind.UNCHANGED, "New entries were not paused.")
+            work.publish(ModeChanged(self._desk.mode(work), False, None, by), market_time=now)
+            self._audit(work, by, "resume", "entries allowed")
+        return OwnerAnswer(AnswerKind.DONE, "Resumed: new entries are allowed again.")
+
+    def set_mode(self, mode: Mode, by: str) -> OwnerAnswer:
+        """Automatic and confirmed execution need a broker; without one they are refused."""
+        now = self._desk.market_clock.now()
+        if self._desk.broker_account is None and mode in (Mode.AUTO, Mode.CONFIRM):
+            return refused(f"No broker is connected, so mode {mode} is out of reach: manual and observe are possible.")
+        with self._desk.committing("owner") as work:
+            if self._desk.mode(work) is mode:
+                return OwnerAnswer(AnswerKind.UNCHANGED, f"The mode is {mode} already.")
+            work.set_value(MODE_KEY, mode.value)
+            brake = _pause_brake(work, now)
+            until = brake.until if brake else None
+            work.publish(ModeChanged(mode, brake is not None, until, by), market_time=now)
+            self._audit(work, by, f"mode {mode}", "set")
+        return OwnerAnswer(AnswerKind.DONE, f"The mode is now {mode}.")
+
+    def declare_cash(self, amount: Decimal, by: str, tap: str) -> OwnerAnswer:
+        """Books what is missing so that the manual account's cash equals `amount` USD."""
+        if not amount.is_finite() or amount < 0:
+            return refused("Cash cannot be below zero. Nothing was booked.")
+        amount = amount.quantize(CENT)
+        now = self._desk.market_clock.now()
+        with self._desk.committing("owner") as work:
+            if work.seen_tap(tap, self._desk.system_clock.now()):
+                return OwnerAnswer(AnswerKind.UNCHANGED, "That was done already.")
+            missing = amount - work.portfolio(MANUAL).cash
+            if missing == ZERO:
+                return OwnerAnswer(AnswerKind.UNCHANGED, f"The manual account holds {amount:.2f} USD already.")
+            if all(account.id != MANUAL for account in work.accounts()):
+                work.add_account(self._desk.account(MANUAL))
+            kind = CashKind.DEPOSIT if missing > 0 else CashKind.WITHDRAWAL
+            movement = CashMovement(f"declared-{digest(tap)}", MANUAL, kind, missing, now, f"declared by {by}")
+            work.book(movement, recorded_at=self._desk.system_clock.now())
+            self._audit(work, by, f"cash {amount}", f"booked {missing:+f}")
+        return OwnerAnswer(AnswerKind.DONE, f"The manual account now holds {amount:.2f} USD, as you declared.")
+
+    def execute(self, number: int, version: int, tap: str) -> OwnerAnswer:
+        """Books what is left of the instruction at the shown price, or approves it where it asks for approval."""
+        now = self._desk.market_clock.now()
+        with self._desk.ledger() as work:
+            instruction = self._current(work, number, version, tap)
+            if isinstance(instruction, OwnerAnswer):
+                return instruction
+            if instruction.needs_approval:
+                answer = self._approve(work, instruction, now)
+            else:
+                order = work.order(instruction.client_order_id)
+                left = order.remaining if order is not None else instruction.quantity
+                key = f"card:{number}:{version}"
+                answer = self._book(work, instruction, Execution(key, left, instruction.price, ZERO, now), now)
+            if answer.kind is not AnswerKind.DONE:
+                return answer
+            self._commit(work)
+        self._after_commit()
+        return self._send_approved(answer, now) if instruction.needs_approval else answer
+
+    def skip(self, number: int, version: int, tap: str) -> OwnerAnswer:
+        now = self._desk.market_clock.now()
+        with self._desk.ledger() as work:
+            instruction = self._current(work, number, version, tap)
+            if isinstance(instruction, OwnerAnswer):
+                return instruction
+            settled = manual.lapse(
+                work, self._desk, instruction, InstructionState.SKIPPED, OrderState.CANCELED, "skipped by you", now
+            )
+            self._audit(work, "owner", f"skip {number}", "skipped")
+            self._commit(work)
+        self._after_commit()
+        return OwnerAnswer(AnswerKind.DONE, f"Instruction {number} is skipped.", settled)
+
+    def report_fill(self, fill: ReportedFill, tap: str) -> OwnerAnswer:
+        """Books a fill in the owner's words, in the manual account only; a lapsed instruction by its number."""
+        now = self._desk.market_clock.now()
+        with self._desk.ledger() as work:
+            if work.seen_tap(tap, self._desk.system_clock.now()):
+                return OwnerAnswer(AnswerKind.UNCHANGED, "That fill is booked already.")
+            found = find_instruction(work, self._desk, fill)
+            if isinstance(found, OwnerAnswer):
+                return found
+            if found.needs_approval:
+                return refused(
+                    f"Instruction {found.number} is for the account {found.account}: the broker executes it after "
+                    "your approval, and its fills come from there. Nothing was booked.",
+                    found,
+                )
+            order = work.order(found.client_order_id)
+            left = order.remaining if order is not None else found.quantity
+            execution = Execution(f"tap:{tap}", fill.quantity or left, fill.price or found.price, fill.fee or ZERO, now)
+            answer = self._book(work, found, execution, now)
+            if answer.kind is not AnswerKind.DONE:
+                return answer
+            self._commit(work)
+        self._after_commit()
+        return answer
+
+    def _current(self, work: UnitOfWork, number: int, version: int, tap: str) -> Instruction | OwnerAnswer:
+        """The instruction that the button means, unless it was tapped before or has changed since."""
+        instruction = work.instruction(number)
+        if instruction is None:
+            return refused(f"There is no instruction {number}.")
+        if work.seen_tap(tap, self._desk.system_clock.now()):
+            text = f"That was done already: instruction {number} is {instruction.state}."
+            return OwnerAnswer(AnswerKind.UNCHANGED, text, instruction)
+        if instruction.version == version and instruction.is_open and not self._is_over(instruction):
+            return instruction
+        state = "expired" if self._is_over(instruction) else instruction.state.value
+        text = f"This button is out of date: instruction {number} is {state} by now. Nothing was changed."
+        if instruction.state in LAPSED and not instruction.needs_approval:
+            text += f" If you did trade, report it: /executed #{number}"
+        return OwnerAnswer(AnswerKind.STALE, text, instruction)
+
+    def _is_over(self, instruction: Instruction) -> bool:
+        """Expired by the system clock though the job that says so has not run yet."""
+        expires = instruction.expires_at
+        return instruction.is_open and expires is not None and expires <= self._desk.system_clock.now()
+
+    def _book(self, work: UnitOfWork, instruction: Instruction, execution: Execution, now: datetime) -> OwnerAnswer:
+        order = work.order(instruction.client_order_id)
+        wrong = objection(work, instruction, order, execution)
+        if wrong is not None or order is None:
+            return refused(wrong or "", instruction)
+        settled = book(work, self._desk, instruction, order, execution, now)
+        if settled is None:
+            return OwnerAnswer(AnswerKind.UNCHANGED, "That fill is booked already.", instruction)
+        self._audit(work, "owner", f"executed {instruction.number}", f"{execution.quantity} at {execution.price}")
+        verb = "Bought" if instruction.side.value == "buy" else "Sold"
+        amount = f"{execution.quantity.normalize():f} {instruction.symbol} at {execution.price.normalize():f} USD"
+        return OwnerAnswer(AnswerKind.DONE, f"{verb} {amount}: booked in the manual account.", settled)
+
+    def _approve(self, work: UnitOfWork, instruction: Instruction, now: datetime) -> OwnerAnswer:
+        order = work.order(instruction.client_order_id)
+        if order is None or order.state is not OrderState.AWAITING_OWNER:
+            return refused(f"The order behind instruction {instruction.number} no longer waits.", instruction)
+        work.save_order(order.moved(OrderState.SUBMITTING, now))
+        approved = manual.approved(instruction)
+        work.save_instruction(approved)
+        self._audit(work, "owner", f"approve {instruction.number}", "handed to the broker")
+        return OwnerAnswer(AnswerKind.DONE, f"Instruction {instruction.number} is approved.", approved)
+
+    def _send_approved(self, answer: OwnerAnswer, now: datetime) -> OwnerAnswer:
+        """A committed approval goes out; the card is edited with what the broker said."""
+        assert answer.instruction is not None
+        with self._desk.reading() as work:
+            order = work.order(answer.instruction.client_order_id)
+        if order is None or order.state is not OrderState.SUBMITTING:
+            return answer
+        sent = executor.submit(self._desk, order, now)
+        words = {OrderState.ACCEPTED: "the broker has the order.", OrderState.REJECTED: f"refused: {sent.reason}"}
+        told = words.get(sent.state, "the broker has not answered yet; it will be looked up.")
+        return OwnerAnswer(answer.kind, f"{answer.text[:-1]}; {told}", answer.instruction)
+
+    def _audit(self, work: UnitOfWork, actor: str, action: str, outcome: str) -> None:
+        work.audit(AuditRecord(self._desk.system_clock.now(), actor, action, outcome))
+
+    def _commit(self, work: UnitOfWork) -> None:
+        self._desk.checkpoint("owner.before_commit")
+        work.commit()
+
+    def _after_commit(self) -> None:
+        self._desk.checkpoint("owner.after_commit")
+        manual.write_manual_trades(self._desk)
+
+
+def _pause_brake(work: UnitOfWork, now: datetime) -> Brake | None:
+    return next((brake for brake in work.brakes() if brake.kind is BrakeKind.PAUSED and brake.holds(now)), None)

@@ -1,0 +1,87 @@
+"""The immutable picture that one decision looks at, taken from the ledger and the stored bars."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from core.domain.accounts import Account, Mode
+from core.domain.decisions import Brake, Signal
+from core.domain.instruments import Instrument
+from core.execution.desk import MANUAL, Desk
+from core.execution.market import market_view, quotes_of
+from core.ports import UnitOfWork
+from core.strategy.snapshot import AccountView, MarketView, Snapshot
+
+
+def take_picture(
+    desk: Desk,
+    now: datetime,
+    origin: str,
+    reachable: Collection[str],
+    faults: Mapping[str, str] | None = None,
+    *,
+    only_held: bool = False,
+) -> Snapshot:
+    """`reachable` are the venues' accounts that answered just now; `faults` says per symbol why it has no new bars.
+
+    `only_held` leaves out the instruments that no account holds: enough for exits.
+    """
+    with desk.ledger() as work:
+        mode = desk.mode(work)
+        accounts = tuple(_account_view(work, desk, account, reachable) for account in work.accounts())
+        brakes: tuple[Brake, ...] = tuple(work.brakes())
+        entry_account = entry_account_of(desk, mode)
+        judged: Mapping[str, Signal] = work.last_signals(entry_account) if entry_account and not only_held else {}
+    held = {symbol for view in accounts for symbol in view.portfolio.positions}
+    instruments = [each for each in desk.instruments if not only_held or each.symbol in held]
+    return Snapshot(
+        now=now,
+        origin=origin,
+        mode=mode,
+        markets=tuple(_markets(desk, instruments, now, faults or {}, judged)),
+        accounts=accounts,
+        entry_account=entry_account,
+        brakes=brakes,
+        namespace=desk.namespace,
+    )
+
+
+def entry_account_of(desk: Desk, mode: Mode) -> str | None:
+    """Where entries go: the broker in auto and confirm mode, the owner's hand in manual mode, nowhere in observe."""
+    if mode is Mode.OBSERVE:
+        return None
+    return MANUAL if mode is Mode.MANUAL or desk.broker_account is None else desk.broker_account
+
+
+def _account_view(work: UnitOfWork, desk: Desk, account: Account, reachable: Collection[str]) -> AccountView:
+    broker = desk.brokers.get(account.id)
+    return AccountView(
+        account=account,
+        portfolio=work.portfolio(account.id),
+        live_orders=tuple(work.live_orders(account.id)),
+        guards={guard.symbol: guard for guard in work.guards(account.id)},
+        supports_brackets=broker is not None and broker.supports_brackets,
+        reachable=account.is_manual or account.id in reachable,
+    )
+
+
+def _markets(
+    desk: Desk,
+    instruments: Sequence[Instrument],
+    now: datetime,
+    faults: Mapping[str, str],
+    judged: Mapping[str, Signal],
+) -> Iterator[MarketView]:
+    quotes = quotes_of(desk, instruments, now)
+    for instrument in instruments:
+        symbol = instrument.symbol
+        former = judged.get(symbol)
+        yield market_view(
+            desk,
+            instrument,
+            now,
+            quotes.get(symbol),
+            faults.get(symbol, ""),
+            former.bar_closed_at if former is not None else None,
+        )

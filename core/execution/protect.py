@@ -1,0 +1,184 @@
+"""Every position names its guard (DESIGN 3): VENUE where its stop rests, ENGINE where we watch, OWNER where we can only
+alert. A position for which none of these holds is told to the owner as UNGUARDED."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.domain.events import PositionUnguarded
+from core.domain.instruments import Instrument, instrument_for
+from core.domain.orders import Order, OrderState, Purpose, Side
+from core.domain.portfolio import Entry, Fill, Guard, GuardKind, Position, PositionAdjustment
+from core.domain.values import ONE, ZERO, ceil_to, floor_to
+from core.execution.desk import Desk
+from core.ports import UnitOfWork
+from core.strategy.policy import Policy
+
+NOBODY: frozenset[str] = frozenset()
+RESTING = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
+SEEN_EVERY = timedelta(hours=1)
+"""How old the time of the last sighting of a resting stop may grow before it is written anew."""
+
+
+def protect(desk: Desk, now: datetime, reachable: Iterable[str] = ()) -> None:
+    """Gives every open position its guard and drops the guards of closed ones; commits only what changed.
+
+    `reachable` are the accounts whose orders were seen at the venue just now.
+    """
+    seen = frozenset(reachable)
+    with desk.ledger() as work:
+        changed = [
+            refresh_guards(work, desk, account.id, now, seen_now=account.id in seen) for account in work.accounts()
+        ]
+        if not any(changed):
+            return
+        desk.checkpoint("protect.before_commit")
+        work.commit()
+    desk.checkpoint("protect.after_commit")
+
+
+def refresh_guards(
+    work: UnitOfWork,
+    desk: Desk,
+    account: str,
+    now: datetime,
+    *,
+    seen_now: bool = True,
+    bought: frozenset[str] = NOBODY,
+) -> bool:
+    """Brings the guards of one account in line with its positions, in the caller's transaction; True if any changed.
+
+    `bought` names symbols whose position has just grown: their levels follow the new average price.
+    """
+    positions = work.portfolio(account).positions
+    stored = {guard.symbol: guard for guard in work.guards(account)}
+    legs = _resting_legs(work.live_orders(account))
+    changed, unguarded = False, set[str]()
+    for symbol, position in sorted(positions.items()):
+        former = None if symbol in bought else stored.get(symbol)
+        guard = _guard(work, desk, position, legs.get(symbol, ()), former, now)
+        if guard is None:
+            unguarded.add(symbol)
+        elif _differs(guard, stored.get(symbol), seen_now):
+            work.set_guard(guard)
+            changed = True
+    for symbol in stored.keys() - (positions.keys() - unguarded):
+        work.drop_guard(account, symbol)
+        changed = True
+    return _tell_unguarded(work, desk, [positions[symbol] for symbol in sorted(unguarded)], account, now) or changed
+
+
+def levels(average_price: Decimal, policy: Policy, instrument: Instrument) -> tuple[Decimal, Decimal]:
+    """Stop and target in USD of a position bought at `average_price`, rounded toward safety: an earlier way out."""
+    stop = ceil_to(average_price * (ONE - policy.stop_fraction), instrument.price_tick)
+    return stop, floor_to(average_price * (ONE + policy.target_fraction), instrument.price_tick)
+
+
+def average_fill_price(entries: Iterable[Entry], symbol: str) -> Decimal | None:
+    """USD paid a unit, fees apart, for the position now open; None where no fill explains it."""
+    units, paid = ZERO, ZERO
+    for entry in entries:
+        if isinstance(entry, Fill) and entry.symbol == symbol:
+            if entry.side is Side.BUY:
+                units, paid = units + entry.quantity, paid + entry.quantity * entry.price
+            else:
+                units, paid = _reduced(units, paid, entry.quantity)
+        elif isinstance(entry, PositionAdjustment) and entry.symbol == symbol:
+            units, paid = units + entry.quantity, paid + entry.cost
+    return paid / units if units > 0 and paid > 0 else None
+
+
+def _reduced(units: Decimal, paid: Decimal, sold: Decimal) -> tuple[Decimal, Decimal]:
+    return (ZERO, ZERO) if sold >= units else (units - sold, paid * (units - sold) / units)
+
+
+def _resting_legs(orders: Iterable[Order]) -> Mapping[str, tuple[Order, ...]]:
+    legs: dict[str, tuple[Order, ...]] = {}
+    for order in orders:
+        if order.purpose in (Purpose.STOP, Purpose.TARGET) and order.parent_id and order.state in RESTING:
+            legs[order.symbol] = (*legs.get(order.symbol, ()), order)
+    return legs
+
+
+def _guard(
+    work: UnitOfWork, desk: Desk, position: Position, legs: tuple[Order, ...], former: Guard | None, now: datetime
+) -> Guard | None:
+    """The guard that truly holds; None where nothing protects the position."""
+    stops = [leg for leg in legs if leg.purpose is Purpose.STOP and leg.stop_price is not None]
+    covered = sum((leg.remaining for leg in stops), ZERO) >= position.quantity
+    watched = desk.instrument(position.symbol) is not None
+    if position.quantity <= 0 or not (watched or (stops and covered)):
+        return None
+    planned = _levels_of(work, desk, position, former)
+    if stops and covered:
+        return _venue_guard(position, legs, stops, planned, now)
+    if planned is None:
+        return None
+    kind = GuardKind.OWNER if desk.account(position.account).is_manual else GuardKind.ENGINE
+    return Guard(position.account, position.symbol, *planned, kind, None, now)
+
+
+def _venue_guard(
+    position: Position,
+    legs: tuple[Order, ...],
+    stops: list[Order],
+    planned: tuple[Decimal, Decimal] | None,
+    now: datetime,
+) -> Guard | None:
+    targets = [leg.limit_price for leg in legs if leg.purpose is Purpose.TARGET and leg.limit_price is not None]
+    nearest = max(stops, key=lambda leg: leg.stop_price or ZERO)
+    target = min(targets) if targets else (planned[1] if planned else None)
+    if target is None or nearest.stop_price is None:
+        return None
+    return Guard(
+        position.account,
+        position.symbol,
+        nearest.stop_price,
+        target,
+        GuardKind.VENUE,
+        nearest.venue_order_id or nearest.client_order_id,
+        now,
+    )
+
+
+def _levels_of(
+    work: UnitOfWork, desk: Desk, position: Position, former: Guard | None
+) -> tuple[Decimal, Decimal] | None:
+    if former is not None:
+        return former.stop, former.target
+    average = average_fill_price(work.entries(position.account), position.symbol)
+    if average is None:
+        return None
+    instrument = desk.instrument(position.symbol) or instrument_for(position.symbol)
+    return levels(average, desk.policy, instrument)
+
+
+def _differs(guard: Guard, stored: Guard | None, seen_now: bool) -> bool:
+    if stored is None:
+        return True
+    new = (guard.stop, guard.target, guard.kind, guard.venue_order_id)
+    if new != (stored.stop, stored.target, stored.kind, stored.venue_order_id):
+        return True
+    return seen_now and guard.last_seen_at - stored.last_seen_at >= SEEN_EVERY
+
+
+def _tell_unguarded(work: UnitOfWork, desk: Desk, positions: list[Position], account: str, now: datetime) -> bool:
+    """Tells once of each position without a guard; a position that found one or is gone may be told of again."""
+    key = f"unguarded:{account}"
+    told = set((work.value(key) or "").split())
+    symbols = {position.symbol for position in positions}
+    if symbols == told:
+        return False
+    work.set_value(key, " ".join(sorted(symbols)) or None)
+    for position in positions:
+        if position.symbol not in told:
+            reason = "no stop rests at the venue and there is no price to set one by"
+            if position.quantity <= 0:
+                reason = "more was sold than was held"
+            work.publish(
+                PositionUnguarded(account, position.symbol, position.quantity, reason, desk.badges(account)),
+                market_time=now,
+            )
+    return True

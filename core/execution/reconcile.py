@@ -1,0 +1,281 @@
+"""Brings the ledger in line with every venue: orders, then fills, then positions. A venue that does not answer is not
+"flat": its account is out of reach this time, and nothing about it changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.domain.decisions import BrakeKind
+from core.domain.events import ErrorRaised
+from core.domain.orders import Order, OrderState, Purpose
+from core.domain.portfolio import CashKind, CashMovement, Fill, Guard, Portfolio
+from core.domain.values import plain
+from core.domain.views import Health
+from core.errors import Transient
+from core.execution import executor, manual, tidings
+from core.execution.corrections import UNCERTAIN, Corrections, LocalTruth, VenueTruth, plan
+from core.execution.desk import MANUAL, Desk
+from core.execution.protect import refresh_guards
+from core.ports import Broker, UnitOfWork, VenueOrder
+
+OVERLAP = timedelta(days=1)
+"""How far behind the newest booked fill the next query begins: a venue may report a fill late."""
+
+NEVER_ARRIVED = "it never reached the broker; a new signal may try again"
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    reachable: frozenset[str] = frozenset()
+    fills: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """Where the next query for fills begins, and the fills from then on that are booked."""
+
+    floor: datetime
+    booked: Mapping[str, datetime]
+
+    @property
+    def since(self) -> datetime:
+        newest = max(self.booked.values(), default=self.floor)
+        return max(self.floor, newest - OVERLAP)
+
+    def after(self, fills: Iterable[Fill]) -> _Cursor:
+        grown = replace(self, booked={**self.booked, **{fill.id: fill.at for fill in fills}})
+        return replace(grown, booked={name: at for name, at in grown.booked.items() if at >= grown.since})
+
+    def text(self) -> str:
+        booked = {name: at.isoformat() for name, at in self.booked.items()}
+        return json.dumps({"floor": self.floor.isoformat(), "booked": booked})
+
+    @classmethod
+    def of(cls, text: str) -> _Cursor:
+        stored = json.loads(text)
+        booked = {name: datetime.fromisoformat(at) for name, at in stored["booked"].items()}
+        return cls(datetime.fromisoformat(stored["floor"]), booked)
+
+
+def reconcile(desk: Desk, now: datetime) -> Reconciled:
+    """Every venue in turn; accounts met for the first time are opened with the cash that they report."""
+    _open_manual(desk)
+    reachable, fills = set[str](), 0
+    for account, broker in desk.venues().items():
+        try:
+            fills += _reconcile_account(desk, account, broker, now)
+        except Transient as error:
+            desk.health(account, Health.DEGRADED, f"out of reach, so no new entries: {error}")
+        else:
+            reachable.add(account)
+            desk.health(account, Health.RUNNING, "answers")
+    return Reconciled(frozenset(reachable), fills)
+
+
+def _open_manual(desk: Desk) -> None:
+    with desk.ledger() as work:
+        if any(account.is_manual for account in work.accounts()):
+            return
+        work.add_account(desk.account(MANUAL))
+        desk.checkpoint("accounts.before_commit")
+        work.commit()
+    desk.checkpoint("accounts.after_commit")
+
+
+def _reconcile_account(desk: Desk, account: str, broker: Broker, now: datetime) -> int:
+    cursor, ours = _our_side(desk, account)
+    if cursor is None:
+        cursor = _open_account(desk, broker, now)
+    venue = _venue_side(desk, broker, cursor, ours)
+    corrections, booked = _settle(desk, account, venue, now)
+    if corrections.differences:
+        # The venue may have moved between two of our questions: only what is still different then is a difference.
+        venue = _venue_side(desk, broker, cursor, _our_side(desk, account)[1])
+        corrections, more = _settle(desk, account, venue, now)
+        booked += more
+    _mark_differences(desk, account, corrections, now)
+    for name in corrections.resend:
+        _send_again(desk, account, name, now)
+    return booked
+
+
+def _our_side(desk: Desk, account: str) -> tuple[_Cursor | None, tuple[Order, ...]]:
+    with desk.ledger() as work:
+        stored = work.value(_key(account))
+        return (_Cursor.of(stored) if stored else None), tuple(work.live_orders(account))
+
+
+def _key(account: str) -> str:
+    return f"fills:{account}"
+
+
+def _open_account(desk: Desk, broker: Broker, now: datetime) -> _Cursor:
+    """The account's first entry: the cash that its venue reports. Raises Transient."""
+    with desk.calling("query"):
+        cash = broker.state().cash
+    cursor = _Cursor(now, {})
+    with desk.committing("accounts") as work:
+        account = broker.account
+        work.add_account(account)
+        opening = CashMovement("opening", account.id, CashKind.DEPOSIT, cash, now, "cash when the account was opened")
+        work.book(opening, recorded_at=desk.system_clock.now())
+        work.set_value(_key(account.id), cursor.text())
+    return cursor
+
+
+def _venue_side(desk: Desk, broker: Broker, cursor: _Cursor, ours: tuple[Order, ...]) -> VenueTruth:
+    """Fills are asked before positions, so that what is missing shows as a difference rather than being hidden."""
+    with desk.calling("query"):
+        fills = tuple(broker.fills_since(cursor.since))
+        orders = {order.client_order_id: order for order in broker.orders()}
+        account = broker.state()
+    unseen = {order.client_order_id for order in ours if order.state is not OrderState.AWAITING_OWNER}
+    unseen |= {fill.client_order_id for fill in fills if fill.id not in cursor.booked}
+    missing, silent = set[str](), set[str]()
+    for name in sorted(unseen - orders.keys()):
+        found = _look_up(desk, broker, name)
+        if isinstance(found, Transient):
+            silent.add(name)
+        elif found is None:
+            missing.add(name)
+        else:
+            orders[name] = found
+    return VenueTruth(orders, fills, account, frozenset(missing), frozenset(silent))
+
+
+def _look_up(desk: Desk, broker: Broker, name: str) -> VenueOrder | Transient | None:
+    try:
+        with desk.calling("lookup"):
+            return broker.find(name)
+    except Transient as error:
+        return error
+
+
+def _settle(desk: Desk, account: str, venue: VenueTruth, now: datetime) -> tuple[Corrections, int]:
+    """Plans and applies in one transaction; commits only where something changed. Returns how many fills were new."""
+    with desk.ledger() as work:
+        stored = work.value(_key(account))
+        cursor = _Cursor.of(stored) if stored else _Cursor(now, {})
+        named = {name: work.order(name) for name in {*venue.orders, *(fill.client_order_id for fill in venue.fills)}}
+        known = {order.client_order_id: order for order in work.live_orders(account)}
+        known |= {name: order for name, order in named.items() if order is not None}
+        portfolio = work.portfolio(account)
+        local = LocalTruth(known, portfolio, frozenset(cursor.booked))
+        corrections = plan(local, venue, account, now)
+        if not corrections.changes_ledger:
+            return corrections, 0
+        booked = _apply(work, desk, account, corrections, known, now)
+        work.set_value(_key(account), cursor.after(corrections.fills).text())
+        desk.checkpoint("reconcile.before_commit")
+        work.commit()
+    desk.checkpoint("reconcile.after_commit")
+    if _touches_cards(desk, corrections):
+        manual.write_manual_trades(desk)
+    return corrections, booked
+
+
+def _apply(
+    work: UnitOfWork,
+    desk: Desk,
+    account: str,
+    corrections: Corrections,
+    known: Mapping[str, Order],
+    now: datetime,
+) -> int:
+    for order in corrections.adopted:
+        work.add_order(order)
+    for order in corrections.orders:
+        work.save_order(order)
+        _tell_order(work, desk, known[order.client_order_id], order, now)
+    for order in corrections.never_arrived:
+        executor.refuse(work, desk, order, NEVER_ARRIVED, now)
+    for name, at_venue in corrections.contested.items():
+        executor.contest(work, desk, known[name], at_venue, now)
+    before = work.portfolio(account)
+    booked = [fill for fill in corrections.fills if work.book(fill, recorded_at=desk.system_clock.now())]
+    bought = frozenset(fill.symbol for fill in booked if fill.purpose is Purpose.ENTRY)
+    refresh_guards(work, desk, account, now, bought=bought)
+    guards = {guard.symbol: guard for guard in work.guards(account)}
+    _tell_fills(work, desk, booked, before, guards, now)
+    return len(booked)
+
+
+def _tell_order(work: UnitOfWork, desk: Desk, before: Order, after: Order, now: datetime) -> None:
+    """What the owner hears of an order that reconciliation has moved; its fills are told by themselves."""
+    if after.state is OrderState.UNKNOWN and before.state is not OrderState.UNKNOWN:
+        work.publish(tidings.order_uncertain(desk, after, after.reason), market_time=now)
+    elif after.state in (OrderState.REJECTED, OrderState.EXPIRED) and after.parent_id is None:
+        work.publish(tidings.order_refused(desk, after, after.reason or after.state.value), market_time=now)
+        manual.settle_approved(work, desk, after, f"{after.state.value}: {after.reason}", now)
+    elif before.state in UNCERTAIN and after.state is OrderState.ACCEPTED:
+        manual.settle_approved(work, desk, after, "the broker has the order", now)
+
+
+def _tell_fills(
+    work: UnitOfWork,
+    desk: Desk,
+    fills: list[Fill],
+    before: Portfolio,
+    guards: Mapping[str, Guard],
+    now: datetime,
+) -> None:
+    for fill in fills:
+        guard = guards.get(fill.symbol) if fill.purpose is Purpose.ENTRY else None
+        work.publish(tidings.order_filled(desk, fill, before, guard), market_time=now)
+        before = before.after(fill)
+        order = work.order(fill.client_order_id)
+        if order is not None:
+            manual.settle_approved(work, desk, order, tidings.fill_words(fill), now)
+
+
+def _touches_cards(desk: Desk, corrections: Corrections) -> bool:
+    names = {order.client_order_id for order in (*corrections.orders, *corrections.never_arrived)}
+    with desk.ledger() as work:
+        return any(work.instruction_of(name) is not None for name in names)
+
+
+def _mark_differences(desk: Desk, account: str, corrections: Corrections, now: datetime) -> None:
+    """Blocks entries where positions differ without an explanation, tells once, and unblocks when they agree again."""
+    start = f"{account}: "
+    with desk.ledger() as work:
+        blocked = {
+            brake.scope: brake
+            for brake in work.brakes()
+            if brake.kind is BrakeKind.SYMBOL_BLOCKED and brake.reason.startswith(start)
+        }
+        reasons = {symbol: start + _words(*pair) for symbol, pair in corrections.differences.items()}
+        new = {symbol: text for symbol, text in reasons.items() if symbol not in blocked}
+        cleared = blocked.keys() - reasons.keys()
+        if not new and not cleared:
+            return
+        for symbol, text in new.items():
+            executor.block_symbol(work, symbol, text, now)
+            consequence = f"No entries in {symbol} until both agree."
+            work.publish(ErrorRaised(f"positions of {symbol}", text, consequence), market_time=now)
+        for symbol in cleared:
+            work.release_brake(BrakeKind.SYMBOL_BLOCKED, symbol)
+        desk.checkpoint("reconcile.before_commit")
+        work.commit()
+    desk.checkpoint("reconcile.after_commit")
+
+
+def _words(ours: Decimal, theirs: Decimal) -> str:
+    return f"the ledger holds {plain(ours)} units, the venue {plain(theirs)}"
+
+
+def _send_again(desk: Desk, account: str, name: str, now: datetime) -> None:
+    """An exit that never arrived goes out again under its own id, unless what it would sell is gone."""
+    with desk.ledger() as work:
+        order = work.order(name)
+        held = work.portfolio(account).quantity(order.symbol) if order is not None else Decimal(0)
+    if order is None or order.state not in UNCERTAIN:
+        return
+    if held < order.quantity:
+        with desk.committing("resend") as work:
+            executor.refuse(work, desk, order, "the position is gone already", now)
+        return
+    executor.submit(desk, order, now)

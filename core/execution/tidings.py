@@ -1,0 +1,70 @@
+"""The events of orders and fills, built from what the ledger says about them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from core.domain.decisions import Signal
+from core.domain.events import OrderFilled, OrderRefused, OrderUncertain, SignalRaised
+from core.domain.orders import Order, Side
+from core.domain.portfolio import Fill, Guard, Portfolio
+from core.domain.values import ZERO
+from core.execution.desk import Desk
+
+
+def signal_raised(desk: Desk, signal: Signal, account: str, quantity: Decimal) -> SignalRaised | None:
+    """None for a signal without a prediction or a price: it can be no buy signal."""
+    if signal.prediction is None or signal.price is None:
+        return None
+    return SignalRaised(
+        account=account,
+        symbol=signal.symbol,
+        at=signal.at,
+        price=signal.price,
+        probability=signal.prediction.probability,
+        event=signal.prediction.event,
+        model_version=signal.prediction.model_version,
+        reasons=signal.verdicts,
+        quantity=quantity,
+        badges=desk.badges(account),
+    )
+
+
+def order_filled(desk: Desk, fill: Fill, before: Portfolio, guard: Guard | None) -> OrderFilled:
+    """The event of `fill` booked on `before`; a sale carries its profit after fees."""
+    after = before.after(fill)
+    closed = after.closed[len(before.closed) :] if fill.side is Side.SELL else ()
+    profit = sum((trade.profit for trade in closed), ZERO) if closed else None
+    cost = sum((trade.cost for trade in closed), ZERO)
+    return OrderFilled(
+        account=fill.account,
+        symbol=fill.symbol,
+        side=fill.side,
+        purpose=fill.purpose,
+        quantity=fill.quantity,
+        price=fill.price,
+        fee=fill.fee,
+        at=fill.at,
+        stop=guard.stop if guard else None,
+        target=guard.target if guard else None,
+        guard=guard.kind if guard else None,
+        profit=profit,
+        profit_fraction=profit / cost if profit is not None and cost > 0 else None,
+        cash=after.cash,
+        badges=desk.badges(fill.account),
+    )
+
+
+def order_refused(desk: Desk, order: Order, reason: str) -> OrderRefused:
+    return OrderRefused(
+        order.account, order.symbol, order.side, order.purpose, order.quantity, reason, desk.badges(order.account)
+    )
+
+
+def order_uncertain(desk: Desk, order: Order, reason: str) -> OrderUncertain:
+    return OrderUncertain(order.account, order.symbol, order.side, order.quantity, reason, desk.badges(order.account))
+
+
+def fill_words(fill: Fill) -> str:
+    """One phrase for a settled card."""
+    return f"filled {fill.quantity.normalize():f} at {fill.price.normalize():f} USD"
