@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import tzlocal
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-SQLITE = "sqlite:///"
+_SQLITE = "sqlite:///"
 _TOKEN_SHAPE = re.compile(r"\d{3,}:[A-Za-z0-9_-]{30,}")
 _SYMBOL_SHAPE = re.compile(r"[A-Z0-9][A-Z0-9.-]{0,19}")
 
@@ -60,9 +60,9 @@ def _folder(value: Path) -> Path:
 
 def _sqlite_url(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
-    file = url.removeprefix(SQLITE)
-    if file in (url, "") or file.startswith(":memory:") or "?" in file:
-        raise ValueError(f"only SQLite files are supported: {SQLITE} and then the path of a file")
+    file = url.removeprefix(_SQLITE)
+    if file == url or not Path(file).is_absolute() or "?" in file:
+        raise ValueError(f"only SQLite files are supported: {_SQLITE} and then an absolute path")
     return value
 
 

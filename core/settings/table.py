@@ -10,11 +10,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.domain.accounts import Mode, World
+from core.domain.accounts import Mode
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.errors import Fatal
 from core.settings.checks import (
-    SQLITE,
     AnyCase,
     AnyCaseLevel,
     BotToken,
@@ -61,7 +60,8 @@ class Settings(BaseModel):
         "TELEGRAM_OWNER_ID",
         None,
         "123456789",
-        "Your numeric Telegram user id (@userinfobot tells it); nobody else is answered",
+        "Your numeric Telegram user id; nobody else is answered",
+        words="pairing by a code that the console shows",
         gt=0,
     )
     state_dir: StateFolder = _setting(
@@ -75,8 +75,8 @@ class Settings(BaseModel):
         "DATABASE_URL",
         None,
         "sqlite:////home/me/autotrader/ledger.db",
-        "The ledger's database, an SQLite URL; a relative path starts at STATE_DIR",
-        words="sqlite:///data/autotrader.db",
+        "The ledger of real trading, an SQLite URL with an absolute path",
+        words="a file in data/",
     )
     symbols: Symbols = _setting(
         "SYMBOLS", DEFAULT_SYMBOLS, "SPY,QQQ,BTC-USD", "What is traded: Yahoo's symbols, separated by commas"
@@ -210,12 +210,6 @@ class Settings(BaseModel):
     @property
     def heartbeat_file(self) -> Path:
         return self.data_dir / "health.json"
-
-    def ledger_url(self, world: World) -> str:
-        """The SQLAlchemy URL of one world's ledger, with an absolute path; simulated prices get a file of their own."""
-        given = self.database_url.get_secret_value() if self.database_url else f"{SQLITE}data/autotrader.db"
-        file = self.state_dir / given.removeprefix(SQLITE)
-        return f"{SQLITE}{file.with_stem(f'{file.stem}-simulated') if world is World.SIMULATED else file}"
 
     def policy(self) -> Policy:
         """The numbers the strategy obeys; what has no setting keeps the policy's default."""

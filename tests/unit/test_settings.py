@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.domain.accounts import Mode, World
+from core.domain.accounts import Mode
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.settings import Settings, SettingsError, load_settings
 from core.settings.rows import ROWS, env_example
@@ -96,6 +96,7 @@ def test_all_bad_values_are_refused_at_once_with_name_problem_and_example() -> N
         ("LOG_FORMAT", "xml"),
         ("DATABASE_URL", "sqlite://"),
         ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", "sqlite:///data/mine.db"),
         ("TIME_ZONE", "../../etc/passwd"),
     ],
 )
@@ -135,14 +136,6 @@ def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
 def test_only_the_default_file_may_be_absent(tmp_path: Path) -> None:
     assert load_settings({}, tmp_path / ".env").speed == 60
     assert "mine.env" in refusal({}, tmp_path / "mine.env")
-
-
-def test_each_world_has_a_ledger_of_its_own_under_the_state_folder(tmp_path: Path) -> None:
-    settings = load_settings({"STATE_DIR": str(tmp_path)}, None)
-    assert settings.ledger_url(World.REAL) == f"sqlite:///{tmp_path}/data/autotrader.db"
-    assert settings.ledger_url(World.SIMULATED) == f"sqlite:///{tmp_path}/data/autotrader-simulated.db"
-    elsewhere = load_settings({"STATE_DIR": str(tmp_path), "DATABASE_URL": "sqlite:////elsewhere/mine.db"}, None)
-    assert elsewhere.ledger_url(World.REAL) == "sqlite:////elsewhere/mine.db"
 
 
 def test_the_state_folders_are_made_and_a_forbidden_place_is_refused_in_words(tmp_path: Path) -> None:
