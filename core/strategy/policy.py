@@ -9,7 +9,10 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Fractions of equity or price as Decimal (0.25 is 25 %), probability as a float from 0 to 1."""
+    """Fractions of equity or price as Decimal (0.25 is 25 %), probability as a float from 0 to 1.
+
+    `gap_fraction` is how much dearer an entry that waits for an open may become: cash is kept back for it.
+    """
 
     min_probability: float = 0.60
     max_asset_fraction: Decimal = Decimal("0.25")
@@ -19,6 +22,7 @@ class Policy:
     rsi_low: float = 45.0
     rsi_high: float = 70.0
     band_fraction: Decimal = Decimal("0.005")
+    gap_fraction: Decimal = Decimal("0.10")
     cost_fraction: Decimal = Decimal("0.0035")
     instruction_life: timedelta = timedelta(minutes=60)
     max_daily_bar_age: timedelta = timedelta(days=5)

@@ -1,0 +1,175 @@
+"""The decision of one tick: exits before entries, every gate's answer on record. Pure: a snapshot in, orders out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from core.domain.accounts import Mode
+from core.domain.decisions import Decision, Prediction, Signal, Verdict
+from core.domain.orders import Order, OrderState, Purpose, Side
+from core.domain.portfolio import Guard, GuardKind, Position
+from core.domain.values import ZERO, floor_to, nearest
+from core.ports import Predictor
+from core.series import time_of
+from core.strategy.policy import Policy
+from core.strategy.risk import DATA_RULES, ENTRY_RULES, Case, entry_account, has_live_exit
+from core.strategy.signal import signal_verdicts
+from core.strategy.sizing import Sizing, prices_of, size_entry
+from core.strategy.snapshot import AccountView, MarketView, Snapshot
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidate:
+    market: MarketView
+    prediction: Prediction | None
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def rank(self) -> tuple[float, str]:
+        """The likeliest first, then by name: who gets the cash when it is short."""
+        return (-(self.prediction.probability if self.prediction else 0.0), self.market.instrument.symbol)
+
+
+def decide(snapshot: Snapshot, predictor: Predictor | None, policy: Policy) -> Decision:
+    """All signals of the tick and the orders that follow, exits first; equal input gives equal output.
+
+    Only bars closed at or before `snapshot.now` are looked at, whatever the snapshot holds.
+    """
+    seen = replace(snapshot, markets=tuple(_as_of_now(snapshot, market) for market in snapshot.markets))
+    signals, entries = _entries(seen, predictor, policy)
+    return Decision(snapshot.now, snapshot.entry_account or "", signals, (*exits(seen), *entries))
+
+
+def exits(snapshot: Snapshot) -> tuple[Order, ...]:
+    """A sale for every position whose price is at or through its stop or target and that no venue guards.
+
+    No mode, brake, pause, data fault or missing model holds an exit back. A position with a live exit gets no second.
+    """
+    prices = prices_of(snapshot)
+    return tuple(_exits_of(snapshot, prices))
+
+
+def _as_of_now(snapshot: Snapshot, market: MarketView) -> MarketView:
+    return replace(market, daily=market.daily.until(snapshot.now), confirm=market.confirm.until(snapshot.now))
+
+
+def _exits_of(snapshot: Snapshot, prices: Mapping[str, Decimal]) -> Iterator[Order]:
+    instruments = {market.instrument.symbol: market.instrument for market in snapshot.markets}
+    for view in snapshot.accounts:
+        for symbol, position in sorted(view.portfolio.positions.items()):
+            guard, price = view.guards.get(symbol), prices.get(symbol)
+            if guard is None or guard.kind is GuardKind.VENUE or price is None or has_live_exit(view, symbol):
+                continue
+            cause = _cause(guard, price)
+            quantity = floor_to(position.quantity, instruments[symbol].quantity_step)
+            if cause and quantity > 0:
+                yield _exit(snapshot, view, position, quantity, price, cause, guard)
+
+
+def _cause(guard: Guard, price: Decimal) -> str:
+    if price <= guard.stop:
+        return "stop"
+    return "target" if price >= guard.target else ""
+
+
+def _exit(
+    snapshot: Snapshot,
+    view: AccountView,
+    position: Position,
+    quantity: Decimal,
+    price: Decimal,
+    cause: str,
+    guard: Guard,
+) -> Order:
+    level = guard.stop if cause == "stop" else guard.target
+    relation = "at or below the stop-loss" if cause == "stop" else "at or above the take-profit"
+    order = _order(snapshot, view, position.symbol, Side.SELL, Purpose.EXIT, quantity, price)
+    state = OrderState.AWAITING_OWNER if view.account.is_manual else OrderState.SUBMITTING
+    return replace(order, state=state, reason=f"price {price:f} is {relation} {level:f}", tags=(cause,))
+
+
+def _entries(
+    snapshot: Snapshot, predictor: Predictor | None, policy: Policy
+) -> tuple[tuple[Signal, ...], tuple[Order, ...]]:
+    candidates = sorted(
+        (_judge(snapshot, market, predictor, policy) for market in snapshot.markets),
+        key=lambda candidate: candidate.rank,
+    )
+    committed, signals, orders = ZERO, dict[str, Signal](), list[Order]()
+    for candidate in candidates:
+        sizing = _sized(snapshot, candidate, policy, committed)
+        signal = _signal(snapshot, candidate, sizing)
+        signals[signal.symbol] = signal
+        if signal.is_buy and sizing is not None:
+            committed += sizing.reserve
+            orders.append(_entry(snapshot, candidate, sizing))
+    return tuple(signals[market.instrument.symbol] for market in snapshot.markets), tuple(orders)
+
+
+def _judge(snapshot: Snapshot, market: MarketView, predictor: Predictor | None, policy: Policy) -> _Candidate:
+    """Every gate but the size, in a fixed order; each is asked even where an earlier one said no."""
+    prediction = predictor.predict(market.daily) if predictor and len(market.daily) else None
+    why_none = "no valid features yet" if predictor else "no trained model"
+    case = Case(snapshot, market, policy)
+    verdicts = (
+        *(rule(case) for rule in DATA_RULES),
+        *signal_verdicts(prediction, market.confirm, policy, why_none),
+        *(rule(case) for rule in ENTRY_RULES),
+    )
+    return _Candidate(market, prediction, verdicts)
+
+
+def _sized(snapshot: Snapshot, candidate: _Candidate, policy: Policy, committed: Decimal) -> Sizing | None:
+    """None where there is no price or no account to size for: the gates have said so."""
+    account, price = entry_account(snapshot), _reference_price(candidate.market)
+    if account is None or price is None:
+        return None
+    return size_entry(snapshot, candidate.market, account, price, policy, committed)
+
+
+def _reference_price(market: MarketView) -> Decimal | None:
+    if market.price is None:
+        return None
+    price = nearest(market.price, market.instrument.price_tick)
+    return price if price > 0 else None
+
+
+def _signal(snapshot: Snapshot, candidate: _Candidate, sizing: Sizing | None) -> Signal:
+    market = candidate.market
+    bar_closed_at = time_of(market.confirm.closed_at[-1]) if len(market.confirm) else None
+    missing = Verdict("size", False, "cannot be sized without a price and an account")
+    verdicts = (*candidate.verdicts, *(sizing.verdicts if sizing else (missing,)))
+    return Signal(market.instrument.symbol, snapshot.now, market.price, candidate.prediction, verdicts, bar_closed_at)
+
+
+def _entry(snapshot: Snapshot, candidate: _Candidate, sizing: Sizing) -> Order:
+    symbol = candidate.market.instrument.symbol
+    order = _order(snapshot, sizing.account, symbol, Side.BUY, Purpose.ENTRY, sizing.quantity, sizing.price)
+    asks = sizing.account.account.is_manual or snapshot.mode in (Mode.CONFIRM, Mode.MANUAL)
+    reason = "; ".join(verdict.reason for verdict in candidate.verdicts if verdict.gate in _TELLING)
+    state = OrderState.AWAITING_OWNER if asks else OrderState.SUBMITTING
+    return replace(order, state=state, bracket=sizing.bracket, reason=reason)
+
+
+_TELLING = ("probability", "sma", "rsi", "macd")
+
+
+def _order(
+    snapshot: Snapshot, view: AccountView, symbol: str, side: Side, purpose: Purpose, quantity: Decimal, price: Decimal
+) -> Order:
+    """Attempt 1 always: a repeated tick has the same origin and meets its own order, a later tick has another."""
+    account, attempt = view.account.id, 1
+    return Order(
+        snapshot.namespace.client_order_id(account, snapshot.origin, symbol, side, purpose, attempt),
+        account,
+        symbol,
+        side,
+        quantity,
+        purpose,
+        snapshot.origin,
+        attempt,
+        snapshot.now,
+        reference_price=price,
+    )
