@@ -34,17 +34,18 @@ _READ = (
     .order_by(_B.c.closed_at.desc())
     .limit(bindparam("most"))
 )
-_NEWEST = select(func.max(_B.c.closed_at)).where(_OF)
 _OLDEST = select(func.min(_B.c.closed_at)).where(_OF)
+_SOURCE = select(_B.c.source).where(_OF).order_by(_B.c.closed_at.desc()).limit(1)
 _FAR_AWAY: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tail:
-    """All stored bars from the first of `series` on; with `is_all`, all there are."""
+    """All stored bars from the first of `series` on; with `is_all`, all there are. `source` is the newest bar's."""
 
     series: BarSeries
     is_all: bool
+    source: str | None
 
 
 class SqlBarStore:
@@ -67,7 +68,8 @@ class SqlBarStore:
         if not len(series):
             return 0
         key = (series.symbol, series.size)
-        news = _not_in(series, self._tail(key))
+        known = self._tail(key)
+        news = _not_in(series, known) if source == known.source else series
         if not len(news):
             return 0
         columns = [getattr(news, name).tolist() for name in COLUMNS]
@@ -88,7 +90,7 @@ class SqlBarStore:
                 self._writes[key] = self._writes.get(key, 0) + 1
                 tail = self._tails.get(key)
                 if tail is not None:
-                    self._tails[key] = _merged(tail, news)
+                    self._tails[key] = _merged(tail, news, source)
         return len(news)
 
     def read(self, symbol: str, size: BarSize, end: datetime, count: int) -> BarSeries:
@@ -100,15 +102,22 @@ class SqlBarStore:
         return self._load((symbol, size), seconds_of(end), count)
 
     def newest_close(self, symbol: str, size: BarSize) -> datetime | None:
-        return self._close(_NEWEST, symbol, size)
+        series = self._tail((symbol, size)).series
+        return time_of(series.closed_at[-1]) if len(series) else None
 
     def oldest_close(self, symbol: str, size: BarSize) -> datetime | None:
-        return self._close(_OLDEST, symbol, size)
+        tail = self._tail((symbol, size))
+        if not len(tail.series):
+            return None
+        return time_of(tail.series.closed_at[0] if tail.is_all else self._value(_OLDEST, (symbol, size)))
 
-    def _close(self, statement: Any, symbol: str, size: BarSize) -> datetime | None:
+    def source_of(self, symbol: str, size: BarSize) -> str | None:
+        """The source of the newest stored bar: two sources are never mixed in one series."""
+        return self._tail((symbol, size)).source
+
+    def _value(self, statement: Any, key: tuple[str, BarSize]) -> Any:
         with self._engine.connect() as connection:
-            seconds = connection.execute(statement, {"of_symbol": symbol, "of_size": size}).scalar()
-        return None if seconds is None else time_of(seconds)
+            return connection.execute(statement, {"of_symbol": key[0], "of_size": key[1]}).scalar()
 
     def _tail(self, key: tuple[str, BarSize]) -> Tail:
         with self._lock:
@@ -117,7 +126,7 @@ class SqlBarStore:
         if known is not None:
             return known
         series = self._load(key, _FAR_AWAY, KEPT)
-        loaded = Tail(series, is_all=len(series) < KEPT)
+        loaded = Tail(series, len(series) < KEPT, self._value(_SOURCE, key))
         with self._lock:
             # What was read while another thread wrote may miss what it wrote: good for this answer, not for later ones.
             if self._writes.get(key, 0) == writes:
@@ -162,18 +171,23 @@ def _not_in(series: BarSeries, tail: Tail) -> BarSeries:
     return series.part(~same)
 
 
-def _merged(tail: Tail, news: BarSeries) -> Tail:
+def _merged(tail: Tail, news: BarSeries, source: str) -> Tail:
     """`tail` after `news` were stored. Bars before its start are left out unless it holds all there are."""
     old = tail.series
+    if len(old) and news.closed_at[-1] < old.closed_at[-1]:
+        source = tail.source or source
     if not tail.is_all:
         news = news.part(news.closed_at >= old.closed_at[0])
-    kept = old.part(~np.isin(old.closed_at, news.closed_at))
-    order = np.argsort(np.concatenate([kept.closed_at, news.closed_at]), kind="stable")
-    columns = {name: np.concatenate([getattr(kept, name), getattr(news, name)])[order] for name in COLUMNS}
+    columns = {name: np.concatenate([getattr(old, name), getattr(news, name)]) for name in COLUMNS}
+    if len(old) and len(news) and news.closed_at[0] <= old.closed_at[-1]:
+        # The last of each close is the newer one; sorting is stable.
+        order = np.argsort(columns["closed_at"], kind="stable")
+        closed = columns["closed_at"][order]
+        columns = {name: column[order[np.append(closed[1:] != closed[:-1], True)]] for name, column in columns.items()}
     series = BarSeries(old.symbol, old.size, **columns)
     if len(series) < 2 * KEPT:
-        return Tail(_sealed(series), tail.is_all)
-    return Tail(_sealed(series.last(KEPT)), is_all=False)
+        return Tail(_sealed(series), tail.is_all, source)
+    return Tail(_sealed(series.last(KEPT)), is_all=False, source=source)
 
 
 def _sealed(series: BarSeries) -> BarSeries:

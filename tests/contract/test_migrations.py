@@ -1,0 +1,224 @@
+"""The schema: migrations make exactly the tables of the code, after a backup, and refuse what they do not know."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from core.clock import VirtualClock
+from core.domain.accounts import World
+from core.errors import Fatal
+from core.storage import migrate as migrate_module
+from core.storage.backup import KEPT, back_up
+from core.storage.engine import database_path, engine_for
+from core.storage.migrate import HEAD, migrate
+from core.storage.process import this_process
+from core.storage.store import open_database
+from core.storage.tables import APPEND_ONLY, METADATA
+from tests.ledger_builders import START, a_decision, a_deposit, a_fill, ledger, write
+
+MIGRATIONS = Path(migrate_module.__file__).parent / "migrations"
+
+
+def migrated_to(path: Path, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = engine_for(path, durable=False)
+    with engine.connect() as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+def shape(path: Path) -> dict[str, Any]:
+    """Columns, keys and indexes of every table, without their order."""
+    with closing(sqlite3.connect(path)) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+
+        def pragma(kind: str, name: str) -> list[tuple[Any, ...]]:
+            return [row[1:] for row in connection.execute(f"PRAGMA {kind}({name})")]
+
+        return {
+            name: {
+                "columns": sorted(pragma("table_info", name)),
+                "references": sorted(pragma("foreign_key_list", name), key=str),
+                "indexes": sorted(
+                    (row[1:], [name for _, name in pragma("index_info", row[0])]) for row in pragma("index_list", name)
+                ),
+                "rowid": connection.execute(
+                    f"SELECT sql LIKE '%WITHOUT ROWID%' FROM sqlite_master WHERE name = '{name}'"
+                ).fetchone(),
+            }
+            for name in names
+            if name != "alembic_version"
+        }
+
+
+def test_the_migrated_schema_is_the_schema_of_the_tables(tmp_path: Path) -> None:
+    migrate(tmp_path / "migrated.db", START)
+    engine = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+    engine.dispose()
+    created = create_engine(f"sqlite:///{tmp_path / 'created.db'}")
+    METADATA.create_all(created)
+    created.dispose()
+    assert shape(tmp_path / "migrated.db") == shape(tmp_path / "created.db")
+
+
+def test_the_program_knows_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_a_new_database_needs_no_backup_and_a_current_one_nothing_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "100% new" / "ledger.db"
+    assert migrate(path, START) is None
+    assert migrate(f"sqlite:///{path}", START) is None
+    assert not (path.parent / "backups").exists()
+
+
+def test_a_database_that_is_behind_is_backed_up_and_brought_forward(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    migrated_to(path, "0001")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO accounts VALUES ('manual', 'manual', 'real', 'USD')")
+    saved = migrate(path, START)
+    assert saved is not None
+    assert saved.parent == tmp_path / "backups"
+    with closing(sqlite3.connect(saved)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert connection.execute("SELECT id FROM accounts").fetchone() == ("manual",)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,)
+        assert connection.execute("SELECT id FROM accounts").fetchone() == ("manual",)
+
+
+def test_a_database_in_use_is_not_migrated_under_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    database = open_database(path, clock=VirtualClock(START))
+    other = this_process()
+    database.lease(type(other)("another-host", "", "", 7, "")).acquire(START)
+    database.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(Fatal, match="process 7 on host another-host"):
+        migrate(path, START)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            "CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('9999')",
+            "newer version",
+        ),
+        ("CREATE TABLE notes (text TEXT)", "something else"),
+    ],
+)
+def test_a_database_that_is_not_ours_to_change_is_refused(tmp_path: Path, content: str, words: str) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(content)
+    before = path.read_bytes()
+    with pytest.raises(Fatal, match=words):
+        open_database(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_text("not a database, and long enough to be looked at" * 50)
+    with pytest.raises(Fatal, match="restore a backup"):
+        open_database(path)
+
+
+def test_another_kind_of_database_is_refused_with_an_example() -> None:
+    with pytest.raises(Fatal, match="sqlite:///data"):
+        database_path("postgresql://localhost/autotrader")
+    assert database_path("sqlite:///data/a.db") == Path("data/a.db")
+    assert database_path("sqlite:////var/a.db") == Path("/var/a.db")
+    assert database_path(Path("data/a.db")) == Path("data/a.db")
+
+
+def test_only_the_newest_backups_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    migrate(path, START)
+    (tmp_path / "backups").mkdir()
+    (tmp_path / "backups" / "mine.db").write_text("the owner's own copy")
+    made = [back_up(path, START + timedelta(seconds=n)) for n in range(KEPT + 3)]
+    assert sorted((tmp_path / "backups").iterdir()) == [*made[-KEPT:], tmp_path / "backups" / "mine.db"]
+
+
+def test_a_backup_of_a_ledger_in_use_holds_what_is_committed(tmp_path: Path) -> None:
+    database = ledger(tmp_path)
+    with database.unit_of_work() as uow:
+        uow.book(a_deposit(), recorded_at=START)
+        uow.commit()
+        uow.book(a_deposit(identity="c-2"), recorded_at=START)
+        saved = database.back_up()
+    database.close()
+    copy = open_database(saved)
+    with copy.reading() as uow:
+        assert list(uow.entries()) == [a_deposit()]
+    assert copy.verify() == []
+    copy.close()
+
+
+@pytest.mark.feature("X1")
+@pytest.mark.parametrize("table", [table.name for table in APPEND_ONLY])
+@pytest.mark.parametrize("change", ["UPDATE {} SET seq = seq + 100", "DELETE FROM {}"])
+def test_the_database_itself_refuses_to_change_the_record(tmp_path: Path, table: str, change: str) -> None:
+    database = ledger(tmp_path)
+    write(database, book_one_of_each)
+    database.close()
+    with closing(sqlite3.connect(database.path)) as connection:
+        if table == "position_adjustments":
+            connection.execute(
+                "INSERT INTO position_adjustments VALUES (99, '', 'a', 'simulated', 'SPY', 'split', '1', '0', '', '')"
+            )
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            connection.execute(change.format(table))
+
+
+def book_one_of_each(uow: Any) -> None:
+    uow.book(a_deposit(), recorded_at=START)
+    uow.book(a_fill(), recorded_at=START)
+    uow.record_decision(a_decision(), recorded_at=START)
+
+
+def test_an_installation_keeps_its_identity_and_world_and_counts_restores(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    first = open_database(path, world=World.SIMULATED)
+    made = first.installation()
+    assert (made.epoch, made.world) == (1, World.SIMULATED)
+    assert first.raise_epoch() == made._replace(epoch=2)
+    first.close()
+    again = open_database(path)
+    assert again.installation() == made._replace(epoch=2)
+    again.close()
+    with pytest.raises(Fatal, match="a database file of their own"):
+        open_database(path, world=World.REAL)
+
+
+def test_a_replay_may_choose_its_identity_and_others_differ(tmp_path: Path) -> None:
+    chosen = open_database(tmp_path / "a.db", installation_id="replay")
+    others = [open_database(tmp_path / f"{name}.db") for name in "bc"]
+    identities = {database.installation().installation_id for database in (chosen, *others)}
+    assert "replay" in identities
+    assert len(identities) == 3
+    for database in (chosen, *others):
+        database.close()
