@@ -1,4 +1,4 @@
-"""A BarStore in memory, small series to feed it, and where the real market data lies."""
+"""A BarStore in memory, a clock that stands still, small series to feed it, and where the real market data lies."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.clock import SystemClock
 from core.domain.bars import BarSize
 from core.series import BarSeries, seconds_of, time_of
 
@@ -57,6 +58,20 @@ class MemoryBarStore:
 
     def source_of(self, symbol: str, size: BarSize) -> str | None:
         return self._sources.get((symbol, size))
+
+
+class StillClock:
+    """Market time stands where a test puts it; the monotonic clock is the real one, for real time-outs."""
+
+    def __init__(self, now: datetime) -> None:
+        self.time = now
+        self._system = SystemClock()
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self._system.monotonic()
 
 
 def steady_series(

@@ -13,30 +13,16 @@ import pytest
 from core.adapters.calendars import ExchangeCalendar
 from core.adapters.simulated_market import SimulatedMarket
 from core.adapters.yahoo import Pace, YahooData
-from core.clock import SystemClock
 from core.domain.bars import BarSize
 from core.domain.instruments import instrument_for
 from core.errors import DataFault, Transient
 from core.series import BarSeries
+from tests.fakes_bars import StillClock
 from tests.servers.yahoo_server import YahooServer, known_moment
 
 SPY, BTC = instrument_for("SPY"), instrument_for("BTC-USD")
 SYMBOLS = ("SPY", "BTC-USD")
 NOW = known_moment()
-
-
-class StillClock:
-    """Market time stands where a test puts it; the monotonic clock is the real one, for real time-outs."""
-
-    def __init__(self, now: datetime) -> None:
-        self.time = now
-        self._system = SystemClock()
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self._system.monotonic()
 
 
 @pytest.fixture(scope="module")
