@@ -59,7 +59,7 @@ show_progress() {
                 ;;
             Installing\ collected*)
                 [[ ! -t 1 ]] || printf '\r'
-                say "     unpacking $count packages, up to a minute"
+                say "     unpacking, up to a minute"
                 ;;
         esac
     done
