@@ -1,0 +1,45 @@
+"""The person at the local phone, without a browser: what the chat page sends, sent by hand."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from bot.localphone.server import LocalPhone
+
+
+class Owner:
+    """Opens the page with its key on entering, and sends the page's own requests."""
+
+    def __init__(self, phone: LocalPhone) -> None:
+        self._phone = phone
+        self.origin = f"http://127.0.0.1:{phone.port}"
+        self.http = httpx.AsyncClient(base_url=self.origin, trust_env=False, verify=False)
+
+    async def __aenter__(self) -> Owner:
+        (await self.http.get(self._phone.page_url)).raise_for_status()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.http.aclose()
+
+    async def sends(self, text: str) -> dict[str, Any]:
+        return await self._post("/phone/send", {"text": text})
+
+    async def taps(self, message_id: int, data: str) -> str:
+        return str((await self._post("/phone/tap", {"message_id": message_id, "data": data}))["id"])
+
+    async def sees(self) -> list[dict[str, Any]]:
+        """The newest messages, oldest first."""
+        return list((await self.state())["messages"])
+
+    async def state(self) -> dict[str, Any]:
+        return dict((await self.http.get("/phone/state")).raise_for_status().json())
+
+    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = await self.http.post(path, json=body, headers={"Origin": self.origin})
+        return dict(answer.raise_for_status().json())
