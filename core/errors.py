@@ -29,6 +29,10 @@ class DataFault(AutoTraderError):
         self.symbol = symbol
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[DataFault], tuple[str, str]]:
+        """Comes back whole from the worker process."""
+        return DataFault, (self.symbol, self.reason)
+
 
 class Rejected(AutoTraderError):
     """A final no, with its reason in words for the owner."""

@@ -50,11 +50,11 @@ def log_loss(probability: Floats, outcome: Labels) -> float:
 
 
 def auc(probability: Floats, outcome: Labels) -> float:
-    """Area under the ROC curve by the rank sum of Mann and Whitney, ties shared; NaN where only one outcome occurs."""
+    """Area under the ROC curve by the rank sum of Mann and Whitney, ties shared; 0.5 where there is nothing to rank."""
     positives = int(outcome.sum())
     negatives = len(outcome) - positives
     if positives == 0 or negatives == 0:
-        return float("nan")
+        return 0.5
     _, group, sizes = np.unique(probability, return_inverse=True, return_counts=True)
     mean_rank = np.cumsum(sizes) - (sizes - 1) / 2.0
     rank_sum = float(mean_rank[group][outcome == 1].sum())
