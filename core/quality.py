@@ -107,6 +107,8 @@ def inspect(series: BarSeries, end: datetime | None = None) -> Inspection:
 
     `end` is the moment of asking: a bar that closes later is refused (a live row, or shifted times).
     """
+    if is_sound(series, end):
+        return Inspection(series, ())
     out_of_order = int((np.diff(series.closed_at) < 0).sum())
     ordered = series.part(np.argsort(series.closed_at, kind="stable")) if out_of_order else series
     refused: list[Refusal] = []
@@ -128,6 +130,23 @@ def inspect(series: BarSeries, end: datetime | None = None) -> Inspection:
     )
     refused.sort(key=lambda refusal: refusal.at)
     return Inspection(good, tuple(refused), out_of_order, repeated)
+
+
+def is_sound(series: BarSeries, end: datetime | None = None) -> bool:
+    """Whether no rule has anything to say: the usual case, answered in microseconds. NaN fails every comparison."""
+    closed = series.closed_at
+    if not len(closed) or (end is not None and closed[-1] > seconds_of(end)):
+        return not len(closed)
+    return bool(
+        (closed[1:] > closed[:-1]).all()
+        and (series.opened_at < closed).all()
+        and (series.low > 0).all()
+        and (series.low <= np.minimum(series.open, series.close)).all()
+        and (series.high >= np.maximum(series.open, series.close)).all()
+        and (series.high < np.inf).all()
+        and (series.volume >= 0).all()
+        and (series.volume < np.inf).all()
+    )
 
 
 def closes_after(series: BarSeries, end: datetime) -> Mask:

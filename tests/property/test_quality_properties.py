@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.domain.bars import BarSize
-from core.quality import inspect
+from core.quality import inspect, is_sound
 from core.series import BarSeries, time_of
 from tests.fakes_bars import steady_series
 
@@ -33,6 +33,7 @@ def damaged_series(draw: st.DrawFn) -> tuple[BarSeries, BarSeries]:
 
 
 @pytest.mark.feature("S2")
+@settings(deadline=None)
 @given(damaged_series(), st.integers(0, 160))
 def test_only_sound_bars_pass_and_every_other_row_is_accounted_for(
     pair: tuple[BarSeries, BarSeries], minutes: int
@@ -52,6 +53,7 @@ def test_only_sound_bars_pass_and_every_other_row_is_accounted_for(
     assert len(good) + len(inspection.refused) + inspection.repeated == len(series)
 
 
+@settings(deadline=None)
 @given(damaged_series())
 def test_inspecting_what_passed_changes_nothing(pair: tuple[BarSeries, BarSeries]) -> None:
     good = inspect(pair[1]).good
@@ -59,6 +61,7 @@ def test_inspecting_what_passed_changes_nothing(pair: tuple[BarSeries, BarSeries
     assert (len(again.good), again.refused, again.out_of_order, again.repeated) == (len(good), (), 0, 0)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.randoms(use_true_random=False))
 def test_order_and_repetition_alone_cost_no_bar(count: int, order: object) -> None:
     good = steady_series("BTC-USD", BarSize.M5, START, count)
@@ -68,3 +71,13 @@ def test_order_and_repetition_alone_cost_no_bar(count: int, order: object) -> No
     assert inspection.refused == ()
     assert [time_of(at) for at in inspection.good.closed_at] == [time_of(at) for at in good.closed_at]
     assert np.array_equal(inspection.good.close, good.close)
+
+
+@settings(deadline=None)
+@given(damaged_series(), st.integers(0, 160))
+def test_the_short_cut_for_sound_series_agrees_with_the_rules(pair: tuple[BarSeries, BarSeries], minutes: int) -> None:
+    end = START + timedelta(minutes=minutes)
+    inspection = inspect(pair[1], end)
+    untouched = not (inspection.refused or inspection.out_of_order or inspection.repeated)
+    assert is_sound(inspection.good, end)
+    assert is_sound(pair[1], end) == untouched
