@@ -9,7 +9,6 @@ from datetime import datetime
 from core.domain.accounts import Mode
 from core.domain.decisions import Decision
 from core.domain.orders import Purpose
-from core.domain.values import exact
 from core.execution import manual
 from core.execution.desk import MANUAL, Desk
 from core.execution.equity import record_equity
@@ -61,19 +60,20 @@ def run_cycle(
     """Runs the tick that was due at `scheduled_at`, at market time `now`; runs in the writer's thread.
 
     A repetition for the same `scheduled_at` meets its own orders. `faults` names instruments whose new bars
-    could not be had, with the reason: they take no entries this time. Raises what the ledger raises; a venue's failure is survived.
+    could not be had, with the reason: they take no entries this time. Raises what the ledger raises; a venue's
+    failure is survived.
     """
     desk.checkpoint("cycle.start")
     reconciled = reconcile(desk, now)
     protect(desk, now, reconciled.reachable)
     snapshot = take_picture(desk, now, scheduled_at.isoformat(), reconciled.reachable, faults)
     predictor = desk.predictor()
-    decision = decide(snapshot, predictor, desk.policy)
+    decision = _news(snapshot, decide(snapshot, predictor, desk.policy))
     committed = _commit(desk, snapshot, decision)
     submit_all(desk, committed.to_submit, now)
     instructed = committed.instructed + first_card(desk, snapshot, decision, predictor)
     desk.checkpoint("cycle.end")
-    return _result(now, desk, snapshot, decision, committed, reconciled, instructed)
+    return _result(now, desk, decision, committed, reconciled, instructed)
 
 
 def recover(desk: Desk, now: datetime) -> None:
@@ -110,9 +110,20 @@ def first_card(desk: Desk, snapshot: Snapshot, decision: Decision, predictor: Pr
     return issued
 
 
+def _news(snapshot: Snapshot, decision: Decision) -> Decision:
+    """The decision without the signals on bars that an earlier tick has judged: their record stands."""
+    judged = {market.instrument.symbol: market.judged_until for market in snapshot.markets}
+    fresh = tuple(
+        signal
+        for signal in decision.signals
+        if signal.is_buy or signal.bar_closed_at is None or signal.bar_closed_at != judged[signal.symbol]
+    )
+    return replace(decision, signals=fresh)
+
+
 def _commit(desk: Desk, snapshot: Snapshot, decision: Decision) -> Committed:
     """Decision, orders, cards, events and equity points: one transaction."""
-    prices = {market.instrument.symbol: exact(market.price) for market in snapshot.markets if market.price is not None}
+    prices = {market.instrument.symbol: market.price for market in snapshot.markets if market.price is not None}
     with desk.committing("intents") as work:
         committed = write_intents(work, desk, decision, snapshot.now)
         record_equity(work, desk, (view.portfolio for view in snapshot.accounts), prices, snapshot.now)
@@ -124,7 +135,6 @@ def _commit(desk: Desk, snapshot: Snapshot, decision: Decision) -> Committed:
 def _result(
     now: datetime,
     desk: Desk,
-    snapshot: Snapshot,
     decision: Decision,
     committed: Committed,
     reconciled: Reconciled,
@@ -137,6 +147,10 @@ def _result(
         submitted=len(committed.to_submit),
         instructed=instructed,
         duplicates=committed.duplicates,
-        excluded={market.instrument.symbol: market.excluded for market in snapshot.markets if market.excluded},
+        excluded={
+            signal.symbol: signal.veto.reason
+            for signal in decision.signals
+            if signal.veto is not None and signal.veto.gate == "data"
+        },
         unreachable=tuple(sorted(desk.venues().keys() - reconciled.reachable)),
     )

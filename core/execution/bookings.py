@@ -92,7 +92,8 @@ def book(
     refresh_guards(work, desk, fill.account, now, bought=bought)
     guard = next((each for each in work.guards(fill.account) if each.symbol == fill.symbol), None)
     work.publish(
-        tidings.order_filled(desk, fill, before, guard if fill.purpose is Purpose.ENTRY else None), market_time=now
+        tidings.order_filled(desk, fill, order, before, guard if fill.purpose is Purpose.ENTRY else None),
+        market_time=now,
     )
     settled = replace(instruction, version=instruction.version + 1, state=_state_after(instruction, filled))
     work.save_instruction(settled)

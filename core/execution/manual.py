@@ -187,7 +187,7 @@ def _instruction(number: int, desk: Desk, order: Order, signal: Signal | None, n
         stop=order.bracket.stop if order.bracket else None,
         target=order.bracket.target if order.bracket else None,
         probability=signal.prediction.probability if signal and signal.prediction else None,
-        why=_why(order, signal),
+        why=order.reason,
         needs_approval=not desk.account(order.account).is_manual,
         created_at=now,
         expires_at=desk.system_clock.now() + desk.policy.instruction_life if is_entry else None,
@@ -201,12 +201,6 @@ def _band(desk: Desk, order: Order) -> tuple[Decimal, Decimal]:
     low = ceil_to(order.reference_price - width, instrument.price_tick)
     high = floor_to(order.reference_price + width, instrument.price_tick)
     return min(low, order.reference_price), max(high, order.reference_price)
-
-
-def _why(order: Order, signal: Signal | None) -> str:
-    if signal is not None and order.purpose is Purpose.ENTRY:
-        return "; ".join(verdict.reason for verdict in signal.verdicts)
-    return order.reason or {"stop": "stop-loss reached", "target": "take-profit reached"}.get(order.purpose, "exit")
 
 
 def _issued(instruction: Instruction, desk: Desk) -> InstructionIssued:

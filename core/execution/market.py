@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from core.domain.bars import BarSize, Quote
@@ -75,7 +75,7 @@ def market_view(
         price_at=price[1] if price else None,
         is_open=desk.calendar.is_open(instrument.asset_class, now),
         next_open=desk.calendar.next_open(instrument.asset_class, now),
-        excluded=fault or _staleness(desk, instrument, now, daily, confirm),
+        excluded=fault,
         judged_until=judged_until,
     )
 
@@ -86,37 +86,3 @@ def _confirming(desk: Desk, symbol: str, now: datetime, daily: BarSeries) -> Bar
         return daily
     intraday = desk.bars.read(symbol, desk.confirm_size, now, desk.policy.confirm_bars)
     return intraday if len(intraday) else daily
-
-
-def _staleness(desk: Desk, instrument: Instrument, now: datetime, daily: BarSeries, confirm: BarSeries) -> str:
-    if not len(daily):
-        return "no daily bars are known"
-    age = now - time_of(daily.closed_at[-1])
-    if age > desk.policy.max_daily_bar_age:
-        return f"the newest daily bar is {age.days} days old"
-    if confirm.size is BarSize.D1:
-        return ""
-    lag = _trading_time_since(desk, instrument, time_of(confirm.closed_at[-1]), now)
-    if lag > desk.policy.max_intraday_bar_age:
-        return f"the newest {confirm.size} bar is {_words(lag)} behind the market"
-    return ""
-
-
-def _trading_time_since(desk: Desk, instrument: Instrument, closed_at: datetime, now: datetime) -> timedelta:
-    """How long the market has traded since then; overnight and at weekends a bar does not age."""
-    passed, moment = timedelta(0), closed_at
-    # A gap of two sessions is stale by any measure: there is no need to add up more.
-    for _ in range(3):
-        opens = desk.calendar.next_open(instrument.asset_class, moment)
-        if opens >= now:
-            break
-        closes = min(desk.calendar.next_close(instrument.asset_class, opens), now)
-        passed, moment = passed + (closes - opens), closes
-        if moment >= now:
-            break
-    return passed
-
-
-def _words(lag: timedelta) -> str:
-    minutes = int(lag.total_seconds() // 60)
-    return f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"

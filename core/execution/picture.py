@@ -32,7 +32,7 @@ def take_picture(
         accounts = tuple(_account_view(work, desk, account, reachable) for account in work.accounts())
         brakes: tuple[Brake, ...] = tuple(work.brakes())
         entry_account = entry_account_of(desk, mode)
-        judged: Mapping[str, Signal] = work.last_signals(entry_account) if entry_account and not only_held else {}
+        judged: Mapping[str, Signal] = {} if only_held else work.last_signals(entry_account or "")
     held = {symbol for view in accounts for symbol in view.portfolio.positions}
     instruments = [each for each in desk.instruments if not only_held or each.symbol in held]
     return Snapshot(

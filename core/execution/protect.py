@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain.events import PositionUnguarded
-from core.domain.instruments import Instrument, instrument_for
+from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.portfolio import Entry, Fill, Guard, GuardKind, Position, PositionAdjustment
-from core.domain.values import ONE, ZERO, ceil_to, floor_to
+from core.domain.values import ZERO
 from core.execution.desk import Desk
 from core.ports import UnitOfWork
-from core.strategy.policy import Policy
+from core.strategy.sizing import bracket_for
 
 NOBODY: frozenset[str] = frozenset()
 RESTING = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
@@ -68,12 +68,6 @@ def refresh_guards(
         work.drop_guard(account, symbol)
         changed = True
     return _tell_unguarded(work, desk, [positions[symbol] for symbol in sorted(unguarded)], account, now) or changed
-
-
-def levels(average_price: Decimal, policy: Policy, instrument: Instrument) -> tuple[Decimal, Decimal]:
-    """Stop and target in USD of a position bought at `average_price`, rounded toward safety: an earlier way out."""
-    stop = ceil_to(average_price * (ONE - policy.stop_fraction), instrument.price_tick)
-    return stop, floor_to(average_price * (ONE + policy.target_fraction), instrument.price_tick)
 
 
 def average_fill_price(entries: Iterable[Entry], symbol: str) -> Decimal | None:
@@ -152,7 +146,8 @@ def _levels_of(
     if average is None:
         return None
     instrument = desk.instrument(position.symbol) or instrument_for(position.symbol)
-    return levels(average, desk.policy, instrument)
+    bracket = bracket_for(average, instrument.price_tick, desk.policy)
+    return bracket.stop, bracket.target
 
 
 def _differs(guard: Guard, stored: Guard | None, seen_now: bool) -> bool:

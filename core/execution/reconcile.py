@@ -225,9 +225,9 @@ def _tell_fills(
 ) -> None:
     for fill in fills:
         guard = guards.get(fill.symbol) if fill.purpose is Purpose.ENTRY else None
-        work.publish(tidings.order_filled(desk, fill, before, guard), market_time=now)
-        before = before.after(fill)
         order = work.order(fill.client_order_id)
+        work.publish(tidings.order_filled(desk, fill, order, before, guard), market_time=now)
+        before = before.after(fill)
         if order is not None:
             manual.settle_approved(work, desk, order, tidings.fill_words(fill), now)
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from core.domain.decisions import Signal
 from core.domain.events import OrderFilled, OrderRefused, OrderUncertain, SignalRaised
-from core.domain.orders import Order, Side
+from core.domain.orders import Order, Purpose, Side
 from core.domain.portfolio import Fill, Guard, Portfolio
 from core.domain.values import ZERO
 from core.execution.desk import Desk
@@ -30,8 +30,9 @@ def signal_raised(desk: Desk, signal: Signal, account: str, quantity: Decimal) -
     )
 
 
-def order_filled(desk: Desk, fill: Fill, before: Portfolio, guard: Guard | None) -> OrderFilled:
-    """The event of `fill` booked on `before`; a sale carries its profit after fees."""
+def order_filled(desk: Desk, fill: Fill, order: Order | None, before: Portfolio, guard: Guard | None) -> OrderFilled:
+    """The event of `fill` booked on `before`; a sale carries its profit after fees. An exit that we sent because the
+    price reached the stop or the target is told as what it is."""
     after = before.after(fill)
     closed = after.closed[len(before.closed) :] if fill.side is Side.SELL else ()
     profit = sum((trade.profit for trade in closed), ZERO) if closed else None
@@ -40,7 +41,7 @@ def order_filled(desk: Desk, fill: Fill, before: Portfolio, guard: Guard | None)
         account=fill.account,
         symbol=fill.symbol,
         side=fill.side,
-        purpose=fill.purpose,
+        purpose=_told_purpose(fill, order),
         quantity=fill.quantity,
         price=fill.price,
         fee=fill.fee,
@@ -53,6 +54,11 @@ def order_filled(desk: Desk, fill: Fill, before: Portfolio, guard: Guard | None)
         cash=after.cash,
         badges=desk.badges(fill.account),
     )
+
+
+def _told_purpose(fill: Fill, order: Order | None) -> Purpose:
+    causes = [Purpose(tag) for tag in order.tags if tag in (Purpose.STOP, Purpose.TARGET)] if order else []
+    return causes[0] if causes and fill.purpose is Purpose.EXIT else fill.purpose
 
 
 def order_refused(desk: Desk, order: Order, reason: str) -> OrderRefused:

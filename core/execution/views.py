@@ -118,7 +118,8 @@ def _report(work: UnitOfWork, desk: Desk, now: datetime) -> DailyReport:
 
 def _shown_accounts(work: UnitOfWork, desk: Desk) -> list[tuple[Account, Portfolio]]:
     """The broker's account, and the manual one where it holds or ever held something or is the only one."""
-    pairs = [(account, work.portfolio(account.id)) for account in work.accounts()]
+    ordered = sorted(work.accounts(), key=lambda account: (account.is_manual, account.id))
+    pairs = [(account, work.portfolio(account.id)) for account in ordered]
     alone = desk.broker_account is None
     return [
         (account, portfolio)

@@ -25,10 +25,10 @@ def guard(desk: Desk, now: datetime, scheduled_at: datetime | None = None) -> st
         return "no position needs watching"
     origin = f"guard {(scheduled_at or now).isoformat()}"
     snapshot = take_picture(desk, now, origin, reconciled.reachable, only_held=True)
-    orders = exits(snapshot, desk.policy)
+    orders = exits(snapshot)
     if not orders:
         return "no stop or target reached"
-    committed = commit_intents(desk, Decision(now, orders[0].account, (), tuple(orders)), now)
+    committed = commit_intents(desk, Decision(now, orders[0].account, (), orders), now)
     submit_all(desk, committed.to_submit, now)
     return f"{len(committed.to_submit)} exits sent, {committed.instructed} handed to the owner"
 
