@@ -29,9 +29,9 @@ class DataFault(AutoTraderError):
         self.symbol = symbol
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[DataFault], tuple[str, str]]:
-        """Comes back whole from the worker process."""
-        return DataFault, (self.symbol, self.reason)
+    def __reduce__(self) -> tuple[type[DataFault], tuple[str, str], dict[str, object]]:
+        """Comes back whole from the worker process, its notes included."""
+        return DataFault, (self.symbol, self.reason), self.__dict__
 
 
 class Rejected(AutoTraderError):
