@@ -2,12 +2,11 @@
 
 import { bubble, dayKey, dayName } from "./bubbles.js";
 import { Composer } from "./composer.js";
-import { follow, history, send, tap } from "./link.js";
+import { follow, history, send } from "./link.js";
+import { answered, tapButton, toast } from "./taps.js";
 
 const NEAR_BOTTOM_PX = 80;
 const NEAR_TOP_PX = 200;
-const TOAST_MS = 4000;
-const ANSWER_WITHIN_MS = 20000;
 const ACTION_MS = 5000;
 const RESTING = "on this computer only";
 
@@ -15,21 +14,16 @@ const byId = (id) => document.getElementById(id);
 const log = byId("log");
 const scroll = byId("scroll");
 const status = byId("status");
-const toastBox = byId("toast");
-const alertBox = byId("alert");
 const downButton = byId("down");
 const belowCount = byId("below");
 
 const messages = new Map();
-const pendingTaps = new Map();
-const earlyAnswers = new Map();
 let ownerId = 0;
 let botName = "AutoTrader";
 let hasOlder = false;
 let loadingOlder = false;
 let unread = 0;
 let below = 0;
-let toastTimer = 0;
 let actionTimer = 0;
 
 // The key has done its work in the request for this page; it need not stay in sight.
@@ -164,13 +158,6 @@ function showCounts() {
   belowCount.textContent = below;
 }
 
-function toast(text) {
-  clearTimeout(toastTimer);
-  toastBox.textContent = text;
-  toastBox.hidden = false;
-  toastTimer = setTimeout(() => { toastBox.hidden = true; }, TOAST_MS);
-}
-
 function rest() {
   clearTimeout(actionTimer);
   if (document.body.dataset.link === "open") status.textContent = RESTING;
@@ -183,51 +170,6 @@ async function sendText(text) {
   } catch (error) {
     toast(error.code ? error.message : "Not sent: no connection to AutoTrader");
     return false;
-  }
-}
-
-async function tapButton(messageId, data, button) {
-  const board = button.closest(".keys");
-  if (board.classList.contains("busy")) return;
-  board.classList.add("busy");
-  button.classList.add("waiting");
-  button.setAttribute("aria-busy", "true");
-  for (const key of board.querySelectorAll("button")) key.disabled = true;
-  const release = () => {
-    clearTimeout(patience);
-    board.classList.remove("busy");
-    button.classList.remove("waiting");
-    button.removeAttribute("aria-busy");
-    for (const key of board.querySelectorAll("button")) key.disabled = false;
-  };
-  const patience = setTimeout(release, ANSWER_WITHIN_MS);
-  try {
-    const { id } = await tap(messageId, data);
-    pendingTaps.set(id, release);
-    setTimeout(() => pendingTaps.delete(id), ANSWER_WITHIN_MS);
-    if (earlyAnswers.delete(id)) answered({ id, text: "" });
-  } catch (error) {
-    release();
-    toast(error.code === 409 ? "This button is no longer there" : "Not sent: no connection to AutoTrader");
-  }
-}
-
-function answered({ id, text, show_alert: asAlert }) {
-  const release = pendingTaps.get(id);
-  if (release) {
-    pendingTaps.delete(id);
-    release();
-  } else {
-    // The stream can be faster than the reply to the tap itself.
-    earlyAnswers.set(id, true);
-    setTimeout(() => earlyAnswers.delete(id), ANSWER_WITHIN_MS);
-  }
-  if (!text) return;
-  if (asAlert) {
-    byId("alert-text").textContent = text;
-    if (!alertBox.open) alertBox.showModal();
-  } else {
-    toast(text);
   }
 }
 

@@ -22,6 +22,7 @@ _ASSETS = {
     "bubbles.js": "text/javascript",
     "composer.js": "text/javascript",
     "link.js": "text/javascript",
+    "taps.js": "text/javascript",
 }
 _HEARTBEAT = 15.0
 """Seconds between signs of life on a quiet event stream."""

@@ -6,10 +6,10 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
-from playwright.async_api import Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
 PHONE = (390, 844)
 DESKTOP = (1280, 800)
@@ -33,23 +33,35 @@ def chromium() -> str | None:
 
 
 @asynccontextmanager
-async def phone_page(*, size: tuple[int, int] = PHONE, dark: bool = False) -> AsyncIterator[PhonePage]:
-    """A fresh browser with one page; `size` in CSS pixels."""
+async def browser() -> AsyncIterator[Browser]:
+    """One headless Chromium. Starting it takes seconds, so tests that share an event loop may share it."""
     path = chromium()
     if path is None:
         raise RuntimeError("no Chromium found: install it or set CHROMIUM_PATH")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        started = await playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
         try:
-            page = await browser.new_page(
-                viewport={"width": size[0], "height": size[1]},
-                color_scheme="dark" if dark else "light",
-                locale="en-GB",
-                timezone_id="UTC",
-            )
-            yield PhonePage(page)
+            yield started
         finally:
-            await browser.close()
+            await started.close()
+
+
+@asynccontextmanager
+async def phone_page(
+    *, size: tuple[int, int] = PHONE, dark: bool = False, shared: Browser | None = None
+) -> AsyncIterator[PhonePage]:
+    """A page with a profile of its own, in `shared` or in a browser of its own; `size` in CSS pixels."""
+    async with nullcontext(shared) if shared else browser() as used:
+        context = await used.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if dark else "light",
+            locale="en-GB",
+            timezone_id="UTC",
+        )
+        try:
+            yield PhonePage(await context.new_page())
+        finally:
+            await context.close()
 
 
 class PhonePage:

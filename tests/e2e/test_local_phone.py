@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+import pytest_asyncio
+from playwright.async_api import Browser, expect
 from telegram import BotCommand, InlineKeyboardButton, InlineKeyboardMarkup, Update
 from telegram.ext import (
     Application,
@@ -23,9 +24,10 @@ from telegram.request import HTTPXRequest
 
 from bot.localphone.server import LocalPhone
 from core.clock import SystemClock
-from tests.e2e.phone_page import DESKTOP, chromium, phone_page
+from tests.e2e.phone_page import DESKTOP, browser, chromium, phone_page
 
 pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.browser,
     pytest.mark.feature("U3"),
     pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine"),
@@ -72,7 +74,7 @@ async def _tapped(update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
 @asynccontextmanager
 async def answering_bot(phone: LocalPhone) -> AsyncIterator[ExtBot[None]]:
     """A polling bot with a card, an echo and the three buttons above."""
-    straight = [HTTPXRequest(httpx_kwargs={"trust_env": False}) for _ in range(2)]
+    straight = [HTTPXRequest(httpx_kwargs={"trust_env": False, "verify": False}) for _ in range(2)]
     builder = Application.builder().token(phone.token).base_url(phone.base_url)
     application = builder.request(straight[0]).get_updates_request(straight[1]).build()
     application.add_handler(CommandHandler("card", _card))
@@ -90,7 +92,13 @@ async def answering_bot(phone: LocalPhone) -> AsyncIterator[ExtBot[None]]:
         await application.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chrome() -> AsyncIterator[Browser]:
+    async with browser() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def phone(tmp_path: Path) -> AsyncIterator[LocalPhone]:
     served = LocalPhone(store_path=tmp_path / "phone.sqlite3", clock=SystemClock())
     await served.start()
@@ -98,8 +106,10 @@ async def phone(tmp_path: Path) -> AsyncIterator[LocalPhone]:
     await served.stop()
 
 
-async def test_a_card_is_asked_for_tapped_and_changes_before_the_owners_eyes(phone: LocalPhone, tmp_path: Path) -> None:
-    async with phone_page() as page, answering_bot(phone):
+async def test_a_card_is_asked_for_tapped_and_changes_before_the_owners_eyes(
+    phone: LocalPhone, chrome: Browser, tmp_path: Path
+) -> None:
+    async with phone_page(shared=chrome) as page, answering_bot(phone):
         await page.open(phone.page_url)
         assert "key=" not in page.page.url
         await page.send("/card")
@@ -121,8 +131,10 @@ async def test_a_card_is_asked_for_tapped_and_changes_before_the_owners_eyes(pho
         assert page.problems == []
 
 
-async def test_a_skipped_card_disappears_and_a_command_in_a_text_can_be_tapped(phone: LocalPhone) -> None:
-    async with phone_page() as page, answering_bot(phone):
+async def test_a_skipped_card_disappears_and_a_command_in_a_text_can_be_tapped(
+    phone: LocalPhone, chrome: Browser
+) -> None:
+    async with phone_page(shared=chrome) as page, answering_bot(phone):
         await page.open(phone.page_url)
         await page.send("/card")
         card = await page.wait_for_bubble("BUY SPY")
@@ -132,9 +144,9 @@ async def test_a_skipped_card_disappears_and_a_command_in_a_text_can_be_tapped(p
         await page.wait_until_gone("BUY SPY")
 
 
-async def test_text_is_shown_as_text_whatever_it_looks_like(phone: LocalPhone) -> None:
+async def test_text_is_shown_as_text_whatever_it_looks_like(phone: LocalPhone, chrome: Browser) -> None:
     nasty = "<img src=x onerror=\"document.title='owned'\"> <b>not bold</b> 📈 & co"
-    async with phone_page() as page, answering_bot(phone):
+    async with phone_page(shared=chrome) as page, answering_bot(phone):
         await page.open(phone.page_url)
         await page.send(nasty)
         echoed = await page.wait_for_bubble("You said: <img")
@@ -144,8 +156,8 @@ async def test_text_is_shown_as_text_whatever_it_looks_like(phone: LocalPhone) -
         assert page.problems == []
 
 
-async def test_the_keyboard_alone_is_enough(phone: LocalPhone) -> None:
-    async with phone_page() as page, answering_bot(phone):
+async def test_the_keyboard_alone_is_enough(phone: LocalPhone, chrome: Browser) -> None:
+    async with phone_page(shared=chrome) as page, answering_bot(phone):
         await page.open(phone.page_url)
         box, menu, keyboard = (
             page.page.get_by_label("Message", exact=True),
@@ -173,8 +185,8 @@ async def test_the_keyboard_alone_is_enough(phone: LocalPhone) -> None:
         await page.wait_for_bubble("BUY SPY")
 
 
-async def test_a_button_waits_visibly_until_the_bot_answers(phone: LocalPhone) -> None:
-    async with phone_page() as page:
+async def test_a_button_waits_visibly_until_the_bot_answers(phone: LocalPhone, chrome: Browser) -> None:
+    async with phone_page(shared=chrome) as page:
         await page.open(phone.page_url)
         async with answering_bot(phone) as bot:
             await bot.send_message(phone.owner_id, CARD, parse_mode="HTML", reply_markup=KEYS)
@@ -187,8 +199,8 @@ async def test_a_button_waits_visibly_until_the_bot_answers(phone: LocalPhone) -
         await expect(page.page.get_by_role("dialog")).to_contain_text("The trend")
 
 
-async def test_a_restart_is_shown_and_then_caught_up_with(phone: LocalPhone) -> None:
-    async with phone_page() as page:
+async def test_a_restart_is_shown_and_then_caught_up_with(phone: LocalPhone, chrome: Browser) -> None:
+    async with phone_page(shared=chrome) as page:
         await page.open(phone.page_url)
         await page.send("before")
         await page.wait_for_bubble("before", mine=True)
@@ -202,8 +214,8 @@ async def test_a_restart_is_shown_and_then_caught_up_with(phone: LocalPhone) -> 
         await expect(page.page.locator(".message.mine")).to_have_count(1)
 
 
-async def test_a_long_history_is_fetched_as_one_scrolls_up(phone: LocalPhone) -> None:
-    async with phone_page() as page, answering_bot(phone) as bot:
+async def test_a_long_history_is_fetched_as_one_scrolls_up(phone: LocalPhone, chrome: Browser) -> None:
+    async with phone_page(shared=chrome) as page, answering_bot(phone) as bot:
         for number in range(130):
             await bot.send_message(phone.owner_id, f"line {number:03}")
         await page.open(phone.page_url)
@@ -215,21 +227,21 @@ async def test_a_long_history_is_fetched_as_one_scrolls_up(phone: LocalPhone) ->
         await expect(page.page.get_by_role("button", name="To the newest message")).to_contain_text("1")
 
 
-async def test_without_the_key_the_browser_is_told_where_to_find_it(phone: LocalPhone) -> None:
-    async with phone_page() as page:
+async def test_without_the_key_the_browser_is_told_where_to_find_it(phone: LocalPhone, chrome: Browser) -> None:
+    async with phone_page(shared=chrome) as page:
         await page.page.goto(f"http://127.0.0.1:{phone.port}/")
         await expect(page.page.locator("body")).to_contain_text("Open the address that AutoTrader printed")
 
 
 @pytest.mark.parametrize("dark", [False, True])
 async def test_nothing_sticks_out_on_a_phone_or_a_desk_in_light_or_dark(
-    phone: LocalPhone, tmp_path: Path, dark: bool
+    phone: LocalPhone, chrome: Browser, tmp_path: Path, dark: bool
 ) -> None:
     async with answering_bot(phone) as bot:
         await bot.send_message(phone.owner_id, CARD, parse_mode="HTML", reply_markup=KEYS)
         await bot.send_message(phone.owner_id, "w" * 300)
         for size in ((390, 844), DESKTOP):
-            async with phone_page(size=size, dark=dark) as page:
+            async with phone_page(size=size, dark=dark, shared=chrome) as page:
                 await page.open(phone.page_url)
                 await page.wait_for_bubble("www")
                 wider = await page.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
