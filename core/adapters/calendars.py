@@ -25,6 +25,7 @@ REPORT_DELAY = 15 * 60
 NO_CLOSE = -1
 FIRST_DAY = date(1927, 1, 1)
 LAST_DAY = date(2037, 12, 31)
+SANE_DAYS = (date(1895, 1, 1), date(2105, 1, 1))
 EXTENSION = timedelta(days=3_660)
 
 
@@ -185,6 +186,8 @@ class ExchangeCalendar:
         if low + margin <= second <= high - margin:
             return sessions
         asked = _day_of(int(second))
+        if not SANE_DAYS[0] <= asked <= SANE_DAYS[1]:
+            raise ValueError(f"no sessions are known for {asked}")
         first, last = min(_day_of(low), asked - EXTENSION), max(_day_of(high - DAY), asked + EXTENSION)
         self._sessions = _build_sessions(first, last)
         return self._sessions

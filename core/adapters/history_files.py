@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from core.domain.bars import BarSize
 from core.domain.instruments import Instrument, instrument_for
 from core.errors import DataFault
 from core.quality import Defect, Refusal, inspect
-from core.series import BarSeries, Seconds, seconds_of, time_of
+from core.series import BarSeries, Floats, Seconds, seconds_of, time_of
 
 ENDINGS = (".csv.gz", ".csv", ".parquet")
 SUBFOLDERS = ("daily", "intraday")
@@ -34,6 +34,7 @@ SIZES = {"1m": BarSize.M1, "5m": BarSize.M5, "1h": BarSize.H1, "60m": BarSize.H1
 OTHER_SIZES = frozenset({"2m", "3m", "10m", "15m", "30m", "2h", "4h", "1wk", "1mo"})
 TIME_NAMES = ("ts", "date", "datetime", "timestamp")
 VALUE_NAMES = ("open", "high", "low", "close", "volume")
+SANE_TIMES = (datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 Key = tuple[str, BarSize]
 
@@ -127,7 +128,7 @@ class HistoryFiles:
 
     def _parse(self, file: _File, refused: list[Refusal]) -> BarSeries:
         """The good bars of one file, with close times from the calendar."""
-        labels, values = _read_columns(file)
+        labels, values = _read_columns(file, refused)
         asset_class = instrument_for(file.symbol).asset_class
         closes = self._calendar.bar_closes(asset_class, file.size, labels)
         outside = closes == NO_CLOSE
@@ -153,11 +154,11 @@ def _catalogue(folder: Path) -> dict[Key, tuple[_File, ...]]:
     return found
 
 
-def _read_columns(file: _File) -> tuple[Seconds, dict[str, np.ndarray[Any, np.dtype[np.float64]]]]:
-    """Times in seconds and the five value columns; unreadable values are NaN, rows without a time are left out."""
+def _read_columns(file: _File, refused: list[Refusal]) -> tuple[Seconds, dict[str, Floats]]:
+    """Times in seconds and the five value columns; unreadable values are NaN, rows without a sane time are refused."""
     try:
         table = pd.read_parquet(file.path) if file.path.suffix == ".parquet" else pd.read_csv(file.path)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         raise DataFault(file.symbol, f"{file.path.name} cannot be read: {error}") from error
     table.columns = [str(column).strip().lower() for column in table.columns]
     time_name = next((name for name in TIME_NAMES if name in table.columns), None)
@@ -165,7 +166,11 @@ def _read_columns(file: _File) -> tuple[Seconds, dict[str, np.ndarray[Any, np.dt
     if missing:
         raise DataFault(file.symbol, f"{file.path.name} has no column {', '.join(missing)}")
     times = pd.to_datetime(table[time_name], utc=True, format="ISO8601", errors="coerce")
-    known = times.notna().to_numpy()
+    known = ((times >= SANE_TIMES[0]) & (times < SANE_TIMES[1])).to_numpy()
+    if not known.all():
+        at = times[known].min().to_pydatetime() if known.any() else SANE_TIMES[0]
+        sentence = f"{file.symbol} {file.size}: {(~known).sum()} rows of {file.path.name} have no usable time"
+        refused.append(Refusal(at, Defect.TIMES, sentence))
     seconds = times[known].dt.as_unit("s").astype("int64").to_numpy()
     values = {
         name: pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)[known]

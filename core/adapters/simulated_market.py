@@ -55,13 +55,10 @@ class SimulatedMarket:
 
     def last(self, instruments: Sequence[Instrument], now: datetime) -> Mapping[str, Quote]:
         """The newest full minute's price at or before `now`; outside sessions the last close."""
-        quotes = {}
-        for instrument in instruments:
-            with self._lock:
-                quote = self._quote(self._asset(instrument.symbol), now)
-            if quote is not None:
-                quotes[instrument.symbol] = quote
-        return quotes
+        known = [ASSETS[instrument.symbol] for instrument in instruments if instrument.symbol in self.symbols]
+        with self._lock:
+            quotes = [self._quote(asset, now) for asset in known]
+        return {quote.symbol: quote for quote in quotes if quote is not None}
 
     def _asset(self, symbol: str) -> Asset:
         if symbol not in self.symbols:

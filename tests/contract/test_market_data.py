@@ -143,7 +143,7 @@ def test_asking_twice_gives_the_same_bars(subject: Subject) -> None:
 def test_last_prices_are_never_from_the_future(subject: Subject) -> None:
     assert isinstance(subject.source, SimulatedMarket | YahooData)
     source: Quotes = subject.source
-    quotes = source.last([instrument_for(name) for name in SYMBOLS], NOW)
+    quotes = source.last([instrument_for(name) for name in (*SYMBOLS, "NOSUCH")], NOW)
     assert set(quotes) == set(SYMBOLS)
     for symbol, quote in quotes.items():
         assert quote.symbol == symbol

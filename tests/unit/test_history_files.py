@@ -115,11 +115,14 @@ def test_regular_hours_beat_extended_ones_and_bars_outside_sessions_are_left_out
 
 def test_bad_rows_are_refused_one_by_one_with_their_reason(tmp_path: Path, calendar: ExchangeCalendar) -> None:
     (tmp_path / "BTC-USD.csv").write_text(
-        "Date,Close,High,Low,Open,Volume\n2024-01-01,1,1,1,1,1\n2024-01-02,x,1,1,1,1\nnever,1,1,1,1,1\n2024-01-03,2,2,2,2,2\n"
+        "Date,Close,High,Low,Open,Volume\n2024-01-01,1,1,1,1,1\n2024-01-02,x,1,1,1,1\nnever,1,1,1,1,1\n"
+        "0007-01-01,1,1,1,1,1\n2024-01-03,2,2,2,2,2\n"
     )
     files = HistoryFiles(tmp_path, calendar)
     assert closes(files, "BTC-USD", BarSize.D1) == [1.0, 2.0]
-    assert [refusal.defect for refusal in files.refused()["BTC-USD", BarSize.D1]] == [Defect.NOT_FINITE]
+    refused = files.refused()["BTC-USD", BarSize.D1]
+    assert [refusal.defect for refusal in refused] == [Defect.TIMES, Defect.NOT_FINITE]
+    assert refused[0].sentence == "BTC-USD 1d: 2 rows of BTC-USD.csv have no usable time"
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00\x01nonsense", b"ts,open\n1,2\n"])
