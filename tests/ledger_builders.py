@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from core.clock import VirtualClock
@@ -24,9 +26,18 @@ MANUAL = Account("manual", AccountKind.MANUAL, World.REAL)
 
 def ledger(folder: Path, clock: VirtualClock | None = None) -> Database:
     """A ledger in a file under `folder`, with a simulated and a manual account."""
-    database = open_database(folder / "ledger.db", durable=False, clock=clock or VirtualClock(START))
-    write(database, lambda uow: [uow.add_account(account) for account in (SIMULATED, MANUAL)])
-    return database
+    (folder / "ledger.db").write_bytes(_new_ledger())
+    return open_database(folder / "ledger.db", durable=False, clock=clock or VirtualClock(START))
+
+
+@cache
+def _new_ledger() -> bytes:
+    # Made once: running the migrations for every test would take most of the time.
+    with TemporaryDirectory() as folder:
+        database = open_database(Path(folder) / "ledger.db", durable=False, clock=VirtualClock(START))
+        write(database, lambda uow: [uow.add_account(account) for account in (SIMULATED, MANUAL)])
+        database.close()
+        return database.path.read_bytes()
 
 
 def write(database: Database, change: Callable[[Any], Any]) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from core.clock import SystemClock
 from core.domain.accounts import World
@@ -72,6 +73,12 @@ class Database:
         """What is wrong with the hash-chained record, in words; empty when nothing is (X1)."""
         with self._engine.connect() as connection:
             return verify_chain(connection)
+
+    def forget_runs(self, before: datetime) -> int:
+        """Removes the records of runs that finished before then; returns how many."""
+        with self._writing() as connection:
+            runs = tables.job_runs
+            return connection.execute(delete(runs).where(runs.c.finished_at < before)).rowcount
 
     def back_up(self) -> Path:
         """A copy in the folder `backups` beside the file, made while the ledger is in use."""

@@ -18,6 +18,7 @@ from core.series import BarSeries, seconds_of
 from core.storage import bars as bars_module
 from core.storage.bars import COLUMNS
 from core.storage.store import Database, open_database
+from tests.ledger_builders import ledger
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 END = datetime(2100, 1, 1, tzinfo=UTC)
@@ -161,7 +162,7 @@ def test_memory_and_file_agree_after_any_sequence_of_writes(
 ) -> None:
     monkeypatch.setattr(bars_module, "KEPT", 6)
     folder = tmp_path_factory.mktemp("bars")
-    database = open_database(folder / "ledger.db", durable=False)
+    database = ledger(folder)
     expected: dict[int, float] = {}
     for numbers, price in writes:
         ordered = sorted(numbers)

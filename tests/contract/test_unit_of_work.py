@@ -14,7 +14,7 @@ import pytest
 from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, Mode, World
 from core.domain.decisions import Brake, BrakeKind, ModelState
-from core.domain.events import ErrorRaised, InstructionIssued, ModeChanged, ModelTrained, Priority
+from core.domain.events import HealthChanged, InstructionIssued, ModeChanged, ModelTrained, PositionUnguarded, Priority
 from core.domain.orders import Bracket, OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import AdjustmentKind, Guard, GuardKind, Portfolio, PositionAdjustment
 from core.domain.records import AuditRecord, EquityPoint, InstructionState, JobOutcome, OutboxState
@@ -398,9 +398,11 @@ def test_due_messages_come_by_urgency_then_age_and_not_before_their_next_try(uow
     chatter = uow.publish(
         ModelTrained("m1", 1, START, "up", 1, 0.5, 0.69, 0.69, 0.5, True, "first model"), market_time=START
     )
-    first = uow.publish(ModeChanged(Mode.AUTO, False, None, "owner"), market_time=START)
-    second = uow.publish(ModeChanged(Mode.MANUAL, False, None, "owner"), market_time=START)
-    urgent = uow.publish(ErrorRaised("data", "Yahoo is down", "no entries"), market_time=START)
+    first = uow.publish(HealthChanged("data", "DEGRADED", "late bars"), market_time=START)
+    second = uow.publish(HealthChanged("data", "RUNNING", "bars again"), market_time=START)
+    urgent = uow.publish(
+        PositionUnguarded("simulated", "SPY", Decimal(4), "the stop was refused", SIMULATED.badges()), market_time=START
+    )
     assert [message.id for message in uow.due_messages(START, 9)] == [urgent, first, second, chatter]
     assert [message.id for message in uow.due_messages(START, 2)] == [urgent, first]
     uow.save_message(urgent, OutboxState.PENDING, at=START, next_try_at=LATER, error="429")
