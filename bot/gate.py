@@ -213,6 +213,8 @@ def _start_code(update: Update) -> str:
 def _summary(update: Update) -> str:
     if update.callback_query is not None:
         return "tapped a button"
+    if _start_code(update):
+        return "sent /start with a code"
     text = (update.message.text or "something other than text") if update.message else ""
     return f"“{text[:100]}”"
 

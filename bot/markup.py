@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -16,7 +15,9 @@ LIMIT = 4096
 COLUMNS = 34
 MISSING_TEXT = "–"
 _TOKEN = re.compile(r"<(/?)(b|i|code|pre)>|&(?:lt|gt|amp|quot|#\d+|#x[0-9a-fA-F]+);|.", re.DOTALL)
-_ODD_SPACE = re.compile(r"[ \t]+")
+_HALVES = re.compile("[\ud800-\udfff]")
+_CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def clean(text: str) -> str:
@@ -24,25 +25,12 @@ def clean(text: str) -> str:
 
     Characters that turn the direction of writing are dropped too: a foreign text could disguise a number with them.
     """
-    return "".join(_shown(character) for character in text)
-
-
-def _shown(character: str) -> str:
-    if character == "\n":
-        return character
-    category = unicodedata.category(character)
-    if category == "Cs":
-        return "\ufffd"
-    if category == "Cc":
-        return " "
-    if character in "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
-        return ""
-    return character
+    return _DIRECTIONS.sub("", _CONTROLS.sub(" ", _HALVES.sub("\ufffd", text)))
 
 
 def esc(text: str, limit: int = 700) -> str:
     """Any text made safe inside our HTML, and cut to `limit` characters with an ellipsis."""
-    tidy = clean(text).strip()
+    tidy = clean(text[: 4 * limit]).strip()
     if len(tidy) > limit:
         tidy = f"{tidy[: limit - 1]}…"
     return html.escape(tidy, quote=False)
@@ -70,7 +58,7 @@ def table(rows: Iterable[tuple[str, str]]) -> str:
 
     A value that does not fit beside its label goes on a line of its own. Labels and values are plain text.
     """
-    tidy = [(" ".join(clean(label).split()), _ODD_SPACE.sub(" ", clean(value)).strip()) for label, value in rows]
+    tidy = [(" ".join(clean(label).split()), " ".join(clean(value[:400]).split())) for label, value in rows]
     if not tidy:
         return ""
     width = max(len(label) for label, _ in tidy) + 1

@@ -113,7 +113,10 @@ def _tokens(text: str) -> list[str]:
         if match is None:
             word = normal[position:].split(maxsplit=1)[0]
             raise _Unclear(f"I cannot read “{word[:30]}” here. Example: /executed SPY 10 @ 512.30")
-        tokens.append(match.group(0).strip())
+        token = match.group(0).strip()
+        # A dollar sign that clings to the number before it ends that number; any other begins the next one.
+        clings = token == "$" and normal[position - 1 : position].isdigit() and not normal[match.end() :][:1].isdigit()
+        tokens.append("usd" if clings else token)
         position = match.end()
     return tokens
 

@@ -1,0 +1,193 @@
+"""An Owner without an engine: instructions and a pause flag in memory, and a record of what was asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from core.domain.accounts import Badge, Mode
+from core.domain.events import DailyReport, ModeChanged, ReportAccount, ReportPosition
+from core.domain.orders import Purpose, Side
+from core.domain.portfolio import GuardKind
+from core.domain.records import Instruction, InstructionState
+from core.domain.views import AnswerKind, Health, OwnerAnswer, PositionsView, ReportedFill, StatusView
+from core.ports import UnitOfWorkFactory
+
+NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
+
+ACCOUNT = ReportAccount(
+    account="simulated",
+    equity=Decimal("10012.30"),
+    cash=Decimal("7400"),
+    day_profit=Decimal("12.30"),
+    day_fraction=Decimal("0.00123"),
+    total_fraction=Decimal("0.00123"),
+    benchmark_fraction=Decimal("0.003"),
+    trades_closed=2,
+    trades_won=1,
+    fees=Decimal("0.42"),
+    attested=False,
+    badges=(Badge.PAPER,),
+)
+POSITION = ReportPosition(
+    symbol="SPY",
+    account="simulated",
+    quantity=Decimal(5),
+    price=Decimal("522.46"),
+    value=Decimal("2612.30"),
+    profit=Decimal("12.30"),
+    profit_fraction=Decimal("0.0047"),
+    guard=GuardKind.VENUE,
+    stop=Decimal("494"),
+    target=Decimal("598"),
+)
+REPORT = DailyReport(
+    day=date(2026, 11, 23),
+    since=NOON - timedelta(days=30),
+    accounts=(ACCOUNT,),
+    positions=(POSITION,),
+    model_version="m-20261123",
+    model_auc=0.561,
+    model_hits=11,
+    model_scored=19,
+    health="RUNNING",
+    components=(("yahoo", "RUNNING"),),
+    ledger_head="ab" * 32,
+)
+STATUS = StatusView(
+    market_now=NOON,
+    speed=1.0,
+    simulated_prices=False,
+    mode=Mode.AUTO,
+    paused=False,
+    paused_until=None,
+    health=Health.RUNNING,
+    components=(),
+    accounts=(ACCOUNT,),
+    open_positions=1,
+    unguarded=0,
+    pending_instructions=1,
+    stock_session_open=True,
+    next_stock_change=NOON + timedelta(hours=4),
+    last_cycle_at=NOON - timedelta(minutes=2),
+    next_cycle_at=NOON + timedelta(minutes=3),
+    model_version="m-20261123",
+    model_trained_at=NOON - timedelta(hours=3),
+    last_signal="SPY 67.2%, bought",
+    undelivered_messages=0,
+    badges=(Badge.PAPER,),
+)
+
+
+def an_instruction(number: int = 7, **changes: Any) -> Instruction:
+    card = Instruction(
+        number=number,
+        version=1,
+        client_order_id=f"at00000-{number}",
+        account="manual",
+        symbol="SPY",
+        side=Side.BUY,
+        purpose=Purpose.ENTRY,
+        quantity=Decimal(10),
+        price=Decimal("512.30"),
+        band_low=Decimal("509.74"),
+        band_high=Decimal("514.86"),
+        stop=Decimal("486.69"),
+        target=Decimal("589.15"),
+        probability=0.67,
+        why="probability 67% above 60%",
+        needs_approval=False,
+        created_at=NOON,
+        expires_at=NOON + timedelta(hours=4),
+    )
+    return replace(card, **changes)
+
+
+@dataclass
+class FakeOwner:
+    """`ledger`, where given, gets the event that the real one publishes when it pauses or resumes."""
+
+    instructions: list[Instruction] = field(default_factory=list)
+    ledger: UnitOfWorkFactory | None = None
+    mode: Mode = Mode.AUTO
+    paused: bool = False
+    paused_until: datetime | None = None
+    taps: set[str] = field(default_factory=set)
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    before: Callable[[str], None] = lambda _name: None
+    answer_to_fill: OwnerAnswer = field(
+        default_factory=lambda: OwnerAnswer(AnswerKind.DONE, "Booked 10 SPY at 512.30.")
+    )
+
+    def status(self) -> StatusView:
+        self.before("status")
+        return replace(STATUS, paused=self.paused, paused_until=self.paused_until, mode=self.mode)
+
+    def positions(self) -> PositionsView:
+        self.before("positions")
+        return PositionsView((POSITION,), (ACCOUNT,), (Badge.PAPER,))
+
+    def pending(self) -> list[Instruction]:
+        return [card for card in self.instructions if card.is_open]
+
+    def report(self) -> DailyReport:
+        self.before("report")
+        return REPORT
+
+    def pause(self, until: datetime | None, by: str) -> OwnerAnswer:
+        self.calls.append(("pause", until, by))
+        if self.paused and self.paused_until == until:
+            return OwnerAnswer(AnswerKind.UNCHANGED, "New entries are paused already.")
+        self.paused, self.paused_until = True, until
+        self._publish(ModeChanged(self.mode, True, until, by))
+        return OwnerAnswer(AnswerKind.DONE, "Paused: no new entries.")
+
+    def resume(self, by: str) -> OwnerAnswer:
+        self.calls.append(("resume", by))
+        if not self.paused:
+            return OwnerAnswer(AnswerKind.UNCHANGED, "New entries were not paused.")
+        self.paused, self.paused_until = False, None
+        self._publish(ModeChanged(self.mode, False, None, by))
+        return OwnerAnswer(AnswerKind.DONE, "Resumed: new entries are allowed again.")
+
+    def set_mode(self, mode: Mode, by: str) -> OwnerAnswer:
+        self.calls.append(("set_mode", mode, by))
+        self.mode = mode
+        self._publish(ModeChanged(mode, self.paused, self.paused_until, by))
+        return OwnerAnswer(AnswerKind.DONE, f"The mode is now {mode}.")
+
+    def declare_cash(self, amount: Decimal, by: str, tap: str) -> OwnerAnswer:
+        self.calls.append(("declare_cash", amount, by, tap))
+        return OwnerAnswer(AnswerKind.DONE, f"The manual account now holds {amount:.2f} USD.")
+
+    def execute(self, number: int, version: int, tap: str) -> OwnerAnswer:
+        return self._settle("execute", number, version, tap, InstructionState.EXECUTED)
+
+    def skip(self, number: int, version: int, tap: str) -> OwnerAnswer:
+        return self._settle("skip", number, version, tap, InstructionState.SKIPPED)
+
+    def report_fill(self, fill: ReportedFill, tap: str) -> OwnerAnswer:
+        self.before("report_fill")
+        self.calls.append(("report_fill", fill, tap))
+        return self.answer_to_fill
+
+    def _settle(self, deed: str, number: int, version: int, tap: str, state: InstructionState) -> OwnerAnswer:
+        self.before(deed)
+        self.calls.append((deed, number, version, tap))
+        if tap in self.taps:
+            return OwnerAnswer(AnswerKind.UNCHANGED, "That was done already.")
+        self.taps.add(tap)
+        for index, card in enumerate(self.instructions):
+            if card.number == number and card.version == version and card.is_open:
+                self.instructions[index] = replace(card, state=state)
+                return OwnerAnswer(AnswerKind.DONE, f"Instruction {number} is {state}.")
+        return OwnerAnswer(AnswerKind.STALE, f"This button is out of date: instruction {number}. Nothing was changed.")
+
+    def _publish(self, event: ModeChanged) -> None:
+        if self.ledger is not None:
+            with self.ledger() as work:
+                work.publish(event, market_time=NOON)
+                work.commit()
