@@ -19,7 +19,7 @@ class Place:
     world: World
     database: str
     play_money: bool
-    venue_file: Path
+    venue_file: Path | None
     reason: str
 
 
@@ -46,9 +46,7 @@ def choose_place(
 
 
 def _simulated(data: Path, reason: str) -> Place:
-    return Place(
-        World.SIMULATED, _sqlite(data / SIMULATED), True, data / "simulated_venue-simulated.sqlite", reason
-    )
+    return Place(World.SIMULATED, _sqlite(data / SIMULATED), True, data / "simulated_venue-simulated.sqlite", reason)
 
 
 def _sqlite(path: Path) -> str:

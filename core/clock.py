@@ -18,6 +18,10 @@ class SystemClock:
         """Seconds from an arbitrary start; never goes back."""
         return time.monotonic()
 
+    def sleep(self, seconds: float) -> None:
+        """Blocks this thread for `seconds` of real time."""
+        time.sleep(seconds)
+
     def speed(self) -> float:
         return 1.0
 

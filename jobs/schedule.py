@@ -37,7 +37,7 @@ class Job:
     deadline: float
     rank: int
     run: Callable[[datetime], str]
-    idle: Callable[[datetime], bool] = lambda due: False
+    idle: Callable[[datetime], bool] = lambda _due: False
     recorded: bool = True
 
 

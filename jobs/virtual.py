@@ -20,15 +20,13 @@ class VirtualDriver:
     Runs that a job calls idle are skipped: they could change nothing (proven equal in tests/golden).
     """
 
-    def __init__(
-        self, table: Sequence[Job], runner: JobRunner, clock: VirtualClock, *, skip_idle: bool = True
-    ) -> None:
+    def __init__(self, table: Sequence[Job], runner: JobRunner, clock: VirtualClock, *, skip_idle: bool = True) -> None:
         self._table = table
         self._runner = runner
         self._clock = clock
         self._skip_idle = skip_idle
 
-    def run(self, end: datetime, progress: Callable[[datetime], None] = lambda now: None) -> int:
+    def run(self, end: datetime, progress: Callable[[datetime], None] = lambda _now: None) -> int:
         """Drives the clock to `end` (inclusive); returns how many runs were made."""
         made = 0
         for due, job in self._due(end):

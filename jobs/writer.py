@@ -27,7 +27,7 @@ class Urgency(IntEnum):
 
 
 class WriterLike(Protocol):
-    def submit(self, urgency: Urgency, task: Callable[..., T], *arguments: Any) -> Future[T]: ...
+    def submit(self, urgency: Urgency, /, task: Callable[..., T], *arguments: Any) -> Future[T]: ...
 
 
 class Writer:
@@ -90,7 +90,7 @@ class _Stop(Exception):
 class InlineWriter:
     """The writer of virtual time: everything happens at once, in the caller's thread."""
 
-    def submit(self, urgency: Urgency, task: Callable[..., T], *arguments: Any) -> Future[T]:
+    def submit(self, _urgency: Urgency, task: Callable[..., T], *arguments: Any) -> Future[T]:
         future: Future[T] = Future()
         future.set_result(task(*arguments))
         return future

@@ -1,0 +1,192 @@
+"""Puts a live installation together out of the engine, the jobs and the owner's side."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.bootstrap import (
+    Clocks,
+    Hooks,
+    PriceSource,
+    build_engine,
+    make_calendar,
+    make_simulated_market,
+    make_yahoo,
+    open_ledger,
+)
+from bot.live import Live, LiveParts
+from bot.market_work import MARKET_TIME, Retraining, market_work, recipe_of
+from bot.telephone import Telephone
+from bot.worlds import Place, choose_place
+from core.clock import ScaledClock, SystemClock
+from core.collect import MOST_DAILY_BARS
+from core.domain.accounts import World
+from core.domain.bars import BarSize
+from core.domain.instruments import instrument_for
+from core.domain.values import ZERO
+from core.execution.manual import expire_instructions
+from core.execution.owner import OwnerDesk
+from core.ports import LeaseKeeper, MarketData
+from core.settings import Settings
+from core.storage.store import Database
+from jobs.health import HealthDesk
+from jobs.maintenance import maintain
+from jobs.runner import JobRunner
+from jobs.schedule import TICK_PERIOD, every
+from jobs.scout import ScoutTask, scout
+from jobs.table import HouseWork, house_jobs, market_jobs
+from jobs.worker import SpawnedWorker
+from jobs.writer import Writer
+
+log = logging.getLogger("autotrader.start")
+
+YAHOO_PROBE_SECONDS = 8.0
+SCOUTED_DAYS = timedelta(days=60)
+INTRADAY_LEAD = timedelta(days=8)
+SCOUT_DEADLINE = 300.0
+PARALLEL_FETCHES = 4
+KEEP_RUNS = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line adds to the settings."""
+
+    speed: float
+    world: str
+    seed: int
+    local_phone: bool
+
+
+class LiveAssembly:
+    """Opens everything a live run needs, in a thread of its own; nothing is traded yet."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: RunOptions,
+        live: Live,
+        checkpoint: Callable[[str], None] = lambda _name: None,
+    ) -> None:
+        self._settings = settings
+        self._options = options
+        self._live = live
+        self._checkpoint = checkpoint
+        self._system = SystemClock()
+        self._calendar = make_calendar()
+        self._worker = SpawnedWorker()
+
+    def build(self) -> LiveParts:
+        """Raises Fatal: another process holds the ledger, or a setting or file cannot be used."""
+        settings = self._settings
+        settings.make_folders()
+        yahoo = make_yahoo(self._calendar, self._system, settings.data_dir / "yahoo")
+        place = self._place(lambda: yahoo.reachable(YAHOO_PROBE_SECONDS))
+        database = open_ledger(place, self._system)
+        lease = database.lease()
+        try:
+            lease.acquire(self._system.now())
+            market = (
+                make_simulated_market(self._options.seed, settings.symbols, self._calendar)
+                if place.world is World.SIMULATED
+                else None
+            )
+            clock = self._market_clock(database, market)
+            return self._assemble(place, database, lease, market or yahoo, clock)
+        except BaseException:
+            lease.release()
+            database.close()
+            raise
+
+    def _place(self, yahoo_answers: Callable[[], bool]) -> Place:
+        settings = self._settings
+        url = settings.database_url.get_secret_value() if settings.database_url else None
+        has_token = settings.telegram_bot_token is not None
+        place = choose_place(self._options.world, has_token, url, settings.data_dir, yahoo_answers)
+        log.info("%s prices%s", place.world, f": {place.reason}" if place.reason else "")
+        return place
+
+    def _market_clock(self, database: Database, market: PriceSource | None) -> SystemClock | ScaledClock:
+        """Real prices follow real time. Simulated time resumes where it stopped, and begins where it is lively."""
+        if market is None:
+            return self._system
+        with database.reading() as work:
+            stored = work.value(MARKET_TIME)
+        start = datetime.fromisoformat(stored) if stored else self._first_moment(market)
+        return ScaledClock(self._system, start, 0.0)
+
+    def _first_moment(self, market: MarketData) -> datetime:
+        latest = every(TICK_PERIOD)(self._system.now() - TICK_PERIOD)
+        earliest = latest - SCOUTED_DAYS
+        instruments = tuple(instrument_for(symbol) for symbol in self._settings.symbols)
+        log.info("looking through the simulated market's last %d days for a lively start", SCOUTED_DAYS.days)
+        task = ScoutTask(
+            daily={each.symbol: market.bars(each, BarSize.D1, latest, MOST_DAILY_BARS) for each in instruments},
+            intraday={
+                each.symbol: market.bars(each, BarSize.M5, latest, (SCOUTED_DAYS + INTRADAY_LEAD) // TICK_PERIOD)
+                for each in instruments
+            },
+            instruments=instruments,
+            calendar=self._calendar,
+            policy=self._settings.policy(),
+            cash=self._settings.start_cash,
+            earliest=earliest,
+            latest=latest,
+        )
+        found = self._worker.run(scout, task, recipe_of(self._settings), deadline=SCOUT_DEADLINE)
+        return found or latest
+
+    def _assemble(
+        self,
+        place: Place,
+        database: Database,
+        lease: LeaseKeeper,
+        source: PriceSource,
+        clock: SystemClock | ScaledClock,
+    ) -> LiveParts:
+        settings, system = self._settings, self._system
+        health = HealthDesk(database.unit_of_work, system, clock, settings.heartbeat_file, os.getpid())
+        hooks = Hooks(health.report, health.components, clock.speed, self._live.next_cycle_at, self._checkpoint)
+        engine = build_engine(
+            settings,
+            place,
+            database,
+            Clocks(system, clock),
+            hooks,
+            [source],
+            self._calendar,
+            quotes=source,
+            parallel=None if place.world is World.SIMULATED else PARALLEL_FETCHES,
+        )
+        writer = Writer()
+        retraining = Retraining(engine, self._worker, settings)
+        house = HouseWork(
+            renew_lease=lambda: lease.renew(system.now()).holder,
+            expire=lambda: f"{expire_instructions(engine.desk)} expired",
+            check_health=health.check,
+            maintain=lambda: maintain(database, system.now() - KEEP_RUNS),
+        )
+        table = (
+            *market_jobs(market_work(engine, retraining, health.tell), writer, self._calendar),
+            *house_jobs(house, writer),
+        )
+        local = settings.local_phone == "on" or self._options.local_phone or settings.telegram_bot_token is None
+        return LiveParts(
+            engine=engine,
+            owner=OwnerDesk(engine.desk),
+            telephone=Telephone(settings, settings.data_dir / "phone.sqlite", system, clock, local=local),
+            lease=lease,
+            jobs={job.name: job for job in table},
+            runner=JobRunner(database.unit_of_work, system, clock, health.report, self._live.fail),
+            health=health,
+            writer=writer,
+            system_clock=system,
+            market_clock=clock,
+            stop_worker=self._worker.stop,
+            speed=self._options.speed if place.world is World.SIMULATED else 1.0,
+            play_money=settings.start_cash if place.play_money else ZERO,
+        )

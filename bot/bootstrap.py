@@ -1,0 +1,178 @@
+"""The composition root: the only place that knows which adapter stands behind which port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from bot.worlds import Place
+from core.adapters.calendars import ExchangeCalendar
+from core.adapters.history_files import HistoryFiles
+from core.adapters.model_files import ModelFiles
+from core.adapters.simulated_broker import SimulatedBroker
+from core.adapters.simulated_market import SimulatedMarket
+from core.adapters.yahoo import YahooData
+from core.clock import SystemClock
+from core.collect import OVERLAP, Collector
+from core.domain.accounts import Account, AccountKind, Mode
+from core.domain.bars import BarSize
+from core.domain.instruments import instrument_for
+from core.domain.orders import OrderNamespace
+from core.domain.views import ComponentHealth, Health
+from core.execution.desk import Desk
+from core.execution.manual_broker import ManualBroker
+from core.ports import Broker, Clock, MarketData, Quotes
+from core.series import BarSeries
+from core.settings import Settings
+from core.storage.store import Database, open_database
+from core.strategy.predictor import ForestPredictor
+from jobs.champion import Champion
+
+SIMULATED, MANUAL = AccountKind.SIMULATED.value, AccountKind.MANUAL.value
+EVERY_BAR = 1_000_000
+PriceSource = SimulatedMarket | YahooData
+HistorySource = SimulatedMarket | HistoryFiles
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    system: Clock
+    market: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the running system is told and asked by its lower floors."""
+
+    health: Callable[[str, Health, str], None]
+    components: Callable[[], tuple[ComponentHealth, ...]] = lambda: ()
+    speed: Callable[[], float] = lambda: 1.0
+    next_cycle_at: Callable[[], datetime | None] = lambda: None
+    checkpoint: Callable[[str], None] = lambda _name: None
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The trading engine with its adapters in place, the same for live and replay."""
+
+    database: Database
+    calendar: ExchangeCalendar
+    desk: Desk
+    collector: Collector
+    champion: Champion
+    clocks: Clocks
+    venue: SimulatedBroker | None
+    sizes: tuple[BarSize, ...]
+
+    def close(self) -> None:
+        self.collector.close()
+        if self.venue is not None:
+            self.venue.close()
+        self.database.close()
+
+
+def open_ledger(place: Place, clock: Clock, *, durable: bool = True, installation_id: str | None = None) -> Database:
+    """The ledger of `place`, made where there is none. `installation_id` names a new one, else it is random."""
+    return open_database(
+        place.database,
+        durable=durable,
+        clock=clock,
+        world=place.world,
+        installation_id=installation_id,
+    )
+
+
+def build_engine(
+    settings: Settings,
+    place: Place,
+    database: Database,
+    clocks: Clocks,
+    hooks: Hooks,
+    sources: Sequence[MarketData],
+    calendar: ExchangeCalendar,
+    *,
+    confirm_size: BarSize = BarSize.M5,
+    quotes: Quotes | None = None,
+    parallel: int | None = None,
+    overlap: int = OVERLAP,
+    symbols: Sequence[str] | None = None,
+) -> Engine:
+    """Wires ledger, venues, market data and model into a desk. Play money means: the simulated broker trades."""
+    instruments = tuple(instrument_for(symbol) for symbol in symbols or settings.symbols)
+    champion = Champion(database.reading, ModelFiles(settings.models_dir, ForestPredictor.from_bytes), hooks.health)
+    venue = _venue(settings, place, database, clocks, hooks, calendar, confirm_size) if place.play_money else None
+    manual = ManualBroker(
+        Account(MANUAL, AccountKind.MANUAL, place.world), database.unit_of_work, clocks.system, database.reading
+    )
+    brokers: Mapping[str, Broker] = {**({SIMULATED: venue} if venue else {}), MANUAL: manual}
+    installation = database.installation()
+    desk = Desk(
+        ledger=database.unit_of_work,
+        reader=database.reading,
+        brokers=brokers,
+        bars=database.bars,
+        calendar=calendar,
+        market_clock=clocks.market,
+        system_clock=clocks.system,
+        namespace=OrderNamespace(installation.installation_id, installation.epoch),
+        policy=settings.policy(),
+        instruments=instruments,
+        world=place.world,
+        signals_folder=settings.signals_dir,
+        broker_account=SIMULATED if venue else None,
+        confirm_size=confirm_size,
+        quotes=quotes,
+        predictor=champion,
+        health=hooks.health,
+        components=hooks.components,
+        checkpoint=hooks.checkpoint,
+        speed=hooks.speed,
+        next_cycle_at=hooks.next_cycle_at,
+        default_mode=settings.mode or (Mode.AUTO if venue else Mode.MANUAL),
+    )
+    collector = Collector(sources, database.bars, calendar, parallel=parallel, overlap=overlap)
+    sizes = tuple(dict.fromkeys((BarSize.D1, confirm_size)))
+    return Engine(database, calendar, desk, collector, champion, clocks, venue, sizes)
+
+
+def _venue(
+    settings: Settings,
+    place: Place,
+    database: Database,
+    clocks: Clocks,
+    hooks: Hooks,
+    calendar: ExchangeCalendar,
+    size: BarSize,
+) -> SimulatedBroker:
+    def bars_after(symbol: str, after: datetime, until: datetime) -> BarSeries:
+        most = min(EVERY_BAR, (until - after) // size.span + 2)
+        return database.bars.read(symbol, size, until, most).after(after)
+
+    return SimulatedBroker(
+        Account(SIMULATED, AccountKind.SIMULATED, place.world),
+        clock=clocks.market,
+        bars_after=bars_after,
+        calendar=calendar,
+        opening_cash=Decimal(settings.start_cash),
+        path=place.venue_file,
+        checkpoint=hooks.checkpoint,
+    )
+
+
+def make_calendar() -> ExchangeCalendar:
+    return ExchangeCalendar()
+
+
+def make_yahoo(calendar: ExchangeCalendar, clock: SystemClock, cache_folder: Path) -> YahooData:
+    return YahooData(calendar, clock, clock.sleep, cache_folder)
+
+
+def make_simulated_market(seed: int, symbols: Sequence[str], calendar: ExchangeCalendar) -> SimulatedMarket:
+    return SimulatedMarket(seed, symbols, calendar)
+
+
+def make_history(folder: Path, calendar: ExchangeCalendar) -> HistoryFiles:
+    return HistoryFiles(folder, calendar)

@@ -1,0 +1,195 @@
+"""The running installation: starts in the order of S1, runs until told to stop, and stops without losing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from bot.bootstrap import Engine
+from bot.opening import greet, open_accounts
+from bot.telephone import Telephone
+from core.clock import ScaledClock, SystemClock
+from core.collect import CollectReport
+from core.domain.records import JobOutcome
+from core.domain.views import Health
+from core.errors import AutoTraderError, Fatal
+from core.execution.owner import OwnerDesk
+from core.ports import LeaseKeeper
+from jobs.health import HealthDesk
+from jobs.runner import JobRunner
+from jobs.schedule import TICK_PERIOD, Job
+from jobs.scheduler import LiveScheduler
+from jobs.table import RETRAIN, TICK
+from jobs.writer import Urgency, Writer
+
+log = logging.getLogger("autotrader.start")
+T = TypeVar("T")
+STEPS = 7
+OVERRUNS_BEFORE_SLOWING = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LiveParts:
+    """Everything that was built for this run. `speed` is the factor at which simulated time starts to run."""
+
+    engine: Engine
+    owner: OwnerDesk
+    telephone: Telephone
+    lease: LeaseKeeper
+    jobs: dict[str, Job]
+    runner: JobRunner
+    health: HealthDesk
+    writer: Writer
+    system_clock: SystemClock
+    market_clock: SystemClock | ScaledClock
+    stop_worker: Callable[[], None]
+    speed: float
+    play_money: Decimal
+
+
+class Live:
+    """`run` is the whole life: start, wait, stop. It returns the exit code."""
+
+    def __init__(self, build: Callable[[Live], LiveParts]) -> None:
+        self._build = build
+        self._stopping = asyncio.Event()
+        self._fatal: Fatal | None = None
+        self._overruns = 0
+        self._loop = asyncio.get_running_loop()
+        self._parts: LiveParts | None = None
+        self._scheduler: LiveScheduler | None = None
+
+    async def run(self, began: float) -> int:
+        """`began` is the monotonic time at which the process started working, for the ready line."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self._stopping.set)
+        try:
+            self._parts = parts = await self._unless_stopped(asyncio.to_thread(self._build, self))
+            await self._start(parts)
+            where = parts.telephone.show()
+            log.info("Ready in %.1f s. %s Ctrl-C stops.", parts.system_clock.monotonic() - began, where)
+            await self._stopping.wait()
+        except _StoppedEarly:
+            log.info("stopped before the start was complete")
+        finally:
+            await self._stop()
+        if self._fatal is not None:
+            log.critical("stopped: %s", self._fatal)
+            return 1
+        return 0
+
+    def fail(self, fatal: Fatal) -> None:
+        """Something Fatal happened in any thread: stop everything."""
+        self._fatal = self._fatal or fatal
+        self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def next_cycle_at(self) -> datetime | None:
+        return self._scheduler.next_due(TICK) if self._scheduler is not None else None
+
+    async def _start(self, parts: LiveParts) -> None:
+        now = parts.market_clock.now()
+        parts.writer.start()
+        crashed = parts.runner.close_crashed()
+        self._step(1, f"health check: {parts.health.check()}" + (f"; {crashed} runs were cut short" if crashed else ""))
+        equity = await self._in_writer(open_accounts, parts.engine.desk, parts.play_money)
+        self._step(2, f"portfolio: {equity}")
+        await parts.telephone.open(parts.owner, parts.engine.database.unit_of_work, parts.writer, parts.health.report)
+        first = now.replace(second=0, microsecond=0)
+        first -= (first - datetime.min.replace(tzinfo=first.tzinfo)) % TICK_PERIOD
+        report = await self._unless_stopped(
+            asyncio.to_thread(parts.engine.collector.collect, parts.engine.desk.instruments, parts.engine.sizes, now)
+        )
+        self._step(3, f"market data: {_collected(report)}")
+        await self._run_job(RETRAIN, first)
+        with parts.engine.database.reading() as work:
+            model = work.champion()
+        self._step(4, f"training: {f'model {model.version}, {model.rows} rows' if model else 'no model yet'}")
+        await self._run_job(TICK, first)
+        with parts.engine.database.reading() as work:
+            signals = work.last_signals()
+        self._step(5, f"signals: {sum(one.is_buy for one in signals.values())} of {len(signals)} say buy")
+        self._step(6, f"execution: {parts.owner.status().mode} mode")
+        self._step(7, "log: one file a day in the logs folder")
+        await self._in_writer(greet, parts.engine.desk, parts.speed)
+        parts.health.check()
+        self._go(parts)
+
+    def _go(self, parts: LiveParts) -> None:
+        if isinstance(parts.market_clock, ScaledClock):
+            parts.market_clock.set_speed(parts.speed)
+        self._scheduler = LiveScheduler(
+            list(parts.jobs.values()),
+            parts.runner,
+            parts.system_clock,
+            parts.market_clock,
+            on_overrun=self._overran,
+            on_fatal=self.fail,
+        )
+        self._scheduler.start()
+
+    def _overran(self, job: Job) -> None:
+        """Simulated time that runs faster than the engine can follow is slowed down, and that is said."""
+        parts = self._parts
+        if job.name != TICK or parts is None or not isinstance(parts.market_clock, ScaledClock):
+            return
+        self._overruns += 1
+        if self._overruns % OVERRUNS_BEFORE_SLOWING == 0 and parts.market_clock.speed() > 1.0:
+            slower = max(1.0, parts.market_clock.speed() / 2)
+            parts.market_clock.set_speed(slower)
+            parts.health.report("simulated time", Health.DEGRADED, f"slowed to {slower:g} times real time to keep up")
+
+    async def _stop(self) -> None:
+        parts = self._parts
+        if parts is None:
+            return
+        log.info("stopping: finishing what is under way")
+        parts.stop_worker()
+        if self._scheduler is not None:
+            await self._scheduler.stop()
+        await asyncio.to_thread(parts.writer.stop)
+        await parts.telephone.close()
+        try:
+            parts.lease.release()
+        except AutoTraderError as error:
+            log.warning("the lease was not released: %s", error)
+        parts.engine.close()
+        log.info("stopped")
+
+    async def _run_job(self, name: str, due: datetime) -> None:
+        assert self._parts is not None
+        job, runner = self._parts.jobs[name], self._parts.runner
+        outcome = await self._unless_stopped(asyncio.to_thread(runner.run, job, due))
+        if outcome is JobOutcome.FAILED:
+            log.warning("%s failed at the start; it will be tried again", name)
+
+    async def _in_writer(self, task: Callable[..., T], *arguments: Any) -> T:
+        assert self._parts is not None
+        return await self._parts.writer.run(task, *arguments, urgency=Urgency.TICK)
+
+    async def _unless_stopped(self, work: Any) -> Any:
+        """Waits for `work`, but not beyond a request to stop; the thread behind it then ends by itself."""
+        task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise _StoppedEarly
+        stop.cancel()
+        return task.result()
+
+    def _step(self, number: int, words: str) -> None:
+        log.info("[%d/%d] %s", number, STEPS, words)
+
+
+def _collected(report: CollectReport) -> str:
+    failed = sorted({entry.symbol for entry in report.entries if entry.error})
+    words = f"{report.written:,} new bars of {len({entry.symbol for entry in report.entries})} instruments"
+    return f"{words}; without data: {', '.join(failed)}" if failed else words
+
+
+class _StoppedEarly(Exception):
+    """The owner pressed Ctrl-C during the start."""

@@ -1,0 +1,96 @@
+"""What the market jobs do with an engine: the same for a live run and a replay."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+
+from bot.bootstrap import Engine
+from bot.opening import LAST_SEEN
+from core.collect import CollectReport
+from core.cycle import CycleResult, run_cycle
+from core.execution import watch
+from core.execution.views import publish_daily_report
+from core.learning.training import Recipe
+from core.ports import Worker
+from core.settings import Settings
+from jobs.retrain import retrain
+from jobs.schedule import JobSkipped
+from jobs.table import MarketWork
+
+MARKET_TIME = "market_time"
+"""The newest tick's scheduled time: where simulated time resumes after a restart."""
+
+
+class Retraining:
+    """The hourly job: trains where there is something new to learn, or where the live model's file was refused."""
+
+    def __init__(self, engine: Engine, worker: Worker, settings: Settings) -> None:
+        self._engine = engine
+        self._worker = worker
+        self._settings = settings
+        self.trained = 0
+
+    def __call__(self, due: datetime) -> str:
+        desk, champion = self._engine.desk, self._engine.champion
+        champion()
+        line = retrain(
+            due,
+            uow=desk.ledger,
+            bars=desk.bars,
+            instruments=desk.instruments,
+            worker=self._worker,
+            models_folder=self._settings.models_dir,
+            horizon=desk.policy.label_horizon,
+            recipe=recipe_of(self._settings),
+            min_new_labels=self._settings.retrain_min_new_labels,
+            force=champion.is_refused,
+        )
+        champion.trained_anew()
+        self.trained += 1
+        return line
+
+
+def recipe_of(settings: Settings) -> Recipe:
+    """The forest as the owner set it, grown on all processors: that changes no result."""
+    return Recipe(trees=settings.model_trees, jobs=os.cpu_count() or 1)
+
+
+def market_work(
+    engine: Engine,
+    retrain: Callable[[datetime], str],
+    after_cycle: Callable[[], object] = lambda: None,
+    tick_idle: Callable[[datetime], bool] = lambda _due: False,
+    retrain_idle: Callable[[datetime], bool] = lambda _due: False,
+) -> MarketWork:
+    """`after_cycle` runs behind each cycle, outside its transactions: what waits to be told is told then."""
+    desk = engine.desk
+
+    def collect(due: datetime) -> CollectReport:
+        return engine.collector.collect(desk.instruments, engine.sizes, due)
+
+    def cycle(due: datetime, collected: CollectReport) -> CycleResult:
+        faults = {symbol: words for size in engine.sizes for symbol, words in collected.errors(size).items()}
+        result = run_cycle(due, desk, due, faults)
+        with desk.ledger() as work:
+            work.set_value(MARKET_TIME, due.isoformat())
+            work.set_value(LAST_SEEN, desk.system_clock.now().isoformat())
+            work.commit()
+        after_cycle()
+        return result
+
+    def report(due: datetime) -> str:
+        if not publish_daily_report(desk, due):
+            raise JobSkipped("this trading day has its report")
+        return "published"
+
+    return MarketWork(
+        collect=collect,
+        cycle=cycle,
+        guard=lambda due: watch.guard(desk, desk.market_clock.now(), due),
+        retrain=retrain,
+        report=report,
+        tick_idle=tick_idle,
+        retrain_idle=retrain_idle,
+    )

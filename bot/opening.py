@@ -1,0 +1,79 @@
+"""What a start does to the ledger: accounts opened and reconciled, play money declared, the owner greeted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from core.domain.accounts import AccountKind, World
+from core.domain.decisions import BrakeKind
+from core.domain.events import EngineStarted, Welcome
+from core.domain.portfolio import CashKind, CashMovement
+from core.domain.values import ZERO
+from core.execution.desk import Desk
+from core.execution.reconcile import reconcile
+from core.ports import UnitOfWork
+
+WELCOMED = "welcomed"
+LAST_SEEN = "last_seen"
+PLAY_MONEY = "play-money"
+
+
+def open_accounts(desk: Desk, play_money: Decimal) -> str:
+    """Reconciles every account, opening new ones; the manual account of a try-out gets `play_money` USD once.
+
+    Returns what the accounts hold, in words.
+    """
+    now = desk.market_clock.now()
+    reconcile(desk, now)
+    manual = AccountKind.MANUAL.value
+    with desk.ledger() as work:
+        if play_money > ZERO:
+            gift = CashMovement(PLAY_MONEY, manual, CashKind.DEPOSIT, play_money, now, "play money for trying out")
+            work.book(gift, recorded_at=desk.system_clock.now())
+            work.commit()
+        return "; ".join(_holdings(work, account.id) for account in work.accounts())
+
+
+def _holdings(work: UnitOfWork, account: str) -> str:
+    portfolio = work.portfolio(account)
+    count = len(portfolio.positions)
+    return f"{account} {portfolio.cash:,.2f} USD cash, {count} position{'' if count == 1 else 's'}"
+
+
+def greet(desk: Desk, speed: float) -> None:
+    """The welcome on the first start of an installation, afterwards a line that says how long nobody watched."""
+    now, system_now = desk.market_clock.now(), desk.system_clock.now()
+    with desk.ledger() as work:
+        if work.value(WELCOMED) is None:
+            work.publish(_welcome(desk, work, speed), market_time=now)
+            work.set_value(WELCOMED, system_now.isoformat())
+        else:
+            work.publish(_started(desk, work, system_now), market_time=now)
+        work.commit()
+
+
+def _welcome(desk: Desk, work: UnitOfWork, speed: float) -> Welcome:
+    main = desk.broker_account or AccountKind.MANUAL.value
+    return Welcome(
+        badges=desk.badges(main),
+        simulated_prices=desk.world is World.SIMULATED,
+        simulated_broker=desk.broker_account == AccountKind.SIMULATED.value,
+        speed=speed,
+        symbols=tuple(instrument.symbol for instrument in desk.instruments),
+        equity=work.portfolio(main).cash,
+        mode=desk.mode(work),
+    )
+
+
+def _started(desk: Desk, work: UnitOfWork, system_now: datetime) -> EngineStarted:
+    seen = work.value(LAST_SEEN)
+    return EngineStarted(
+        at=system_now,
+        down_since=datetime.fromisoformat(seen) if seen else None,
+        mode=desk.mode(work),
+        paused=any(brake.kind is BrakeKind.PAUSED for brake in work.brakes()),
+        open_positions=sum(len(work.portfolio(account.id).positions) for account in work.accounts()),
+        pending_instructions=len(work.open_instructions()),
+        badges=desk.badges(desk.broker_account or AccountKind.MANUAL.value),
+    )

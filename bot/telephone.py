@@ -1,0 +1,116 @@
+"""The owner's line: Telegram with a token, the local phone without one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import webbrowser
+from datetime import datetime
+from pathlib import Path
+
+from bot.app import BotApp, BotParts, build_app
+from bot.gate import Identity
+from bot.hands import AsyncWriter
+from bot.health_hook import HealthHook
+from bot.localphone.server import LocalPhone
+from core.clock import ScaledClock, SystemClock
+from core.ports import Owner, UnitOfWorkFactory
+from core.settings import Settings
+
+log = logging.getLogger("autotrader.phone")
+
+
+class Telephone:
+    """Opens the line, says on the console how to reach it, and closes it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store_path: Path,
+        system_clock: SystemClock,
+        market_clock: SystemClock | ScaledClock,
+        *,
+        local: bool,
+    ) -> None:
+        self._settings = settings
+        self._system = system_clock
+        self._market = market_clock
+        self._phone = (
+            LocalPhone(store_path=store_path, clock=system_clock, port=settings.local_phone_port) if local else None
+        )
+        self._app: BotApp | None = None
+
+    @property
+    def page_url(self) -> str | None:
+        """Where the local phone is; holds its access key."""
+        return self._phone.page_url if self._phone is not None else None
+
+    async def open(
+        self,
+        owner: Owner,
+        ledger: UnitOfWorkFactory,
+        writer: AsyncWriter,
+        health: HealthHook,
+    ) -> None:
+        """Never waits for Telegram: the bot connects in the background."""
+        if self._phone is not None:
+            await self._phone.start()
+        token = self._phone.token if self._phone is not None else self._telegram_token()
+        self._app = build_app(
+            BotParts(
+                token=token,
+                owner=owner,
+                ledger=ledger,
+                writer=writer,
+                clock=self._system,
+                market_clock=self._market,
+                zone=self._settings.zone,
+                health=health,
+                announce_code=_announce_code,
+                base_url=self._phone.base_url if self._phone is not None else None,
+                fixed_owner=self._owner(),
+                symbols=self._settings.symbols,
+            )
+        )
+        await self._app.start()
+
+    async def close(self) -> None:
+        if self._app is not None:
+            await self._app.stop()
+        if self._phone is not None:
+            await self._phone.stop()
+
+    def show(self) -> str:
+        """Tells where the owner can talk to us; opens a browser where there is a screen to open it on."""
+        if self.page_url is None:
+            return "Talk to your bot in Telegram."
+        if self._settings.open_browser == "auto" and _has_screen():
+            webbrowser.open(self.page_url)
+        # The address goes to the terminal alone: whoever reads the log later must not get the key.
+        print(f"\n  Your phone:  {self.page_url}\n", flush=True)
+        return "The local phone is open; its address was printed to the terminal."
+
+    def _telegram_token(self) -> str:
+        token = self._settings.telegram_bot_token
+        if token is None:
+            raise AssertionError("without a token the local phone is the line")
+        return token.get_secret_value()
+
+    def _owner(self) -> Identity | None:
+        if self._phone is not None:
+            return Identity(self._phone.owner_id, self._phone.owner_id)
+        known = self._settings.telegram_owner_id
+        return Identity(known, known) if known is not None else None
+
+
+def _announce_code(code: str, until: datetime) -> None:
+    # Like the phone's address: for the person at the console, never for the log.
+    print(f"\n  To pair your Telegram account, send the bot:  /start {code}", flush=True)
+    print(f"  (valid until {until:%H:%M} UTC)\n", flush=True)
+
+
+def _has_screen() -> bool:
+    if os.name == "posix" and shutil.which("open") is None:
+        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return True

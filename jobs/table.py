@@ -1,0 +1,87 @@
+"""Which jobs there are, when they are due and what they run: the one table of live, replay and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.collect import CollectReport
+from core.cycle import CycleResult
+from core.ports import Calendar
+from jobs.schedule import GUARD_PERIOD, RETRAIN_PERIOD, TICK_PERIOD, Job, Timebase, at_day_end, every
+from jobs.writer import Urgency, WriterLike
+
+TICK, GUARD, RETRAIN, REPORT = "tick", "guard", "retrain", "report"
+LEASE_PERIOD = timedelta(seconds=10)
+EXPIRY_PERIOD = timedelta(seconds=30)
+HEALTH_PERIOD = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketWork:
+    """What follows market time. `collect` fetches outside any lock; all but it and `retrain` run in the writer.
+
+    `tick_idle` and `retrain_idle` tell the virtual driver which runs could change nothing.
+    """
+
+    collect: Callable[[datetime], CollectReport]
+    cycle: Callable[[datetime, CollectReport], CycleResult]
+    guard: Callable[[datetime], str]
+    retrain: Callable[[datetime], str]
+    report: Callable[[datetime], str]
+    tick_idle: Callable[[datetime], bool] = lambda _due: False
+    retrain_idle: Callable[[datetime], bool] = lambda _due: False
+
+
+@dataclass(frozen=True, slots=True)
+class HouseWork:
+    """What follows real time."""
+
+    renew_lease: Callable[[], str]
+    expire: Callable[[], str]
+    check_health: Callable[[], str]
+    maintain: Callable[[], str]
+
+
+def market_jobs(work: MarketWork, writer: WriterLike, calendar: Calendar) -> Sequence[Job]:
+    """Ranks: the tick first, then the guard; training sees the tick's new bars; the report comes last."""
+
+    def tick(due: datetime) -> str:
+        report = work.collect(due)
+        result = writer.submit(Urgency.TICK, work.cycle, due, report).result()
+        return f"{report.written} bars; {result.summary()}"
+
+    def guard(due: datetime) -> str:
+        return writer.submit(Urgency.GUARD, work.guard, due).result()
+
+    def report(due: datetime) -> str:
+        return writer.submit(Urgency.TICK, work.report, due).result()
+
+    return (
+        Job(TICK, every(TICK_PERIOD), Timebase.MARKET, 240.0, 0, tick, work.tick_idle),
+        Job(GUARD, every(GUARD_PERIOD), Timebase.MARKET, 50.0, 1, guard, work.tick_idle),
+        Job(RETRAIN, every(RETRAIN_PERIOD), Timebase.MARKET, 900.0, 2, work.retrain, work.retrain_idle),
+        Job(REPORT, at_day_end(calendar), Timebase.MARKET, 60.0, 3, report),
+    )
+
+
+def house_jobs(work: HouseWork, writer: WriterLike) -> Sequence[Job]:
+    """The lease and the heartbeat leave no record of each run: they are their own record."""
+
+    def expire(_: datetime) -> str:
+        return writer.submit(Urgency.BACKGROUND, work.expire).result()
+
+    return (
+        Job("lease", every(LEASE_PERIOD), Timebase.SYSTEM, 10.0, 0, lambda _: work.renew_lease(), recorded=False),
+        Job("expiry", every(EXPIRY_PERIOD), Timebase.SYSTEM, 20.0, 1, expire, recorded=False),
+        Job("health", every(HEALTH_PERIOD), Timebase.SYSTEM, 20.0, 2, lambda _: work.check_health(), recorded=False),
+        Job(
+            "maintenance",
+            every(timedelta(days=1), timedelta(minutes=40)),
+            Timebase.SYSTEM,
+            600.0,
+            3,
+            lambda _: work.maintain(),
+        ),
+    )
