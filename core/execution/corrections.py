@@ -71,10 +71,11 @@ def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime) -> C
     portfolio = local.portfolio
     for fill in fills:
         portfolio = portfolio.after(fill)
-        if fill.client_order_id in orders:
+        if fill.client_order_id in orders and fill.client_order_id not in contested:
             orders[fill.client_order_id] = _filled(orders[fill.client_order_id], fill, now)
     for name, order in list(orders.items()):
-        orders[name] = _ended(order, venue.orders.get(name), now)
+        if name not in contested:
+            orders[name] = _ended(order, venue.orders.get(name), now)
     lost = [orders[name] for name in sorted(venue.missing) if name in orders and orders[name].state in UNCERTAIN]
     adopted_ids = {order.client_order_id for order in adopted}
     return Corrections(

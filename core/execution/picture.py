@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from core.domain.accounts import Account, Mode
+from core.domain.accounts import Mode
 from core.domain.decisions import Brake, Signal
 from core.domain.instruments import Instrument
 from core.execution.desk import MANUAL, Desk
 from core.execution.market import market_view, quotes_of
-from core.ports import UnitOfWork
 from core.strategy.snapshot import AccountView, MarketView, Snapshot
 
 
@@ -29,7 +28,18 @@ def take_picture(
     """
     with desk.ledger() as work:
         mode = desk.mode(work)
-        accounts = tuple(_account_view(work, desk, account, reachable) for account in work.accounts())
+        live, guards = work.live_orders(), work.guards()
+        accounts = tuple(
+            AccountView(
+                account=account,
+                portfolio=work.portfolio(account.id),
+                live_orders=tuple(order for order in live if order.account == account.id),
+                guards={guard.symbol: guard for guard in guards if guard.account == account.id},
+                supports_brackets=account.id in desk.brokers and desk.brokers[account.id].supports_brackets,
+                reachable=account.is_manual or account.id in reachable,
+            )
+            for account in work.accounts()
+        )
         brakes: tuple[Brake, ...] = tuple(work.brakes())
         entry_account = entry_account_of(desk, mode)
         judged: Mapping[str, Signal] = {} if only_held else work.last_signals(entry_account or "")
@@ -52,18 +62,6 @@ def entry_account_of(desk: Desk, mode: Mode) -> str | None:
     if mode is Mode.OBSERVE:
         return None
     return MANUAL if mode is Mode.MANUAL or desk.broker_account is None else desk.broker_account
-
-
-def _account_view(work: UnitOfWork, desk: Desk, account: Account, reachable: Collection[str]) -> AccountView:
-    broker = desk.brokers.get(account.id)
-    return AccountView(
-        account=account,
-        portfolio=work.portfolio(account.id),
-        live_orders=tuple(work.live_orders(account.id)),
-        guards={guard.symbol: guard for guard in work.guards(account.id)},
-        supports_brackets=broker is not None and broker.supports_brackets,
-        reachable=account.is_manual or account.id in reachable,
-    )
 
 
 def _markets(

@@ -16,6 +16,7 @@ from core.execution.desk import Desk
 from core.ports import UnitOfWork
 from core.strategy.sizing import bracket_for
 
+UNGUARDED = "unguarded"
 NOBODY: frozenset[str] = frozenset()
 RESTING = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 SEEN_EVERY = timedelta(hours=1)
@@ -29,8 +30,12 @@ def protect(desk: Desk, now: datetime, reachable: Iterable[str] = ()) -> None:
     """
     seen = frozenset(reachable)
     with desk.ledger() as work:
+        guarded = {guard.account for guard in work.guards()}
+        told = {_account_of(place) for place in _told(work)}
         changed = [
-            refresh_guards(work, desk, account.id, now, seen_now=account.id in seen) for account in work.accounts()
+            refresh_guards(work, desk, account.id, now, seen_now=account.id in seen)
+            for account in work.accounts()
+            if account.id in guarded or account.id in told or work.portfolio(account.id).positions
         ]
         if not any(changed):
             return
@@ -159,21 +164,30 @@ def _differs(guard: Guard, stored: Guard | None, seen_now: bool) -> bool:
     return seen_now and guard.last_seen_at - stored.last_seen_at >= SEEN_EVERY
 
 
+def _told(work: UnitOfWork) -> set[str]:
+    """`account/symbol` of every position that the owner knows to be unguarded."""
+    return set((work.value(UNGUARDED) or "").split())
+
+
+def _account_of(place: str) -> str:
+    return place.partition("/")[0]
+
+
 def _tell_unguarded(work: UnitOfWork, desk: Desk, positions: list[Position], account: str, now: datetime) -> bool:
     """Tells once of each position without a guard; a position that found one or is gone may be told of again."""
-    key = f"unguarded:{account}"
-    told = set((work.value(key) or "").split())
-    symbols = {position.symbol for position in positions}
-    if symbols == told:
+    told = _told(work)
+    others = {place for place in told if _account_of(place) != account}
+    places = {f"{account}/{position.symbol}": position for position in positions}
+    if others | places.keys() == told:
         return False
-    work.set_value(key, " ".join(sorted(symbols)) or None)
-    for position in positions:
-        if position.symbol not in told:
-            reason = "no stop rests at the venue and there is no price to set one by"
-            if position.quantity <= 0:
-                reason = "more was sold than was held"
-            work.publish(
-                PositionUnguarded(account, position.symbol, position.quantity, reason, desk.badges(account)),
-                market_time=now,
-            )
+    work.set_value(UNGUARDED, " ".join(sorted(others | places.keys())) or None)
+    for place in sorted(places.keys() - told):
+        position = places[place]
+        reason = "no stop rests at the venue and there is no price to set one by"
+        if position.quantity <= 0:
+            reason = "more was sold than was held"
+        work.publish(
+            PositionUnguarded(account, position.symbol, position.quantity, reason, desk.badges(account)),
+            market_time=now,
+        )
     return True

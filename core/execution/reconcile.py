@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from core.domain.decisions import BrakeKind
@@ -19,11 +18,9 @@ from core.errors import Transient
 from core.execution import executor, manual, tidings
 from core.execution.corrections import UNCERTAIN, Corrections, LocalTruth, VenueTruth, plan
 from core.execution.desk import MANUAL, Desk
+from core.execution.fill_cursor import FillCursor
 from core.execution.protect import refresh_guards
 from core.ports import Broker, UnitOfWork, VenueOrder
-
-OVERLAP = timedelta(days=1)
-"""How far behind the newest booked fill the next query begins: a venue may report a fill late."""
 
 NEVER_ARRIVED = "it never reached the broker; a new signal may try again"
 
@@ -35,39 +32,20 @@ class Reconciled:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cursor:
-    """Where the next query for fills begins, and the fills from then on that are booked."""
+class _OurSide:
+    """Where our books of one account stand before the venue is asked; no cursor: it was never opened."""
 
-    floor: datetime
-    booked: Mapping[str, datetime]
-
-    @property
-    def since(self) -> datetime:
-        newest = max(self.booked.values(), default=self.floor)
-        return max(self.floor, newest - OVERLAP)
-
-    def after(self, fills: Iterable[Fill]) -> _Cursor:
-        grown = replace(self, booked={**self.booked, **{fill.id: fill.at for fill in fills}})
-        return replace(grown, booked={name: at for name, at in grown.booked.items() if at >= grown.since})
-
-    def text(self) -> str:
-        booked = {name: at.isoformat() for name, at in self.booked.items()}
-        return json.dumps({"floor": self.floor.isoformat(), "booked": booked})
-
-    @classmethod
-    def of(cls, text: str) -> _Cursor:
-        stored = json.loads(text)
-        booked = {name: datetime.fromisoformat(at) for name, at in stored["booked"].items()}
-        return cls(datetime.fromisoformat(stored["floor"]), booked)
+    cursor: FillCursor | None
+    live: tuple[Order, ...]
 
 
 def reconcile(desk: Desk, now: datetime) -> Reconciled:
     """Every venue in turn; accounts met for the first time are opened with the cash that they report."""
-    _open_manual(desk)
+    ours = _our_sides(desk)
     reachable, fills = set[str](), 0
     for account, broker in desk.venues().items():
         try:
-            fills += _reconcile_account(desk, account, broker, now)
+            fills += _reconcile_account(desk, account, broker, ours[account], now)
         except Transient as error:
             desk.health(account, Health.DEGRADED, f"out of reach, so no new entries: {error}")
         else:
@@ -76,48 +54,47 @@ def reconcile(desk: Desk, now: datetime) -> Reconciled:
     return Reconciled(frozenset(reachable), fills)
 
 
-def _open_manual(desk: Desk) -> None:
+def _our_sides(desk: Desk) -> Mapping[str, _OurSide]:
+    """Our books of every venue's account; opens the manual account where there is none yet."""
     with desk.ledger() as work:
+        live = work.live_orders()
+        sides = {}
+        for account in desk.venues():
+            stored = work.value(_key(account))
+            cursor = FillCursor.of(stored) if stored else None
+            sides[account] = _OurSide(cursor, tuple(order for order in live if order.account == account))
         if any(account.is_manual for account in work.accounts()):
-            return
+            return sides
         work.add_account(desk.account(MANUAL))
         desk.checkpoint("accounts.before_commit")
         work.commit()
     desk.checkpoint("accounts.after_commit")
+    return sides
 
 
-def _reconcile_account(desk: Desk, account: str, broker: Broker, now: datetime) -> int:
-    cursor, ours = _our_side(desk, account)
-    if cursor is None:
-        cursor = _open_account(desk, broker, now)
-    venue = _venue_side(desk, broker, cursor, ours)
+def _reconcile_account(desk: Desk, account: str, broker: Broker, ours: _OurSide, now: datetime) -> int:
+    cursor = ours.cursor or _open_account(desk, broker, now)
+    venue = _venue_side(desk, broker, cursor, ours.live)
     corrections, booked = _settle(desk, account, venue, now)
     if corrections.differences:
         # The venue may have moved between two of our questions: only what is still different then is a difference.
-        venue = _venue_side(desk, broker, cursor, _our_side(desk, account)[1])
-        corrections, more = _settle(desk, account, venue, now)
+        venue = _venue_side(desk, broker, cursor, _our_sides(desk)[account].live)
+        corrections, more = _settle(desk, account, venue, now, mark=True)
         booked += more
-    _mark_differences(desk, account, corrections, now)
     for name in corrections.resend:
         _send_again(desk, account, name, now)
     return booked
-
-
-def _our_side(desk: Desk, account: str) -> tuple[_Cursor | None, tuple[Order, ...]]:
-    with desk.ledger() as work:
-        stored = work.value(_key(account))
-        return (_Cursor.of(stored) if stored else None), tuple(work.live_orders(account))
 
 
 def _key(account: str) -> str:
     return f"fills:{account}"
 
 
-def _open_account(desk: Desk, broker: Broker, now: datetime) -> _Cursor:
+def _open_account(desk: Desk, broker: Broker, now: datetime) -> FillCursor:
     """The account's first entry: the cash that its venue reports. Raises Transient."""
     with desk.calling("query"):
         cash = broker.state().cash
-    cursor = _Cursor(now, {})
+    cursor = FillCursor(now, {})
     with desk.committing("accounts") as work:
         account = broker.account
         work.add_account(account)
@@ -127,7 +104,7 @@ def _open_account(desk: Desk, broker: Broker, now: datetime) -> _Cursor:
     return cursor
 
 
-def _venue_side(desk: Desk, broker: Broker, cursor: _Cursor, ours: tuple[Order, ...]) -> VenueTruth:
+def _venue_side(desk: Desk, broker: Broker, cursor: FillCursor, ours: tuple[Order, ...]) -> VenueTruth:
     """Fills are asked before positions, so that what is missing shows as a difference rather than being hidden."""
     with desk.calling("query"):
         fills = tuple(broker.fills_since(cursor.since))
@@ -155,27 +132,45 @@ def _look_up(desk: Desk, broker: Broker, name: str) -> VenueOrder | Transient | 
         return error
 
 
-def _settle(desk: Desk, account: str, venue: VenueTruth, now: datetime) -> tuple[Corrections, int]:
-    """Plans and applies in one transaction; commits only where something changed. Returns how many fills were new."""
+def _settle(
+    desk: Desk, account: str, venue: VenueTruth, now: datetime, *, mark: bool = False
+) -> tuple[Corrections, int]:
+    """Plans and applies in one transaction; commits only where something changed. Returns how many fills were new.
+
+    With `mark`, positions that still differ block their symbols; agreement always lifts the block.
+    """
     with desk.ledger() as work:
         stored = work.value(_key(account))
-        cursor = _Cursor.of(stored) if stored else _Cursor(now, {})
-        named = {name: work.order(name) for name in {*venue.orders, *(fill.client_order_id for fill in venue.fills)}}
-        known = {order.client_order_id: order for order in work.live_orders(account)}
-        known |= {name: order for name, order in named.items() if order is not None}
-        portfolio = work.portfolio(account)
-        local = LocalTruth(known, portfolio, frozenset(cursor.booked))
+        cursor = FillCursor.of(stored) if stored else FillCursor(now, {})
+        known = _known_orders(work, account, venue, cursor)
+        local = LocalTruth(known, work.portfolio(account), frozenset(cursor.booked))
         corrections = plan(local, venue, account, now)
-        if not corrections.changes_ledger:
+        changed = corrections.changes_ledger
+        booked = 0
+        if changed:
+            booked = _apply(work, desk, account, corrections, known, now)
+            work.set_value(_key(account), cursor.after(corrections.fills).text())
+        if mark or not corrections.differences:
+            changed |= _mark_differences(work, account, corrections, now)
+        if not changed:
             return corrections, 0
-        booked = _apply(work, desk, account, corrections, known, now)
-        work.set_value(_key(account), cursor.after(corrections.fills).text())
         desk.checkpoint("reconcile.before_commit")
         work.commit()
     desk.checkpoint("reconcile.after_commit")
     if _touches_cards(desk, corrections):
         manual.write_manual_trades(desk)
     return corrections, booked
+
+
+def _known_orders(work: UnitOfWork, account: str, venue: VenueTruth, cursor: FillCursor) -> dict[str, Order]:
+    """Our live orders and whatever else the venue speaks of that is not news of the past."""
+    known = {order.client_order_id: order for order in work.live_orders(account)}
+    new_fills = {fill.client_order_id for fill in venue.fills if fill.id not in cursor.booked}
+    for name in (venue.orders.keys() | new_fills) - known.keys():
+        order = work.order(name)
+        if order is not None:
+            known[name] = order
+    return known
 
 
 def _apply(
@@ -234,33 +229,29 @@ def _tell_fills(
 
 def _touches_cards(desk: Desk, corrections: Corrections) -> bool:
     names = {order.client_order_id for order in (*corrections.orders, *corrections.never_arrived)}
+    if not names:
+        return False
     with desk.ledger() as work:
         return any(work.instruction_of(name) is not None for name in names)
 
 
-def _mark_differences(desk: Desk, account: str, corrections: Corrections, now: datetime) -> None:
+def _mark_differences(work: UnitOfWork, account: str, corrections: Corrections, now: datetime) -> bool:
     """Blocks entries where positions differ without an explanation, tells once, and unblocks when they agree again."""
     start = f"{account}: "
-    with desk.ledger() as work:
-        blocked = {
-            brake.scope: brake
-            for brake in work.brakes()
-            if brake.kind is BrakeKind.SYMBOL_BLOCKED and brake.reason.startswith(start)
-        }
-        reasons = {symbol: start + _words(*pair) for symbol, pair in corrections.differences.items()}
-        new = {symbol: text for symbol, text in reasons.items() if symbol not in blocked}
-        cleared = blocked.keys() - reasons.keys()
-        if not new and not cleared:
-            return
-        for symbol, text in new.items():
-            executor.block_symbol(work, symbol, text, now)
-            consequence = f"No entries in {symbol} until both agree."
-            work.publish(ErrorRaised(f"positions of {symbol}", text, consequence), market_time=now)
-        for symbol in cleared:
-            work.release_brake(BrakeKind.SYMBOL_BLOCKED, symbol)
-        desk.checkpoint("reconcile.before_commit")
-        work.commit()
-    desk.checkpoint("reconcile.after_commit")
+    blocked = {
+        brake.scope
+        for brake in work.brakes()
+        if brake.kind is BrakeKind.SYMBOL_BLOCKED and brake.reason.startswith(start)
+    }
+    for symbol in corrections.differences.keys() - blocked:
+        text = start + _words(*corrections.differences[symbol])
+        executor.block_symbol(work, symbol, text, now)
+        consequence = f"No entries in {symbol} until both agree."
+        work.publish(ErrorRaised(f"positions of {symbol}", text, consequence), market_time=now)
+    cleared = blocked - corrections.differences.keys()
+    for symbol in cleared:
+        work.release_brake(BrakeKind.SYMBOL_BLOCKED, symbol)
+    return bool(cleared or corrections.differences.keys() - blocked)
 
 
 def _words(ours: Decimal, theirs: Decimal) -> str:

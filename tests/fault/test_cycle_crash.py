@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,14 @@ def ready(folder: Path) -> Bench:
 
 
 @pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of an installation on which nothing was traded yet, to be copied."""
+    folder = tmp_path_factory.mktemp("installation")
+    ready(folder).close()
+    return folder
+
+
+@pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Every checkpoint that the day passes, in order."""
     bench = ready(tmp_path_factory.mktemp("undisturbed"))
@@ -58,7 +67,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def crash_and_recover(folder: Path, place: int) -> tuple[Bench, str]:
-    bench = ready(folder)
+    bench = Bench(folder)
     watch = CrashAt(place)
     bench.checkpoint = watch
     with pytest.raises(Crashed):
@@ -103,11 +112,11 @@ def check_events(bench: Bench, where: str) -> None:
 @pytest.mark.feature("T8")
 @pytest.mark.feature("S14")
 def test_a_crash_at_any_checkpoint_of_a_trade_leaves_one_order_the_venues_position_and_every_event(
-    tmp_path: Path, undisturbed: list[str]
+    tmp_path: Path, undisturbed: list[str], installation: Path
 ) -> None:
     for place, name in enumerate(undisturbed):
         folder = tmp_path / f"{place}"
-        folder.mkdir()
+        shutil.copytree(installation, folder)
         bench, died_at = crash_and_recover(folder, place)
         where = f"crashed at checkpoint {place}, {died_at}"
         assert died_at == name

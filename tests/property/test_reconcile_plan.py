@@ -1,0 +1,206 @@
+"""Whatever order, repetition or delay a venue's fills arrive in, the ledger ends where the venue is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.domain.orders import Order, OrderState, OrderType, Purpose, Side
+from core.domain.portfolio import CashKind, CashMovement, Fill, Portfolio
+from core.domain.values import ZERO
+from core.execution.corrections import Corrections, LocalTruth, VenueTruth, plan
+from core.execution.fill_cursor import FillCursor
+from core.ports import VenueAccount, VenueOrder
+
+NOW = datetime(2024, 3, 4, 15, 0, tzinfo=UTC)
+ACCOUNT = "simulated"
+OPENING = CashMovement("opening", ACCOUNT, CashKind.DEPOSIT, Decimal(100_000), NOW)
+
+
+def an_order(
+    name: str, side: Side, quantity: int, state: OrderState = OrderState.ACCEPTED, symbol: str = "SPY"
+) -> Order:
+    purpose = Purpose.ENTRY if side is Side.BUY else Purpose.EXIT
+    return Order(name, ACCOUNT, symbol, side, Decimal(quantity), purpose, "tick", 1, NOW, state)
+
+
+def fills_of(order: Order, parts: list[int]) -> list[Fill]:
+    """One fill a part, a minute apart; what is sold comes an hour later."""
+    start = NOW + timedelta(hours=order.side is Side.SELL)
+    return [
+        Fill(
+            f"{order.client_order_id}/{number}",
+            ACCOUNT,
+            order.client_order_id,
+            order.symbol,
+            order.side,
+            Decimal(part),
+            Decimal(100 + number),
+            Decimal("0.5"),
+            "USD",
+            start + timedelta(minutes=number),
+            order.purpose,
+        )
+        for number, part in enumerate(parts, start=1)
+    ]
+
+
+def at_venue(order: Order, fills: list[Fill]) -> VenueOrder:
+    filled = sum((fill.quantity for fill in fills if fill.client_order_id == order.client_order_id), ZERO)
+    return VenueOrder(
+        order.client_order_id,
+        f"v-{order.client_order_id}",
+        order.symbol,
+        order.side,
+        order.quantity,
+        filled,
+        OrderState.FILLED if filled == order.quantity else OrderState.CANCELED,
+        OrderType.MARKET,
+        order.purpose,
+        None,
+        None,
+        None,
+    )
+
+
+def venue_of(orders: list[Order], fills: list[Fill], shown: list[Fill]) -> VenueTruth:
+    """The venue's whole truth of orders and positions, of whose fills only `shown` are told this time."""
+    held = Portfolio(ACCOUNT)
+    for fill in sorted(fills, key=lambda each: each.at):
+        held = held.after(fill)
+    return VenueTruth(
+        {order.client_order_id: at_venue(order, fills) for order in orders},
+        tuple(shown),
+        VenueAccount(ZERO, {symbol: position.quantity for symbol, position in held.positions.items()}),
+    )
+
+
+def applied(local: LocalTruth, corrections: Corrections) -> LocalTruth:
+    """What the ledger holds once the corrections are written."""
+    portfolio = local.portfolio
+    for fill in corrections.fills:
+        portfolio = portfolio.after(fill)
+    changed = {order.client_order_id: order for order in (*corrections.adopted, *corrections.orders)}
+    return LocalTruth({**local.orders, **changed}, portfolio, local.booked | {fill.id for fill in corrections.fills})
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[Order], list[Fill]]:
+    bought = draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))
+    ordered = sum(bought) + draw(st.integers(0, 3))
+    state = draw(st.sampled_from([OrderState.SUBMITTING, OrderState.ACCEPTED, OrderState.UNKNOWN]))
+    entry = an_order("entry", Side.BUY, ordered, state)
+    fills, orders = fills_of(entry, bought), [entry]
+    sold = draw(st.integers(0, sum(bought)))
+    if sold:
+        out = an_order("exit", Side.SELL, sold)
+        orders.append(out)
+        fills += fills_of(out, [sold])
+    return orders, fills
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories(), st.data())
+def test_shuffled_doubled_and_delayed_fills_end_in_the_venues_position(
+    history: tuple[list[Order], list[Fill]], data: st.DataObject
+) -> None:
+    orders, fills = history
+    local = LocalTruth({order.client_order_id: order for order in orders}, Portfolio(ACCOUNT).after(OPENING))
+    for _ in range(3):
+        some = data.draw(st.lists(st.sampled_from(fills), max_size=2 * len(fills)))
+        # A fill that was shown once may be told again or not; what was sold is never told before what was bought.
+        shown = [fill for fill in some if fill.side is Side.BUY]
+        partial = plan(local, venue_of(orders, fills, shown), ACCOUNT, NOW)
+        local = applied(local, partial)
+    everything = data.draw(st.permutations(fills + fills))
+    truth = venue_of(orders, fills, everything)
+    local = applied(local, plan(local, truth, ACCOUNT, NOW))
+
+    assert {name: held.quantity for name, held in local.portfolio.positions.items()} == dict(truth.account.positions)
+    for order in orders:
+        ours = local.orders[order.client_order_id]
+        assert ours.filled_quantity == truth.orders[order.client_order_id].filled_quantity
+        assert ours.state is truth.orders[order.client_order_id].state
+    assert not plan(local, truth, ACCOUNT, NOW).changes_ledger
+    assert plan(local, truth, ACCOUNT, NOW).differences == {}
+
+
+def lone(order: Order, venue: VenueTruth) -> Corrections:
+    return plan(LocalTruth({order.client_order_id: order}, Portfolio(ACCOUNT)), venue, ACCOUNT, NOW)
+
+
+def empty_venue(**changes: object) -> VenueTruth:
+    return replace(VenueTruth({}, (), VenueAccount(ZERO, {})), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("state", [OrderState.SUBMITTING, OrderState.UNKNOWN])
+def test_an_entry_that_the_venue_never_had_is_given_up_and_an_exit_sent_again(state: OrderState) -> None:
+    entry, out = an_order("entry", Side.BUY, 3, state), an_order("exit", Side.SELL, 3, state)
+    given_up = lone(entry, empty_venue(missing=frozenset({"entry"})))
+    assert [order.client_order_id for order in given_up.never_arrived] == ["entry"]
+    assert given_up.resend == ()
+    again = lone(out, empty_venue(missing=frozenset({"exit"})))
+    assert again.resend == ("exit",)
+    assert not again.changes_ledger
+
+
+def test_no_answer_about_an_order_is_not_an_answer() -> None:
+    order = an_order("entry", Side.BUY, 3, OrderState.SUBMITTING)
+    (moved,) = lone(order, empty_venue(silent=frozenset({"entry"}))).orders
+    assert moved.state is OrderState.UNKNOWN
+    assert not lone(moved, empty_venue(silent=frozenset({"entry"}))).changes_ledger
+
+
+def test_another_order_under_our_id_is_not_adopted() -> None:
+    order = an_order("entry", Side.BUY, 3, OrderState.UNKNOWN)
+    other = replace(at_venue(order, []), quantity=Decimal(30))
+    corrections = lone(order, empty_venue(orders={"entry": other}))
+    assert dict(corrections.contested) == {"entry": other}
+    assert corrections.orders == ()
+
+
+def test_a_cancellation_waits_for_the_fills_that_it_counts() -> None:
+    order = an_order("entry", Side.BUY, 3)
+    fills = fills_of(order, [2])
+    late = lone(order, venue_of([order], fills, []))
+    assert not late.changes_ledger
+    assert late.differences == {}
+    (ended,) = lone(order, venue_of([order], fills, fills)).orders
+    assert (ended.state, ended.filled_quantity) == (OrderState.CANCELED, Decimal(2))
+
+
+def test_units_that_no_order_explains_are_a_difference() -> None:
+    found = lone(an_order("entry", Side.BUY, 3), empty_venue(account=VenueAccount(ZERO, {"QQQ": Decimal(7)})))
+    assert dict(found.differences) == {"QQQ": (ZERO, Decimal(7))}
+
+
+def test_a_leg_is_adopted_with_its_parent_even_when_only_its_fill_is_seen() -> None:
+    entry = an_order("entry", Side.BUY, 3)
+    leg = replace(entry, client_order_id="entry-s", side=Side.SELL, purpose=Purpose.STOP)
+    fills = [*fills_of(entry, [3]), *fills_of(leg, [3])]
+    truth = venue_of([entry, leg], fills, fills)
+    seen = {**truth.orders, "entry-s": replace(truth.orders["entry-s"], parent_client_order_id="entry")}
+    corrections = lone(entry, replace(truth, orders=seen))
+    (adopted,) = corrections.adopted
+    assert (adopted.parent_id, adopted.state, adopted.purpose) == ("entry", OrderState.FILLED, Purpose.STOP)
+    assert [fill.client_order_id for fill in corrections.fills] == ["entry", "entry-s"]
+
+
+@given(st.lists(st.integers(0, 20_000), min_size=1, max_size=30))
+def test_the_cursor_never_forgets_a_fill_that_the_venue_may_tell_again(minutes: list[int]) -> None:
+    order = an_order("entry", Side.BUY, 100)
+    fills = [
+        replace(fills_of(order, [1])[0], id=str(number), at=NOW + timedelta(minutes=minute))
+        for number, minute in enumerate(minutes)
+    ]
+    cursor = FillCursor(NOW, {})
+    for fill in fills:
+        cursor = FillCursor.of(cursor.after([fill]).text())
+    # A daily bar is known a day after it opened: what happened a day before the question may be in the answer.
+    answer = {fill.id for fill in fills if fill.at >= cursor.since - timedelta(days=1)}
+    assert answer <= cursor.booked.keys()
