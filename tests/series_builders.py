@@ -68,7 +68,7 @@ def rising(
 ) -> BarSeries:
     """Closes that confirm an entry at the last bar: above SMA 20 above SMA 50, RSI in the band, MACD turning up."""
     step = np.arange(count)
-    close = 100.0 * (1 + 0.0004 * step + 0.01 * np.sin((step - count + 4) / 7.0))
+    close = 100.0 * (1 + 0.0004 * step + 0.02 * np.sin((step - count + 12) / 4.0))
     first = START if end is None else end - count * size.span
     return series_of(symbol, close, size=size, start=first)
 

@@ -22,12 +22,16 @@ class Scores:
 
 
 def purged_split(rows: TrainingRows, test_share: float) -> tuple[TrainingRows, TrainingRows]:
-    """(train, test): the newest `test_share` of all days, over all assets at once, is the test.
-
-    A training row whose label became known only after the test began would tell of the test's prices: it is purged.
-    """
+    """(train, test): the newest `test_share` of all days, over all assets at once, is the test."""
     days = np.unique(rows.closed_at)
-    first = days[min(len(days) - 1, int(len(days) * (1.0 - test_share)))]
+    return split_at(rows, int(days[min(len(days) - 1, int(len(days) * (1.0 - test_share)))]))
+
+
+def split_at(rows: TrainingRows, first: int) -> tuple[TrainingRows, TrainingRows]:
+    """(train, test): the test begins with rows closed at `first` (seconds since 1970).
+
+    A training row whose label became known only then or later would tell of the test's prices: it is purged.
+    """
     return rows.where(rows.labelled_at < first), rows.where(rows.closed_at >= first)
 
 

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from core.learning.labels import training_rows
+from core.learning.training import Recipe, fit, flatten
+from core.strategy.forest import FlatForest
+from tests.forest_builders import SMALL, small_forest
+from tests.series_builders import random_walk, real_daily
+
+pytestmark = pytest.mark.feature("S4")
+
+
+def test_the_flat_forest_answers_as_scikit_learn_does() -> None:
+    rows = training_rows([random_walk("SPY", 900, seed=21)], 10)
+    estimator = fit(rows, replace(SMALL, trees=60))
+    flat = flatten(estimator, "v", "e")
+    np.testing.assert_array_equal(flat.predict(rows.features), estimator.predict_proba(rows.features)[:, 1])
+
+
+@pytest.mark.shared_data
+def test_the_flat_forest_answers_as_scikit_learn_does_on_real_bars() -> None:
+    rows = training_rows([real_daily("SPY"), real_daily("ETH-USD")], 10, 1500)
+    estimator = fit(rows, Recipe(trees=40))
+    flat = flatten(estimator, "v", "e")
+    assert np.abs(flat.predict(rows.features) - estimator.predict_proba(rows.features)[:, 1]).max() < 1e-12
+
+
+def test_a_row_gets_the_same_bits_alone_and_in_company() -> None:
+    forest = small_forest()
+    rows = training_rows([random_walk("SPY", 800, seed=5)], 10).features
+    together = forest.predict(rows)
+    alone = np.array([forest.predict(row[None, :])[0] for row in rows[:50]])
+    np.testing.assert_array_equal(alone, together[:50])
+    assert forest.predict(rows[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize(("outcome", "probability"), [(0, 0.0), (1, 1.0)])
+def test_a_forest_that_only_ever_saw_one_outcome_is_sure_of_it(outcome: int, probability: float) -> None:
+    rows = np.random.default_rng(1).normal(size=(60, 9))
+    estimator = RandomForestClassifier(5, random_state=1).fit(rows, np.full(60, outcome))
+    np.testing.assert_array_equal(flatten(estimator, "v", "e").predict(rows), np.full(60, probability))
+
+
+def test_a_saved_forest_comes_back_with_equal_bytes_and_answers() -> None:
+    forest = small_forest()
+    data = forest.to_bytes()
+    back = FlatForest.from_bytes(data)
+    rows = np.random.default_rng(2).normal(size=(300, 9))
+    assert back.to_bytes() == data == forest.to_bytes()
+    np.testing.assert_array_equal(back.predict(rows), forest.predict(rows))
+    assert (back.version, back.event, back.feature_names) == (forest.version, forest.event, forest.feature_names)
+
+
+def saved(**changes: object) -> bytes:
+    with np.load(io.BytesIO(small_forest().to_bytes())) as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays.update({name: np.asarray(value) for name, value in changes.items()})
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not an archive",
+        small_forest().to_bytes()[:-200],
+        saved(format=2),
+        saved(roots=[10**6]),
+        saved(left=small_forest().left - 1),
+        saved(right=small_forest().right[:-1]),
+        saved(feature=small_forest().feature + 9),
+        saved(probability=small_forest().probability + 1),
+        saved(threshold=small_forest().threshold * np.nan),
+        saved(feature_names=np.array(["a", {"b": 1}], dtype=object)),
+    ],
+)
+def test_a_damaged_file_is_no_forest(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        FlatForest.from_bytes(data)
