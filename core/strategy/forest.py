@@ -79,6 +79,8 @@ class FlatForest:
     @classmethod
     def from_bytes(cls, data: bytes) -> FlatForest:
         """Raises ValueError when `data` is no such archive or its arrays do not form trees; never unpickles."""
+        if not zipfile.is_zipfile(io.BytesIO(data)):
+            raise ValueError("not a forest file: no archive")
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
@@ -97,13 +99,13 @@ class FlatForest:
                 arrays["probability"].astype(np.float64),
                 int(arrays["depth"]),
             )
-        except (KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+        except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise ValueError(f"not a forest file: {error}") from error
         forest.check()
         return forest
 
     def check(self) -> None:
-        """Raises ValueError unless every index points into the arrays and every probability is one."""
+        """Raises ValueError unless every index points onward within the arrays and every probability is one."""
         nodes = len(self.feature)
         lengths = {len(column) for column in (self.threshold, self.left, self.right, self.probability)}
         if len(self.roots) == 0 or nodes == 0 or lengths != {nodes}:
@@ -116,5 +118,8 @@ class FlatForest:
         ):
             if int(column.min()) < 0 or int(column.max()) >= end:
                 raise ValueError(f"a {name} points outside the forest")
+        own = np.arange(nodes)
+        if (self.left < own).any() or (self.right < own).any():
+            raise ValueError("a child lies before its parent")
         if not (np.isfinite(self.threshold).all() and (np.abs(self.probability - 0.5) <= 0.5 + 1e-9).all()):
             raise ValueError("a threshold or probability is not a number in its range")
