@@ -159,7 +159,7 @@ class Gate:
         said = _summary(update)
         await self._hands.change(self._record_stranger, user.id, f"{user.full_name}: {said}")
         if self._owner is not None:
-            return Admission(Standing.STRANGER, "This bot serves one owner, and you are not him.")
+            return Admission(Standing.STRANGER, "This is a private bot; it answers its owner only.")
         self._pairing.offer()
         return Admission(
             Standing.STRANGER,

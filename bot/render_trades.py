@@ -26,12 +26,16 @@ from core.domain.portfolio import GuardKind
 from core.domain.records import Instruction
 
 _GATES = {
-    "probability": "Probability",
-    "sma": "Trend (SMA)",
+    "sma": "Trend",
     "rsi": "RSI",
     "macd": "MACD",
+    "session": "Market hours",
+    "held": "Holding",
+    "pending": "Open orders",
+    "unknown": "Unsettled orders",
+    "gap": "Trading pause",
+    "bracket": "Protection",
     "cap": "Share of equity",
-    "cash": "Cash",
 }
 _GUARDS = {
     GuardKind.VENUE: "orders rest at the broker",
@@ -84,10 +88,14 @@ def signal(event: SignalRaised, zone: ZoneInfo) -> Message:
 
 def gates(verdicts: Iterable[Verdict]) -> str:
     """One line a gate, in the order they were asked."""
-    return "\n".join(
-        f"{'✓' if verdict.passed else '✗'} {line(_GATES.get(verdict.gate, verdict.gate), 30)}: {line(verdict.reason)}"
-        for verdict in verdicts
-    )
+    return "\n".join(f"{'✓' if verdict.passed else '✗'} {_gate_words(verdict)}" for verdict in verdicts)
+
+
+def _gate_words(verdict: Verdict) -> str:
+    """The gate's name and reason; a reason that begins with the name needs no second one."""
+    name = line(_GATES.get(verdict.gate, verdict.gate.replace("_", " ").capitalize()), 30)
+    reason = line(verdict.reason)
+    return reason if name and reason.lower().startswith(name.lower()) else f"{name}: {reason}"
 
 
 def card(event: InstructionIssued | Instruction, zone: ZoneInfo, marks: Iterable[Badge]) -> Message:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -45,11 +45,7 @@ START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CHATTER = HealthChanged("yahoo", "DEGRADED", "no answer")
 CRITICAL = PositionUnguarded("manual", "SPY", Decimal(3), "no stop rests at your broker", (Badge.MANUAL,))
 CARD = InstructionIssued(
-    **{
-        name: getattr(an_instruction(), name)
-        for name in InstructionIssued.__dataclass_fields__
-        if name != "badges"
-    },
+    **{name: getattr(an_instruction(), name) for name in InstructionIssued.__dataclass_fields__ if name != "badges"},
     badges=(Badge.MANUAL,),
 )
 SETTLED = InstructionSettled(7, "skipped", "skipped by you", "SPY", Side.BUY, Decimal(10), (Badge.MANUAL,))

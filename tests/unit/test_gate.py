@@ -86,7 +86,7 @@ def update_of(body: dict[str, Any]) -> Update:
 
 
 HEARD = {"owner": Standing.OWNER, "stranger": Standing.STRANGER, "owner's id in a stranger's chat": Standing.STRANGER}
-# A tap has neither a forwarder nor an editor nor a bot in between: pressed in the private chat, it is the presser's own.
+# A tap has no forwarder, editor or bot in between: pressed in the private chat, it is the presser's own.
 HEARD_TAPS = {
     **HEARD,
     "forwarded by the owner": Standing.OWNER,
