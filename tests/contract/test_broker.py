@@ -250,6 +250,14 @@ def test_units_under_a_bracket_can_be_sold_once_a_leg_and_with_it_the_other_is_c
     assert isinstance(venue.offer(request_of("b", side=Side.SELL)), Accepted)
 
 
+def test_a_bracket_claims_its_units_once_and_what_is_held_beside_it_can_be_sold(venue: SimulatedBench) -> None:
+    venue.execute(request_of("a", **BRACKET), request_of("b"))
+    assert isinstance(venue.offer(request_of("c", side=Side.SELL, quantity="11")), Refused)
+    assert isinstance(venue.offer(request_of("d", side=Side.SELL)), Accepted)
+    venue.bar(96, 97, 94, 95)
+    assert venue.broker.state().positions == {}
+
+
 def test_a_resting_stop_of_its_own_protects_a_position(venue: SimulatedBench) -> None:
     venue.execute(request_of("a"))
     venue.offer(request_of("p", side=Side.SELL, kind=OrderType.STOP, stop_price="95"))

@@ -226,6 +226,27 @@ def test_money_from_a_later_sale_in_the_same_bar_does_not_pay_for_a_purchase_at_
     scene.venue.close()
 
 
+def test_after_a_long_silence_the_symbols_are_still_matched_in_the_order_of_time(calendar: ExchangeCalendar) -> None:
+    """The limit on AAA, reached last, is paid by the target of SPY; BTC-USD, filled first, must not wait for either."""
+    scene = Scene(calendar)
+    scene.shelf.add(*flat_bars("AAA", 105.0, datetime(2024, 3, 4, 20, 55, tzinfo=UTC), 1))
+    scene.shelf.add(*flat_bars("BTC-USD", 100.0, OPEN - FIVE, 1))
+    scene.send(request_of("s", quantity="50", bracket_stop="90", bracket_target="110"))
+    scene.bars((100.0, 101.0, 99.0, 100.0))
+    assert len(scene.fills()) == 1
+    scene.send(request_of("b", quantity="20", symbol="BTC-USD"))
+    scene.send(request_of("a", quantity="29", symbol="AAA", kind=OrderType.LIMIT, limit_price="100"))
+    scene.shelf.add(*flat_bars("BTC-USD", 150.0, OPEN + FIVE, 3), *flat_bars("AAA", 105.0, OPEN + FIVE, 2))
+    scene.shelf.add(*flat_bars("AAA", 100.0, OPEN + 3 * FIVE, 1))
+    scene.bars((100.0, 101.0, 99.0, 100.0), (100.0, 111.0, 99.0, 110.0), (110.0, 111.0, 109.0, 110.0))
+    assert scene.fills()[1:] == [
+        "Tue 05 14:35 buy 20 BTC-USD at 150.15 fee 7.51 (b)",
+        "Tue 05 14:45 sell 50 SPY at 110 fee 0 (s-t)",
+        "Tue 05 14:45 buy 29 AAA at 100 fee 0 (a)",
+    ]
+    scene.venue.close()
+
+
 def session_bars(calendar: ExchangeCalendar, symbol: str, days: Sequence[date], prices: Sequence[float]) -> list[Bar]:
     """Daily bars with the real sessions' bounds, flat at one price a day."""
     bars = []

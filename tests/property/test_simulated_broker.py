@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -224,6 +225,14 @@ class TwoVenues(RuleBasedStateMachine):
                 assert fill.price <= max(exact(high) for _, high in ranges)
 
     def teardown(self) -> None:
+        try:
+            self.both_tell_the_same()
+        finally:
+            self.asked.close()
+            self.silent.close()
+            self.folder.cleanup()
+
+    def both_tell_the_same(self) -> None:
         fills = self.silent.fills_since(LONG_AGO)
         event(f"fills: {min(len(fills), 5)}")
         event(f"legs filled: {sum(fill.client_order_id[-2:] in ('-s', '-t') for fill in fills) > 0}")
@@ -233,12 +242,11 @@ class TwoVenues(RuleBasedStateMachine):
         for name in NAMES:
             for leg in ("", "-s", "-t"):
                 assert self.silent.find(name + leg) == self.asked.find(name + leg)
-        self.asked.close()
-        self.silent.close()
-        self.folder.cleanup()
 
 
 TestTwoVenues = TwoVenues.TestCase
 TestTwoVenues.settings = settings(
     max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+# A failure is worth its shrinking, which may take longer than an ordinary test.
+TestTwoVenues.pytestmark = [pytest.mark.timeout(600)]  # type: ignore[attr-defined]
