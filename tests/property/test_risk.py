@@ -24,9 +24,9 @@ POLICY = Policy()
 SYMBOLS = ("SPY", "QQQ", "IWM", "BTC-USD", "ADA-USD", "DIA")
 TEMPLATES = {(symbol, size): market(symbol, size=size) for symbol in SYMBOLS for size in (BarSize.M5, BarSize.D1)}
 
-prices = st.decimals("0.0002", "90000", places=4)
-cash = st.decimals("-500", "50000", places=2)
-quantities = st.decimals("0.000001", "300", places=6)
+prices = st.one_of(st.decimals("0.5", "90", places=4), st.decimals("0.0002", "90000", places=4))
+cash = st.one_of(st.decimals("1000", "50000", places=2), st.decimals("-500", "50000", places=2))
+quantities = st.one_of(st.decimals("0.000001", "9", places=6), st.decimals("0.000001", "300", places=6))
 probabilities = st.floats(0, 1)
 
 
@@ -41,11 +41,11 @@ def markets(draw: st.DrawFn) -> MarketView:
 def accounts(draw: st.DrawFn, *, manual: bool) -> AccountView:
     held: list[Position] = [
         position(symbol, str(draw(quantities)), str(draw(prices)))
-        for symbol in draw(st.lists(st.sampled_from(SYMBOLS), unique=True, max_size=3))
+        for symbol in draw(st.lists(st.sampled_from(SYMBOLS), unique=True, max_size=2))
     ]
     pending: list[Order] = [
         entry_order(symbol, str(draw(quantities)), str(draw(prices)))
-        for symbol in draw(st.lists(st.sampled_from(SYMBOLS), unique=True, max_size=2))
+        for symbol in draw(st.lists(st.sampled_from(SYMBOLS), unique=True, max_size=1))
     ]
     view = account_view(str(draw(cash)), *held, orders=pending)
     return replace(view, account=MANUAL) if manual else view

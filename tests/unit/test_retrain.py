@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.adapters.model_files import ModelFiles
+from core.domain.bars import BarSize
+from core.domain.decisions import ModelState
+from core.domain.events import ModelTrained
+from core.domain.instruments import instrument_for
+from core.errors import DataFault, Transient
+from core.learning.training import TrainingOutcome
+from core.learning.validation import Scores
+from core.series import BarSeries, time_of
+from core.storage.store import Database, open_database
+from core.strategy.predictor import ForestPredictor
+from jobs.retrain import objection, retrain
+from jobs.schedule import JobSkipped
+from jobs.worker import SpawnedWorker
+from tests.fakes_bars import MemoryBarStore
+from tests.forest_builders import SMALL
+from tests.series_builders import random_walk
+
+pytestmark = pytest.mark.feature("S4")
+
+SERIES = {name: random_walk(name, 700, seed=seed) for seed, name in enumerate(("SPY", "QQQ"), 51)}
+RECIPE = replace(SMALL, trees=25, min_samples_leaf=60)
+NOW = time_of(SERIES["SPY"].closed_at[599])
+DAY = timedelta(days=1)
+
+
+class InlineWorker:
+    """The Worker port in this very process, counting; `spoil` may change what comes back."""
+
+    def __init__(self, spoil: Callable[[Any], Any] = lambda value: value) -> None:
+        self.runs = 0
+        self._spoil = spoil
+
+    def run(self, task: Callable[..., Any], *arguments: Any, deadline: float) -> Any:
+        self.runs += 1
+        return self._spoil(task(*arguments))
+
+
+class House:
+    """A ledger, bars and a models folder, as a process has them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.models = folder / "models"
+        self.database: Database = open_database(folder / "ledger.db", durable=False)
+        self.bars = MemoryBarStore()
+        for series in SERIES.values():
+            self.bars.write(series, "test")
+
+    def retrain(self, now: datetime, worker: Any, **changes: Any) -> str:
+        known: dict[str, Any] = {
+            "uow": self.database.unit_of_work,
+            "bars": self.bars,
+            "instruments": [instrument_for(symbol) for symbol in SERIES],
+            "worker": worker,
+            "models_folder": self.models,
+            "recipe": RECIPE,
+        }
+        return retrain(now, **{**known, **changes})
+
+    def champion(self) -> Any:
+        with self.database.reading() as work:
+            return work.champion()
+
+    def told(self) -> list[ModelTrained]:
+        with self.database.reading() as work:
+            return [row.event for row in work.messages() if isinstance(row.event, ModelTrained)]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Any:
+    built = House(tmp_path)
+    yield built
+    built.database.close()
+
+
+def test_a_first_training_makes_a_champion_that_loads_and_tells_of_it(house: House) -> None:
+    line = house.retrain(NOW, InlineWorker())
+    model = house.champion()
+    assert model.version in line and "live" in line
+    assert (model.trained_at, model.last_bar_at) == (NOW, NOW)
+    predictor = ModelFiles(house.models, ForestPredictor.from_bytes).load(model)
+    assert predictor.predict(SERIES["SPY"].until(NOW)) is not None
+    (event,) = house.told()
+    assert (event.version, event.promoted, event.rows) == (model.version, True, model.rows)
+
+
+def test_training_is_skipped_with_the_reason_until_enough_labels_are_new(house: House) -> None:
+    worker = InlineWorker()
+    house.retrain(NOW, worker)
+    with pytest.raises(JobSkipped, match="0 new labelled rows, 40 make"):
+        house.retrain(NOW, worker)
+    with pytest.raises(JobSkipped, match="38 new labelled rows"):
+        house.retrain(NOW + 19 * DAY, worker)
+    assert worker.runs == 1
+    first = house.champion().version
+    house.retrain(NOW + 20 * DAY, worker)
+    assert worker.runs == 2
+    assert house.champion().version != first
+    with house.database.reading() as work:
+        assert [model.state for model in work.models()] == [ModelState.CHAMPION, ModelState.ARCHIVED]
+
+
+def test_a_model_learns_only_from_bars_closed_by_now(house: House, tmp_path: Path) -> None:
+    house.retrain(NOW, InlineWorker())
+    (tmp_path / "past").mkdir()
+    past = House(tmp_path / "past")
+    past.bars = MemoryBarStore()
+    for series in SERIES.values():
+        past.bars.write(series.until(NOW), "test")
+    past.retrain(NOW, InlineWorker())
+    assert past.champion() == house.champion()
+    past.database.close()
+
+
+def test_too_little_history_is_a_reason_not_a_failure(house: House) -> None:
+    with pytest.raises(JobSkipped, match="daily bars yet"):
+        house.retrain(time_of(SERIES["SPY"].closed_at[50]), InlineWorker())
+    with pytest.raises(JobSkipped, match="labelled rows, training needs"):
+        house.retrain(time_of(SERIES["SPY"].closed_at[130]), InlineWorker(), recipe=replace(RECIPE, min_rows=200))
+    assert house.champion() is None
+
+
+def test_damaged_files_are_made_whole_again_by_force(house: House) -> None:
+    house.retrain(NOW, InlineWorker())
+    model = house.champion()
+    (house.models / model.flat_path).write_bytes(b"garbage")
+    store = ModelFiles(house.models, ForestPredictor.from_bytes)
+    with pytest.raises(DataFault):
+        store.load(model)
+    assert "same again" in house.retrain(NOW, InlineWorker(), force=True)
+    assert store.load(house.champion()).version == model.version
+    assert len(house.told()) == 1
+
+
+def worsened(by: float) -> Callable[[TrainingOutcome], TrainingOutcome]:
+    def spoil(outcome: TrainingOutcome) -> TrainingOutcome:
+        base = outcome.scores.baseline_log_loss
+        return replace(outcome, scores=replace(outcome.scores, log_loss=base + by))
+
+    return spoil
+
+
+def test_a_model_far_worse_than_the_base_rate_is_rejected_and_the_former_stays(house: House) -> None:
+    house.retrain(NOW, InlineWorker())
+    former = house.champion()
+    later = NOW + 30 * DAY
+    line = house.retrain(later, InlineWorker(worsened(0.06)))
+    assert "rejected" in line and "the former model stays" in line
+    assert house.champion() == former
+    assert [event.promoted for event in sorted(house.told(), key=lambda event: event.last_bar_at)] == [True, False]
+    with pytest.raises(JobSkipped, match="0 new labelled rows"):
+        house.retrain(later, InlineWorker())
+    with pytest.raises(JobSkipped, match="set aside"):
+        house.retrain(later, InlineWorker(), force=True)
+
+
+def test_a_score_that_is_no_number_is_an_error_and_changes_nothing(house: House) -> None:
+    with pytest.raises(DataFault, match="not a number"):
+        house.retrain(NOW, InlineWorker(worsened(float("nan"))))
+    assert house.champion() is None
+    assert house.told() == []
+
+
+@pytest.mark.parametrize(("excess", "fine"), [(-0.1, True), (0.0499, True), (0.0501, False), (float("inf"), False)])
+def test_the_limit_is_a_twentieth_of_a_nat_above_the_baseline(excess: float, fine: bool) -> None:
+    assert (objection(Scores(100, 0.5, 0.5 + excess, 0.5, 0.5)) == "") is fine
+
+
+def test_a_worker_that_dies_leaves_the_ledger_as_it_was(house: House) -> None:
+    class Dying:
+        def run(self, task: Any, *arguments: Any, deadline: float) -> Any:
+            raise Transient("the worker process died")
+
+    with pytest.raises(Transient):
+        house.retrain(NOW, Dying())
+    assert house.champion() is None
+
+
+def test_the_real_worker_trains_the_same_model_as_this_process(house: House) -> None:
+    house.retrain(NOW, InlineWorker())
+    assert "same again" in house.retrain(NOW, SpawnedWorker(), force=True)
+
+
+def test_an_asset_without_bars_does_not_keep_the_others_from_learning(house: House) -> None:
+    house.bars.write(BarSeries.empty("NEW", BarSize.D1), "test")
+    instruments = [instrument_for(symbol) for symbol in (*SERIES, "NEW")]
+    assert "live" in house.retrain(NOW, InlineWorker(), instruments=instruments)
