@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from core.adapters.simulated_faults import Fault, FaultPlan
-from core.adapters.simulated_matching import COSTS, Candle, Costs, candle_of
+from core.adapters.simulated_matching import COSTS, Candle, Costs, candle_of, instrument_of
 from core.adapters.simulated_rules import cost_of, malformed, unaffordable
 from core.adapters.simulated_session import play
 from core.adapters.simulated_venue import Cancelled, Opened, Submitted, VenueBook, VenueEvent
 from core.adapters.simulated_venue_journal import VenueJournal
 from core.domain.accounts import Account
-from core.domain.instruments import AssetClass, instrument_for
+from core.domain.instruments import AssetClass
 from core.domain.orders import Side
 from core.domain.portfolio import Fill
 from core.domain.values import ZERO, exact
@@ -178,7 +178,7 @@ class SimulatedBroker:
             return Accepted(self._book.orders[name])
         if fault is Fault.REJECT:
             return Refused("the simulated venue turned the order down (injected)")
-        instrument = instrument_for(request.symbol)
+        instrument = instrument_of(request.symbol)
         wrong = malformed(request, instrument)
         if wrong:
             return Refused(wrong)
@@ -238,7 +238,7 @@ class SimulatedBroker:
             after = max(earliest, self._matched.get(symbol, earliest))
             if after >= now:
                 continue
-            asset_class = instrument_for(symbol).asset_class
+            asset_class = instrument_of(symbol).asset_class
             for bar in self._bars_after(symbol, after, now).bars():
                 if not after < bar.closed_at <= now:
                     continue

@@ -20,12 +20,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from core.domain.bars import Bar, BarSize
-from core.domain.instruments import AssetClass, Instrument
+from core.domain.instruments import AssetClass, Instrument, instrument_for
 from core.domain.orders import OrderType, Side
 from core.domain.values import CENT, ONE, ceil_to, exact, floor_to
 from core.ports import Calendar, VenueOrder
+
+# Asked for every bar and order; what a symbol trades in never changes while we run.
+instrument_of = lru_cache(maxsize=4096)(instrument_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +108,19 @@ def fee_of(value: Decimal, side: Side, costs: Costs) -> Decimal:
 def price_at_open(order: VenueOrder, candle: Candle, instrument: Instrument, costs: Costs) -> Decimal | None:
     """The price at which `order` fills at the candle's open; None where it does not."""
     tick = instrument.price_tick
-    bought, sold = buying_price(candle.open, costs, tick), selling_price(candle.open, costs, tick)
     if order.type is OrderType.MARKET:
-        return bought if order.side is Side.BUY else sold
+        taken = buying_price if order.side is Side.BUY else selling_price
+        return taken(candle.open, costs, tick)
     if order.type is OrderType.STOP:
-        return sold if order.stop_price is not None and candle.open <= order.stop_price else None
+        gapped = order.stop_price is not None and candle.open <= order.stop_price
+        return selling_price(candle.open, costs, tick) if gapped else None
     if order.limit_price is None:
         return None
     if order.side is Side.BUY:
-        return min(order.limit_price, bought) if candle.open <= order.limit_price else None
-    return max(order.limit_price, sold) if candle.open >= order.limit_price else None
+        met = candle.open <= order.limit_price
+        return min(order.limit_price, buying_price(candle.open, costs, tick)) if met else None
+    met = candle.open >= order.limit_price
+    return max(order.limit_price, selling_price(candle.open, costs, tick)) if met else None
 
 
 def price_within(order: VenueOrder, candle: Candle, instrument: Instrument, costs: Costs) -> Decimal | None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from core.adapters.simulated_matching import Candle, Costs, fee_of, price_at_open, price_within
+from core.adapters.simulated_matching import Candle, Costs, fee_of, instrument_of, price_at_open, price_within
 from core.adapters.simulated_venue import STOP_SUFFIX, Filled, Resting, Turned, VenueBook, VenueEvent
-from core.domain.instruments import AssetClass, Instrument, instrument_for
+from core.domain.instruments import AssetClass, Instrument
 from core.domain.orders import OrderType, Side
 from core.domain.portfolio import Fill
 from core.ports import VenueOrder
@@ -76,7 +76,7 @@ class _Step:
         order = resting.order
         if order.client_order_id not in self.book.live:
             return []
-        instrument = instrument_for(order.symbol)
+        instrument = instrument_of(order.symbol)
         costs = self.costs[instrument.asset_class]
         price = pricing(order, self.candles[order.symbol], instrument, costs)
         if price is None:
