@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.domain.decisions import Brake, BrakeKind, Decision, Signal
 from core.domain.events import ErrorRaised
@@ -24,6 +24,8 @@ from core.ports import (
     Unknown,
     VenueOrder,
 )
+
+TOLD_AGAIN_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +114,23 @@ def matches(order: Order, at_venue: VenueOrder) -> bool:
 
 
 def refuse(work: UnitOfWork, desk: Desk, order: Order, reason: str, now: datetime) -> Order:
-    """The final no for an order, told to the owner."""
+    """The final no for an order, told to the owner; an exit that is refused minute after minute for the same reason
+    is told once a day."""
+    repeated = order.purpose is not Purpose.ENTRY and _refused_before(work, order, reason, now)
     refused = order.moved(OrderState.REJECTED, now, reason=reason)
     work.save_order(refused)
-    work.publish(tidings.order_refused(desk, refused, reason), market_time=now)
+    if not repeated:
+        work.publish(tidings.order_refused(desk, refused, reason), market_time=now)
     manual.settle_approved(work, desk, refused, f"refused: {reason}", now)
     return refused
+
+
+def _refused_before(work: UnitOfWork, order: Order, reason: str, now: datetime) -> bool:
+    return any(
+        (earlier.symbol, earlier.purpose, earlier.state, earlier.reason)
+        == (order.symbol, order.purpose, OrderState.REJECTED, reason)
+        for earlier in work.orders(order.account, since=now - TOLD_AGAIN_AFTER)
+    )
 
 
 def contest(work: UnitOfWork, desk: Desk, order: Order, at_venue: VenueOrder, now: datetime) -> Order:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from core.cycle import recover
-from core.domain.events import InstructionIssued, OrderFilled, OrderRefused, SignalRaised
+from core.domain.events import InstructionIssued, InstructionSettled, OrderFilled, OrderRefused, SignalRaised
 from core.domain.orders import OrderState, Purpose
 from core.domain.portfolio import GuardKind
 from core.execution.desk import CHECKPOINTS
-from tests.builders import COIN, Bench, an_exit
+from tests.builders import COIN, Bench, an_entry, an_exit
 
 
 class Crashed(BaseException):
@@ -191,3 +193,64 @@ def test_an_exit_that_never_left_is_sent_again_under_its_own_id(tmp_path: Path) 
     assert bench.order(out.client_order_id).state is OrderState.FILLED
     assert bench.venue.state().positions == {}
     assert bench.read(lambda work: work.live_orders("simulated")) == []
+
+
+def approved_after_crash(folder: Path, place: int) -> str:
+    """Approves a waiting order, dies at a checkpoint, starts again and taps once more; returns where it died."""
+    bench = Bench(folder)
+    bench.place(an_entry(bench, state=OrderState.AWAITING_OWNER))
+    (card,) = bench.owner.pending()
+    watch = CrashAt(place)
+    bench.checkpoint = watch
+    with contextlib.suppress(Crashed):
+        bench.owner.execute(card.number, card.version, "tap-1")
+    bench.checkpoint = lambda name: None
+    bench.restart()
+    recover(bench.desk, bench.clock.now())
+    bench.owner.execute(card.number, card.version, "tap-1")
+    bench.bar(100.0)
+    bench.reconcile()
+    where = f"crashed at {watch.trail[-1]}"
+    order = bench.order(card.client_order_id)
+    held = bench.venue.state().positions.get(COIN, 0)
+    assert (order.state, held) in ((OrderState.FILLED, 10), (OrderState.REJECTED, 0)), where
+    assert bench.read(lambda work: work.portfolio("simulated")).quantity(COIN) == held, where
+    told = "filled 10" if held else "never reached the broker"
+    assert told in bench.events(InstructionSettled)[-1].detail, where
+    bench.close()
+    return watch.trail[-1] if len(watch.trail) > place else ""
+
+
+@pytest.mark.feature("T3")
+@pytest.mark.feature("T8")
+def test_a_crash_during_an_approval_leaves_one_order_or_none_and_the_card_says_which(
+    tmp_path: Path, installation: Path
+) -> None:
+    place, died_at = 0, "start"
+    while died_at:
+        folder = tmp_path / f"{place}"
+        shutil.copytree(installation, folder)
+        died_at = approved_after_crash(folder, place)
+        place += 1
+    assert place > 6
+
+
+@pytest.mark.feature("S12")
+def test_a_crash_while_a_manual_fill_is_booked_books_it_once_or_not_at_all(tmp_path: Path, installation: Path) -> None:
+    for place in range(4):
+        folder = tmp_path / f"{place}"
+        shutil.copytree(installation, folder)
+        bench = Bench(folder)
+        card = bench.instruct()
+        bench.checkpoint = CrashAt(place)
+        with pytest.raises(Crashed):
+            bench.owner.execute(card.number, card.version, "tap-1")
+        bench.checkpoint = lambda name: None
+        bench.restart()
+        recover(bench.desk, bench.clock.now())
+        bench.owner.execute(card.number, card.version, "tap-1")
+        assert bench.read(lambda work: work.portfolio("manual")).quantity(COIN) == 10
+        assert len(bench.events(OrderFilled)) == 1
+        content = json.loads((folder / "signals" / "manual_trades.json").read_text())
+        assert content["instructions"][0]["state"] == "executed"
+        bench.close()

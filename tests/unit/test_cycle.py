@@ -206,6 +206,14 @@ def test_a_refusal_is_told_with_its_reason(tmp_path: Path) -> None:
     assert "not enough cash" in event.reason
 
 
+def test_an_exit_refused_every_minute_for_the_same_reason_is_told_once(tmp_path: Path) -> None:
+    bench = a_bench(tmp_path)
+    for _ in range(3):
+        bench.place(an_exit(bench))
+        bench.bar(100.0)
+    assert len(bench.events(OrderRefused)) == 1
+
+
 def test_a_venue_out_of_reach_is_not_flat_and_takes_no_entries(tmp_path: Path) -> None:
     bench, venue = fickle_bench(tmp_path)
     bench.tick()
