@@ -28,6 +28,7 @@ from core.domain.accounts import World
 from core.domain.bars import BarSize
 from core.domain.instruments import instrument_for
 from core.domain.values import ZERO
+from core.errors import Fatal
 from core.execution.manual import expire_instructions
 from core.execution.owner import OwnerDesk
 from core.ports import LeaseKeeper, MarketData
@@ -49,6 +50,7 @@ SCOUTED_DAYS = timedelta(days=60)
 INTRADAY_LEAD = timedelta(days=8)
 SCOUT_DEADLINE = 300.0
 PARALLEL_FETCHES = 4
+MARKET_SEED = "market_seed"
 KEEP_RUNS = timedelta(days=14)
 
 
@@ -91,7 +93,7 @@ class LiveAssembly:
         try:
             lease.acquire(self._system.now())
             market = (
-                make_simulated_market(self._options.seed, settings.symbols, self._calendar)
+                make_simulated_market(self._seed(database), settings.symbols, self._calendar)
                 if place.world is World.SIMULATED
                 else None
             )
@@ -109,6 +111,18 @@ class LiveAssembly:
         place = choose_place(self._options.world, has_token, url, settings.data_dir, yahoo_answers)
         log.info("%s prices%s", place.world, f": {place.reason}" if place.reason else "")
         return place
+
+    def _seed(self, database: Database) -> int:
+        """A simulated world keeps the seed it began with: another one would be another market."""
+        with database.unit_of_work() as work:
+            stored = work.value(MARKET_SEED)
+            if stored is None:
+                work.set_value(MARKET_SEED, str(self._options.seed))
+                work.commit()
+                return self._options.seed
+        if int(stored) != self._options.seed:
+            log.info("this simulated market began with seed %s and keeps it", stored)
+        return int(stored)
 
     def _market_clock(self, database: Database, market: PriceSource | None) -> SystemClock | ScaledClock:
         """Real prices follow real time. Simulated time resumes where it stopped, and begins where it is lively."""
@@ -140,6 +154,13 @@ class LiveAssembly:
         found = self._worker.run(scout, task, recipe_of(self._settings), deadline=SCOUT_DEADLINE)
         return found or latest
 
+    def _is_local(self) -> bool:
+        """A token disables the local phone unless it is asked for."""
+        wanted, has_token = self._settings.local_phone, self._settings.telegram_bot_token is not None
+        if wanted == "off" and not has_token:
+            raise Fatal("LOCAL_PHONE=off without TELEGRAM_BOT_TOKEN leaves no way to reach you: set one of them")
+        return wanted == "on" or self._options.local_phone or not has_token
+
     def _assemble(
         self,
         place: Place,
@@ -163,6 +184,12 @@ class LiveAssembly:
             parallel=None if place.world is World.SIMULATED else PARALLEL_FETCHES,
         )
         writer = Writer()
+        telephone = Telephone(settings, settings.data_dir / "phone.sqlite", system, clock, local=self._is_local())
+
+        def tell() -> None:
+            health.tell()
+            telephone.wake()
+
         retraining = Retraining(engine, self._worker, settings)
         house = HouseWork(
             renew_lease=lambda: lease.renew(system.now()).holder,
@@ -171,14 +198,13 @@ class LiveAssembly:
             maintain=lambda: maintain(database, system.now() - KEEP_RUNS),
         )
         table = (
-            *market_jobs(market_work(engine, retraining, health.tell), writer, self._calendar),
+            *market_jobs(market_work(engine, retraining, tell), writer, self._calendar),
             *house_jobs(house, writer),
         )
-        local = settings.local_phone == "on" or self._options.local_phone or settings.telegram_bot_token is None
         return LiveParts(
             engine=engine,
             owner=OwnerDesk(engine.desk),
-            telephone=Telephone(settings, settings.data_dir / "phone.sqlite", system, clock, local=local),
+            telephone=telephone,
             lease=lease,
             jobs={job.name: job for job in table},
             runner=JobRunner(database.unit_of_work, system, clock, health.report, self._live.fail),

@@ -55,9 +55,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     run = commands.add_parser("run", help="start the orchestrator (the default)")
     _add_environment(run)
-    run.add_argument("--speed", type=float, help="simulated market only: times real time (default 60)")
-    run.add_argument("--world", choices=("auto", "real", "simulated"), help="where prices come from (default auto)")
-    run.add_argument("--seed", type=int, help="seed of the simulated market")
+    run.add_argument("--speed", help="simulated market only: times real time (default 60)")
+    run.add_argument("--world", help="auto, real or simulated prices (default auto)")
+    run.add_argument("--seed", help="seed of the simulated market")
     run.add_argument("--local-phone", action="store_true", help="open the local phone although a token is set")
 
 
@@ -69,7 +69,7 @@ def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     replay.add_argument("--to", dest="end", type=date.fromisoformat, required=True, metavar="YYYY-MM-DD")
     replay.add_argument("--bar", type=BarSize, choices=(BarSize.D1, BarSize.M5), default=BarSize.D1)
     replay.add_argument("--symbols", nargs="+", metavar="SYMBOL")
-    replay.add_argument("--seed", type=int, help="seed of the simulated market")
+    replay.add_argument("--seed", help="seed of the simulated market")
     replay.add_argument("--every-tick", action="store_true", help="make also the runs that can change nothing")
     replay.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the replay's ledger and files here")
     replay.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")

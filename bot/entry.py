@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -23,18 +24,13 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """autotrader run: lives until Ctrl-C or SIGTERM."""
     clock = SystemClock()
     began = clock.monotonic()
-    settings = _settings(options, environ)
+    settings = _settings(options, environ, speed=options.speed, world=options.world, seed=options.seed)
     settings.make_folders()
     from bot.assembly import LiveAssembly, RunOptions
     from bot.live import Live
     from core.logs import start_logs
 
-    chosen = RunOptions(
-        speed=options.speed or settings.speed,
-        world=options.world or settings.world,
-        seed=settings.simulation_seed if options.seed is None else options.seed,
-        local_phone=options.local_phone,
-    )
+    chosen = RunOptions(settings.speed, settings.world, settings.simulation_seed, options.local_phone)
 
     async def live() -> int:
         return await Live(lambda life: LiveAssembly(settings, chosen, life).build()).run(began)
@@ -46,6 +42,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         as_json=settings.log_format == "json",
         level=settings.log_level,
     ):
+        for name in settings.unknown_names:
+            logging.getLogger("autotrader").warning("%s in the settings file is not a setting of ours", name)
         return asyncio.run(live())
 
 
@@ -66,10 +64,17 @@ def _replay_in(folder: Path, options: argparse.Namespace, environ: Mapping[str, 
 
     clock = SystemClock()
     began = clock.monotonic()
-    settings = _settings(options, environ).model_copy(update={"state_dir": folder})
+    settings = _settings(options, environ, seed=options.seed).model_copy(update={"state_dir": folder})
     symbols = tuple(symbol.upper() for symbol in options.symbols or settings.symbols)
-    seed = settings.simulation_seed if options.seed is None else options.seed
-    chosen = ReplayOptions(options.data, options.start, options.end, options.bar, symbols, seed, options.every_tick)
+    chosen = ReplayOptions(
+        options.data,
+        options.start,
+        options.end,
+        options.bar,
+        symbols,
+        settings.simulation_seed,
+        options.every_tick,
+    )
     played = Replay(settings, chosen)
     start = datetime.combine(options.start, datetime.min.time(), UTC)
     days = (options.end - options.start).days + 1
@@ -123,5 +128,8 @@ def healthcheck(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return 0 if pulse.is_well else 1
 
 
-def _settings(options: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
-    return load_settings(environ, options.env_file or Path(".env"))
+def _settings(options: argparse.Namespace, environ: Mapping[str, str], **chosen: object) -> Settings:
+    """What the command line names is checked like a setting, and beats one."""
+    names = {"speed": "SPEED", "world": "WORLD", "seed": "SIMULATION_SEED"}
+    given = {names[key]: str(value) for key, value in chosen.items() if value is not None}
+    return load_settings({**environ, **given}, options.env_file or Path(".env"))

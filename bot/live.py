@@ -152,8 +152,8 @@ class Live:
         parts.stop_worker()
         if self._scheduler is not None:
             await self._scheduler.stop()
-        await asyncio.to_thread(parts.writer.stop)
         await parts.telephone.close()
+        await asyncio.to_thread(parts.writer.stop)
         try:
             parts.lease.release()
         except AutoTraderError as error:

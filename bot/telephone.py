@@ -34,6 +34,7 @@ class Telephone:
         local: bool,
     ) -> None:
         self._settings = settings
+        self._store_path = store_path
         self._system = system_clock
         self._market = market_clock
         self._phone = (
@@ -55,7 +56,7 @@ class Telephone:
     ) -> None:
         """Never waits for Telegram: the bot connects in the background."""
         if self._phone is not None:
-            await self._phone.start()
+            await self._open_phone(self._phone)
         token = self._phone.token if self._phone is not None else self._telegram_token()
         self._app = build_app(
             BotParts(
@@ -74,6 +75,19 @@ class Telephone:
             )
         )
         await self._app.start()
+
+    async def _open_phone(self, phone: LocalPhone) -> None:
+        try:
+            await phone.start()
+        except OSError as taken:
+            log.warning("port %d is taken (%s): the local phone takes a free one", phone.port, taken.strerror)
+            self._phone = LocalPhone(store_path=self._store_path, clock=self._system, port=0)
+            await self._phone.start()
+
+    def wake(self) -> None:
+        """Something was committed for the owner: deliver it now. From any thread."""
+        if self._app is not None:
+            self._app.delivery.wake()
 
     async def close(self) -> None:
         if self._app is not None:

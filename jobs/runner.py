@@ -59,7 +59,7 @@ class JobRunner:
             self._recovered(job)
         if run_id is not None:
             self._finish(run_id, outcome, detail)
-        log.log(logging.DEBUG if job.name == "guard" else logging.INFO, "%s %s: %s", job.name, outcome, detail)
+        log.log(logging.INFO if job.is_news else logging.DEBUG, "%s %s: %s", job.name, outcome, detail)
         return outcome
 
     def missed(self, job: Job, due: datetime, outcome: JobOutcome, detail: str) -> None:

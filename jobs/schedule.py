@@ -28,7 +28,7 @@ class Job:
     """`rule` gives the first due time strictly after a given one. `deadline` in real seconds.
 
     `rank` orders jobs due at the same instant. `idle` says that a run due then could change nothing: the virtual
-    driver skips it.
+    driver skips it. `recorded` runs leave a row in the ledger; runs that are `is_news` a line in the ordinary log.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Job:
     run: Callable[[datetime], str]
     idle: Callable[[datetime], bool] = lambda _due: False
     recorded: bool = True
+    is_news: bool = True
 
 
 def every(period: timedelta, offset: timedelta = timedelta(0)) -> Rule:

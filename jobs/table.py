@@ -16,6 +16,7 @@ TICK, GUARD, RETRAIN, REPORT = "tick", "guard", "retrain", "report"
 LEASE_PERIOD = timedelta(seconds=10)
 EXPIRY_PERIOD = timedelta(seconds=30)
 HEALTH_PERIOD = timedelta(seconds=20)
+DAY, SMALL_HOURS = timedelta(days=1), timedelta(minutes=40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def market_jobs(work: MarketWork, writer: WriterLike, calendar: Calendar) -> Seq
 
     return (
         Job(TICK, every(TICK_PERIOD), Timebase.MARKET, 240.0, 0, tick, work.tick_idle),
-        Job(GUARD, every(GUARD_PERIOD), Timebase.MARKET, 50.0, 1, guard, work.tick_idle),
+        Job(GUARD, every(GUARD_PERIOD), Timebase.MARKET, 50.0, 1, guard, work.tick_idle, is_news=False),
         Job(RETRAIN, every(RETRAIN_PERIOD), Timebase.MARKET, 900.0, 2, work.retrain, work.retrain_idle),
         Job(REPORT, at_day_end(calendar), Timebase.MARKET, 60.0, 3, report),
     )
@@ -73,15 +74,12 @@ def house_jobs(work: HouseWork, writer: WriterLike) -> Sequence[Job]:
         return writer.submit(Urgency.BACKGROUND, work.expire).result()
 
     return (
-        Job("lease", every(LEASE_PERIOD), Timebase.SYSTEM, 10.0, 0, lambda _: work.renew_lease(), recorded=False),
-        Job("expiry", every(EXPIRY_PERIOD), Timebase.SYSTEM, 20.0, 1, expire, recorded=False),
-        Job("health", every(HEALTH_PERIOD), Timebase.SYSTEM, 20.0, 2, lambda _: work.check_health(), recorded=False),
-        Job(
-            "maintenance",
-            every(timedelta(days=1), timedelta(minutes=40)),
-            Timebase.SYSTEM,
-            600.0,
-            3,
-            lambda _: work.maintain(),
-        ),
+        _frequent("lease", LEASE_PERIOD, 0, lambda _: work.renew_lease()),
+        _frequent("expiry", EXPIRY_PERIOD, 1, expire),
+        _frequent("health", HEALTH_PERIOD, 2, lambda _: work.check_health()),
+        Job("maintenance", every(DAY, SMALL_HOURS), Timebase.SYSTEM, 600.0, 3, lambda _: work.maintain()),
     )
+
+
+def _frequent(name: str, period: timedelta, rank: int, run: Callable[[datetime], str]) -> Job:
+    return Job(name, every(period), Timebase.SYSTEM, 20.0, rank, run, recorded=False, is_news=False)
