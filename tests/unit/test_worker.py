@@ -63,7 +63,8 @@ def test_a_kept_process_that_died_while_idle_is_replaced() -> None:
     worker = SpawnedWorker(keep=True)
     pid = worker.run(worker_tasks.own_pid, deadline=PATIENCE)
     os.kill(pid, signal.SIGKILL)
-    eventually(lambda: not is_alive(pid))
+    # Until it can be waited for: its first thread may be gone while another is still on its way out.
+    eventually(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None)
     assert worker.run(worker_tasks.add, 1, 1, deadline=PATIENCE) == 2
     worker.stop()
 
