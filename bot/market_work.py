@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from bot.bootstrap import Engine
@@ -21,6 +22,22 @@ from jobs.table import MarketWork
 
 MARKET_TIME = "market_time"
 """The newest tick's scheduled time: where simulated time resumes after a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Which runs could change nothing, and need not be made in virtual time."""
+
+    tick: Callable[[datetime], bool]
+    guard: Callable[[datetime], bool]
+    retrain: Callable[[datetime], bool]
+
+
+def _never(_due: datetime) -> bool:
+    return False
+
+
+NEVER_IDLE = Idle(_never, _never, _never)
 
 
 class Retraining:
@@ -61,8 +78,7 @@ def market_work(
     engine: Engine,
     retrain: Callable[[datetime], str],
     after_cycle: Callable[[], object] = lambda: None,
-    tick_idle: Callable[[datetime], bool] = lambda _due: False,
-    retrain_idle: Callable[[datetime], bool] = lambda _due: False,
+    idle: Idle = NEVER_IDLE,
 ) -> MarketWork:
     """`after_cycle` runs behind each cycle, outside its transactions: what waits to be told is told then."""
     desk = engine.desk
@@ -91,6 +107,7 @@ def market_work(
         guard=lambda due: watch.guard(desk, desk.market_clock.now(), due),
         retrain=retrain,
         report=report,
-        tick_idle=tick_idle,
-        retrain_idle=retrain_idle,
+        tick_idle=idle.tick,
+        guard_idle=idle.guard,
+        retrain_idle=idle.retrain,
     )

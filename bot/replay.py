@@ -22,7 +22,7 @@ from bot.bootstrap import (
     open_ledger,
 )
 from bot.delivery import drain_silently
-from bot.market_work import Retraining, market_work
+from bot.market_work import Idle, Retraining, market_work
 from bot.opening import greet, open_accounts
 from bot.worlds import Place
 from core.clock import VirtualClock
@@ -102,7 +102,9 @@ class Replay:
         runner = JobRunner(desk.ledger, self._clock, self._clock, health.report, _raise)
         open_accounts(desk, self._settings.start_cash)
         engine.collector.collect(desk.instruments, engine.sizes, self._start)
-        work = market_work(engine, self._retraining, health.tell, self._tick_idle, self._retrain_idle)
+        work = market_work(
+            engine, self._retraining, health.tell, Idle(self._tick_idle, _guard_idle, self._retrain_idle)
+        )
         table = market_jobs(work, InlineWriter(), self._calendar)
         jobs = {job.name: job for job in table}
         runner.run(jobs[RETRAIN], self._start)
@@ -206,6 +208,11 @@ class Replay:
             messages=self._delivered,
             trainings=self._retraining.trained,
         )
+
+
+def _guard_idle(_due: datetime) -> bool:
+    """Between bars there are no quotes in a replay, and the tick that sees a bar checks every stop itself."""
+    return True
 
 
 def _no_health(_component: str, _state: Health, _reason: str) -> None:

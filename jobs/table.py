@@ -23,7 +23,7 @@ DAY, SMALL_HOURS = timedelta(days=1), timedelta(minutes=40)
 class MarketWork:
     """What follows market time. `collect` fetches outside any lock; all but it and `retrain` run in the writer.
 
-    `tick_idle` and `retrain_idle` tell the virtual driver which runs could change nothing.
+    The `..._idle` rules tell the virtual driver which runs could change nothing.
     """
 
     collect: Callable[[datetime], CollectReport]
@@ -32,6 +32,7 @@ class MarketWork:
     retrain: Callable[[datetime], str]
     report: Callable[[datetime], str]
     tick_idle: Callable[[datetime], bool] = lambda _due: False
+    guard_idle: Callable[[datetime], bool] = lambda _due: False
     retrain_idle: Callable[[datetime], bool] = lambda _due: False
 
 
@@ -61,7 +62,7 @@ def market_jobs(work: MarketWork, writer: WriterLike, calendar: Calendar) -> Seq
 
     return (
         Job(TICK, every(TICK_PERIOD), Timebase.MARKET, 240.0, 0, tick, work.tick_idle),
-        Job(GUARD, every(GUARD_PERIOD), Timebase.MARKET, 50.0, 1, guard, work.tick_idle, is_news=False),
+        Job(GUARD, every(GUARD_PERIOD), Timebase.MARKET, 50.0, 1, guard, work.guard_idle, is_news=False),
         Job(RETRAIN, every(RETRAIN_PERIOD), Timebase.MARKET, 900.0, 2, work.retrain, work.retrain_idle),
         Job(REPORT, at_day_end(calendar), Timebase.MARKET, 60.0, 3, report),
     )

@@ -31,7 +31,7 @@ LONGEST_WINDOW = 50
 FAST, SLOW, SIGNAL = 12, 26, 9
 
 # A spread below this share of the level is rounding noise of a flat line, not a measurement.
-_FLAT = 1e-12
+FLAT = 1e-12
 
 
 def sma(values: Floats, period: int) -> Floats:
@@ -132,7 +132,7 @@ def rsi(smoothed: Smoothed, close: Floats) -> Floats:
     A line that never moved is neutral, 50.
     """
     total = smoothed.gain + smoothed.loss
-    return np.where(total <= _FLAT * close, 50.0, 100.0 * _ratio(smoothed.gain, total))
+    return np.where(total <= FLAT * close, 50.0, 100.0 * _ratio(smoothed.gain, total))
 
 
 def macd(smoothed: Smoothed) -> Floats:
@@ -151,7 +151,7 @@ def macd_histogram(smoothed: Smoothed) -> Floats:
 def bollinger_b(close: Floats, period: int = 20, width: float = 2.0) -> Floats:
     """Bollinger's %b: where the close lies between the bands of `width` deviations, 0 lower to 1 upper; 0.5 if flat."""
     mean, spread = sma(close, period), deviation(close, period)
-    flat = spread <= _FLAT * mean
+    flat = spread <= FLAT * mean
     return np.where(flat, 0.5, 0.5 + _ratio(close - mean, 2.0 * width * spread))
 
 
@@ -176,7 +176,7 @@ def rate_of_change(close: Floats, period: int = 10) -> Floats:
 def volume_z(volume: Floats, period: int = 20) -> Floats:
     """How many deviations the volume lies from its mean over `period` bars; 0 where it never changed (crypto zeros)."""
     mean, spread = sma(volume, period), deviation(volume, period)
-    flat = spread <= _FLAT * np.abs(mean)
+    flat = spread <= FLAT * np.abs(mean)
     return np.where(flat, 0.0, _ratio(volume - mean, spread))
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.domain.decisions import Prediction, Verdict
-from core.series import BarSeries
-from core.strategy.features import Smoothed, macd_histogram, rsi, sma
+from core.series import BarSeries, Floats
+from core.strategy.features import FLAT
 from core.strategy.policy import Policy
+from core.strategy.weights import Weights, weights_for
 
 MIN_CONFIRM_BARS = 50
 
@@ -30,15 +31,23 @@ def confirmation(bars: BarSeries, newest: int) -> Confirmation | None:
     seen = bars.last(newest)
     if len(seen) < MIN_CONFIRM_BARS:
         return None
-    smoothed = Smoothed.of(seen)
-    recent = seen.close[-MIN_CONFIRM_BARS:]
+    close = seen.close
+    weights = weights_for(len(close))
     return Confirmation(
-        float(recent[-1]),
-        float(sma(recent, 20)[-1]),
-        float(sma(recent, 50)[-1]),
-        float(rsi(smoothed, seen.close)[-1]),
-        float(macd_histogram(smoothed)[-1]),
+        float(close[-1]),
+        float(close[-20:].mean()),
+        float(close[-50:].mean()),
+        _rsi(close, weights),
+        float((weights.macd - weights.signal) @ close),
     )
+
+
+def _rsi(close: Floats, weights: Weights) -> float:
+    """Wilder's relative strength index, 0 to 100; a line that never moved is neutral, 50."""
+    moves = np.diff(close, prepend=close[:1])
+    gain = float(weights.wilder @ np.maximum(moves, 0.0))
+    total = gain + float(weights.wilder @ np.maximum(-moves, 0.0))
+    return 50.0 if total <= FLAT * close[-1] else 100.0 * gain / total
 
 
 def signal_verdicts(prediction: Prediction | None, bars: BarSeries, policy: Policy, why_none: str) -> list[Verdict]:

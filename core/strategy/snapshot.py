@@ -21,8 +21,8 @@ class MarketView:
 
     `confirm` holds closed 5-minute bars, or the daily bars where there are none (DESIGN 8, model bars).
     `excluded` names why the instrument takes no entries this cycle, empty if it may. `price` is the last known trade.
-    `judged_until` is the close of the newest confirm bar that an earlier tick has judged: an entry needs a newer one, so
-    that a tick without a new bar can change nothing.
+    `judged_until` is the close of the newest confirm bar that an earlier tick has judged: an entry needs a newer one,
+    so that a tick without a new bar can change nothing.
     """
 
     instrument: Instrument
