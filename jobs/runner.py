@@ -39,28 +39,50 @@ class JobRunner:
         self._report_health = report_health
         self._on_fatal = on_fatal
         self._told: dict[str, str] = {}
+        self._stopping = False
+        self._is_recording = True
         self._lock = threading.Lock()
 
     def run(self, job: Job, due: datetime) -> JobOutcome:
         """Runs `job` as due at `due` (on its own timebase) and returns what became of it."""
-        run_id = self._start(job, due) if job.recorded else None
         try:
-            outcome, detail = JobOutcome.DONE, job.run(due)
-        except JobSkipped as skipped:
-            outcome, detail = JobOutcome.SKIPPED, str(skipped)
+            run_id = self._start(job, due) if job.recorded else None
+            outcome, detail = self._outcome(job, due)
+            if run_id is not None:
+                self._finish(run_id, outcome, detail)
+                self._recorded()
         except Fatal as fatal:
             log.critical("%s: %s", job.name, fatal)
             self._on_fatal(fatal)
             return JobOutcome.FAILED
-        except Exception as error:  # noqa: BLE001 - the scheduler's boundary (DESIGN 6): recorded, told, counted
-            outcome, detail = JobOutcome.FAILED, f"{type(error).__name__}: {error}"
-            self._failed(job, error, detail)
-        else:
-            self._recovered(job)
-        if run_id is not None:
-            self._finish(run_id, outcome, detail)
+        except Exception as error:
+            log.error("%s could not be recorded", job.name, exc_info=error)
+            self._is_recording = False
+            self._report_health("ledger", Health.DEGRADED, f"{type(error).__name__}: {error}")
+            return JobOutcome.FAILED
         log.log(logging.INFO if job.is_news else logging.DEBUG, "%s %s: %s", job.name, outcome, detail)
         return outcome
+
+    def stopping(self) -> None:
+        """From now on the worker may be taken from a run: that is no failure to tell of."""
+        self._stopping = True
+
+    def _outcome(self, job: Job, due: datetime) -> tuple[JobOutcome, str]:
+        try:
+            detail = job.run(due)
+        except JobSkipped as skipped:
+            self._recovered(job)
+            return JobOutcome.SKIPPED, str(skipped)
+        except Fatal:
+            raise
+        except Exception as error:  # noqa: BLE001 - the scheduler's boundary (DESIGN 6): recorded, told, counted
+            if self._stopping and isinstance(error, Transient):
+                return JobOutcome.CRASHED, f"cut short by the stop: {error}"
+            detail = f"{type(error).__name__}: {error}"
+            self._failed(job, error, detail)
+            return JobOutcome.FAILED, detail
+        self._recovered(job)
+        return JobOutcome.DONE, detail
 
     def missed(self, job: Job, due: datetime, outcome: JobOutcome, detail: str) -> None:
         """Records a run that did not happen: overrun (the one before still ran) or missed (nobody was awake)."""
@@ -88,6 +110,11 @@ class JobRunner:
         with self._unit_of_work() as work:
             work.finish_job(run_id, self._system.now(), outcome, detail[:500])
             work.commit()
+
+    def _recorded(self) -> None:
+        if not self._is_recording:
+            self._is_recording = True
+            self._report_health("ledger", Health.RUNNING, "takes records again")
 
     def _failed(self, job: Job, error: Exception, detail: str) -> None:
         log.error("%s failed", job.name, exc_info=error)

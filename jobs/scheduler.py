@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 
@@ -50,7 +50,9 @@ class LiveScheduler:
         self._scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 4}
         )
-        self._scheduler.add_listener(self._apscheduler_failed, EVENT_JOB_ERROR | EVENT_JOB_MISSED)
+        troubles = EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES
+        self._scheduler.add_listener(self._apscheduler_failed, troubles)
+        self._stopping = False
 
     def start(self) -> None:
         """Must be called inside the running event loop."""
@@ -60,8 +62,10 @@ class LiveScheduler:
 
     async def stop(self) -> None:
         """Arms nothing more and waits for the runs that are under way."""
+        self._stopping = True
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+            await asyncio.sleep(0)  # APScheduler shuts down in the loop's next turn
         pending = [task for task in self._running.values() if not task.done()]
         if pending:
             await asyncio.gather(*pending, return_exceptions=True)
@@ -76,7 +80,9 @@ class LiveScheduler:
         return self._market.now() if job.timebase is Timebase.MARKET else self._system.now()
 
     def _arm(self, job: Job, after: datetime) -> None:
-        due = job.rule(after)
+        self._arm_for(job, job.rule(after))
+
+    def _arm_for(self, job: Job, due: datetime) -> None:
         wake = self._market.system_time(due) if job.timebase is Timebase.MARKET else due
         self._scheduler.add_job(
             self._wake, DateTrigger(wake, timezone="UTC"), args=[job.name, due], id=job.name, replace_existing=True
@@ -84,6 +90,11 @@ class LiveScheduler:
 
     async def _wake(self, name: str, due: datetime) -> None:
         job = self._table[name]
+        if self._stopping:
+            return
+        if self._now(job) < due:  # market time was slowed since this was armed: nothing may run ahead of it
+            self._arm_for(job, due)
+            return
         due = await self._newest_due(job, due)
         self._arm(job, due)
         former = self._running.get(name)
@@ -98,7 +109,8 @@ class LiveScheduler:
         now, missed, first = self._now(job), 0, due
         while (following := job.rule(due)) <= now:
             due, missed = following, missed + 1
-        if missed and now - first > timedelta(seconds=2 * self._market.speed()):
+        speed = self._market.speed() if job.timebase is Timebase.MARKET else 1.0
+        if missed and now - first > timedelta(seconds=2 * speed):
             await self._record(job, first, JobOutcome.MISSED, f"{missed} due times passed while nobody was awake")
         return due
 
@@ -113,9 +125,11 @@ class LiveScheduler:
             await self._record(job, due, JobOutcome.OVERRUN, f"still running after its {job.deadline:.0f} s deadline")
         await run
 
-    def _apscheduler_failed(self, event: JobExecutionEvent) -> None:
-        log.error("scheduler could not start %s: %s", event.job_id, event.exception)
-        if isinstance(event.exception, Fatal):
-            self._on_fatal(event.exception)
+    def _apscheduler_failed(self, event: JobEvent) -> None:
+        """A job whose waking failed, or was refused because too many wakings hang, is armed again."""
+        error = getattr(event, "exception", None)
+        log.error("scheduler could not start %s: %s", event.job_id, error or "its wakings hang")
+        if isinstance(error, Fatal):
+            self._on_fatal(error)
         elif event.job_id in self._table and self._scheduler.get_job(event.job_id) is None:
             self._arm(self._table[event.job_id], self._now(self._table[event.job_id]))
