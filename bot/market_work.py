@@ -11,6 +11,7 @@ from bot.bootstrap import Engine
 from bot.opening import LAST_SEEN
 from core.collect import CollectReport
 from core.cycle import CycleResult, run_cycle
+from core.domain.views import Health
 from core.execution import watch
 from core.execution.views import publish_daily_report
 from core.learning.training import Recipe
@@ -20,6 +21,7 @@ from jobs.retrain import retrain
 from jobs.schedule import JobSkipped
 from jobs.table import MarketWork
 
+MARKET_DATA = "market data"
 MARKET_TIME = "market_time"
 """The newest tick's scheduled time: where simulated time resumes after a restart."""
 
@@ -74,6 +76,16 @@ def recipe_of(settings: Settings) -> Recipe:
     return Recipe(trees=settings.model_trees, jobs=os.cpu_count() or 1)
 
 
+def _data_health(collected: CollectReport) -> tuple[Health, str]:
+    """Degraded while any instrument is without new bars: it takes no entries, the others go on."""
+    failed = {entry.symbol: entry.error for entry in collected.entries if entry.error}
+    if not failed:
+        return Health.RUNNING, "all instruments have their bars"
+    reasons = "; ".join(f"{symbol}: {reason}" for symbol, reason in sorted(failed.items()))
+    count = len({entry.symbol for entry in collected.entries})
+    return Health.DEGRADED, f"no new bars for {len(failed)} of {count} instruments, so no entries in them ({reasons})"
+
+
 def market_work(
     engine: Engine,
     retrain: Callable[[datetime], str],
@@ -84,7 +96,9 @@ def market_work(
     desk = engine.desk
 
     def collect(due: datetime) -> CollectReport:
-        return engine.collector.collect(desk.instruments, engine.sizes, due)
+        collected = engine.collector.collect(desk.instruments, engine.sizes, due)
+        desk.health(MARKET_DATA, *_data_health(collected))
+        return collected
 
     def cycle(due: datetime, collected: CollectReport) -> CycleResult:
         faults = {symbol: words for size in engine.sizes for symbol, words in collected.errors(size).items()}
