@@ -32,6 +32,7 @@ from bot.health_hook import HealthHook
 from bot.pairing import Pairing
 from bot.poll_watch import PollWatch, Trouble, WatchedRequest
 from bot.transport import TelegramTransport
+from core.domain.accounts import Badge, World
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.ports import Clock, Owner, UnitOfWorkFactory
 
@@ -51,7 +52,8 @@ class BotParts:
     """What the composition root gives the bot.
 
     `base_url` is a Bot API server's address up to and including `/bot`; None is Telegram's own. `fixed_owner` needs no
-    pairing. `announce_code` shows a pairing code and its end on the console. `health` is called from the event loop.
+    pairing. `announce_code` shows a pairing code and its end on the console. `health` is called from the event loop. In
+    a simulated `world` every message says so.
     """
 
     token: str
@@ -66,6 +68,7 @@ class BotParts:
     base_url: str | None = None
     fixed_owner: Identity | None = None
     symbols: tuple[str, ...] = DEFAULT_SYMBOLS
+    world: World = World.REAL
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -182,7 +185,9 @@ def build_app(parts: BotParts) -> BotApp:
     application = _application(parts, watch)
     pairing = Pairing(parts.clock, parts.announce_code)
     gate = Gate(parts.ledger, hands, parts.clock, parts.market_clock, pairing, parts.fixed_owner)
-    transport = TelegramTransport(application.bot, gate.chat)
+    transport = TelegramTransport(
+        application.bot, gate.chat, Badge.SIMULATED.value if parts.world is World.SIMULATED else ""
+    )
     delivery = Delivery(
         transport,
         parts.ledger,

@@ -127,12 +127,15 @@ class Conversation:
         problem = cards.staleness(token, await self._talk.hands.ask(self._talk.owner.pending))
         if problem is not None:
             await _toast(query, problem, alert=True)
+            await _without_buttons(query)
             await self._gate.audit(actor, f"tap {token.tap_key}", AnswerKind.STALE.value)
             return
         await _toast(query, cards.toast(token))
         answer = await self._talk.hands.change(cards.perform, self._talk.owner, token)
         if cards.needs_words(answer):
-            await self._say(render_views.answer(answer))
+            await self._say(render_views.answer(answer, self._talk.zone))
+        if answer.kind is AnswerKind.DONE:
+            await _without_buttons(query)
         await self._gate.audit(actor, f"tap {token.tap_key}", answer.kind.value)
 
     async def _on_menu(self, query: CallbackQuery, token: str) -> None:
@@ -218,6 +221,16 @@ async def _toast(query: CallbackQuery, text: str, *, alert: bool = False) -> Non
         await query.answer(text[:_TOAST_LIMIT] or None, show_alert=alert)
     except TelegramError as error:
         _LOG.info("a tap could not be answered: %s", type(error).__name__)
+
+
+async def _without_buttons(query: CallbackQuery) -> None:
+    """A card that is over must not look alive: /pending shows a card again, and only the first one is edited later."""
+    if not isinstance(query.message, TelegramMessage) or query.message.reply_markup is None:
+        return
+    try:
+        await query.edit_message_reply_markup(None)
+    except TelegramError as error:
+        _LOG.info("an old card keeps its buttons: %s", type(error).__name__)
 
 
 def _actor(chat_id: int) -> str:

@@ -36,13 +36,13 @@ def render(event: Event, zone: ZoneInfo) -> Message:
         case SignalRaised() | InstructionIssued() | InstructionSettled() | OrderFilled():
             return _trade(event, zone)
         case OrderRefused():
-            return render_trades.refused(event)
+            return render_trades.refused(event, zone)
         case OrderUncertain():
-            return render_trades.uncertain(event)
+            return render_trades.uncertain(event, zone)
         case PositionUnguarded():
-            return render_trades.unguarded(event)
+            return render_trades.unguarded(event, zone)
         case DailyReport():
-            return render_views.report(event)
+            return render_views.report(event, zone)
         case _:
             return _house(event, zone)
 
@@ -54,7 +54,7 @@ def _trade(event: SignalRaised | InstructionIssued | InstructionSettled | OrderF
         case InstructionIssued():
             return render_trades.card(event, zone, event.badges)
         case InstructionSettled():
-            return render_trades.settled(event)
+            return render_trades.settled(event, zone)
         case OrderFilled():
             return render_trades.fill(event, zone)
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from bot import numbers
+from bot import numbers, render_reasons
 from bot.cards import card_keyboard
-from bot.markup import bold, code, esc, italic, line, paragraphs, table
+from bot.markup import code, italic, line, paragraphs, table
 from bot.message import Message
+from bot.render_marks import headline, time_label
 from core.domain.accounts import Badge
-from core.domain.decisions import Verdict
 from core.domain.events import (
     InstructionIssued,
     InstructionSettled,
@@ -25,22 +25,10 @@ from core.domain.orders import Purpose, Side
 from core.domain.portfolio import GuardKind
 from core.domain.records import Instruction
 
-_GATES = {
-    "sma": "Trend",
-    "rsi": "RSI",
-    "macd": "MACD",
-    "session": "Market hours",
-    "held": "Holding",
-    "pending": "Open orders",
-    "unknown": "Unsettled orders",
-    "gap": "Trading pause",
-    "bracket": "Protection",
-    "cap": "Share of equity",
-}
 _GUARDS = {
-    GuardKind.VENUE: "orders rest at the broker",
-    GuardKind.ENGINE: "watched every minute while I run",
-    GuardKind.OWNER: "yours: I can only alert you",
+    GuardKind.VENUE: "orders at the broker",
+    GuardKind.ENGINE: "I watch each minute",
+    GuardKind.OWNER: "you (I only alert)",
 }
 _CLOSED_BY = {
     Purpose.STOP: ("🔴", "stop-loss"),
@@ -50,18 +38,8 @@ _CLOSED_BY = {
 }
 
 
-def badges(marks: Iterable[Badge]) -> str:
-    """PAPER, or MANUAL SIMULATED; an account without a mark says so rather than nothing."""
-    return " ".join(mark.value for mark in marks) or "ACCOUNT UNKNOWN"
-
-
-def headline(icon: str, text: str, marks: Iterable[Badge]) -> str:
-    """The first line: what the lock screen shows. `text` is escaped already."""
-    return f"{icon} {bold(text)} · {badges(marks)}"
-
-
 def guard_words(guard: GuardKind | None) -> str:
-    return _GUARDS[guard] if guard else "none: this position is UNGUARDED"
+    return _GUARDS[guard] if guard else "none: UNGUARDED"
 
 
 def signal(event: SignalRaised, zone: ZoneInfo) -> Message:
@@ -71,37 +49,26 @@ def signal(event: SignalRaised, zone: ZoneInfo) -> Message:
         (
             ("Price", numbers.price(event.price)),
             ("Quantity", numbers.quantity(event.quantity)),
-            ("Seen", numbers.moment(event.at, zone)),
+            ("Value", numbers.money(event.quantity * event.price)),
+            (time_label(event.badges), numbers.moment(event.at, zone)),
         )
     )
-    meaning = f"The model gives {numbers.percent(event.probability)} to “{line(event.event)}”."
-    return Message(
-        paragraphs(
-            headline("📈", title, event.badges),
-            facts,
-            meaning,
-            gates(event.reasons),
-            italic(f"Model {line(event.model_version, 40)}"),
-        )
-    )
-
-
-def gates(verdicts: Iterable[Verdict]) -> str:
-    """One line a gate, in the order they were asked."""
-    return "\n".join(f"{'✓' if verdict.passed else '✗'} {_gate_words(verdict)}" for verdict in verdicts)
-
-
-def _gate_words(verdict: Verdict) -> str:
-    """The gate's name and reason; a reason that begins with the name needs no second one."""
-    name = line(_GATES.get(verdict.gate, verdict.gate.replace("_", " ").capitalize()), 30)
-    reason = line(verdict.reason)
-    return reason if name and reason.lower().startswith(name.lower()) else f"{name}: {reason}"
+    reasons = render_reasons.gates(event.reasons, zone)
+    why = f"Why I want to buy:\n{reasons}" if reasons else ""
+    meaning = f"Model {line(event.model_version, 40)} expects: {line(event.event)}."
+    return Message(paragraphs(headline("📈", title, event.badges), facts, why, italic(meaning)))
 
 
 def card(event: InstructionIssued | Instruction, zone: ZoneInfo, marks: Iterable[Badge]) -> Message:
     """A manual instruction, or a proposal that waits for approval, with its buttons."""
+    shown = tuple(marks)
     return Message(
-        paragraphs(_card_title(event, marks), _card_facts(event, zone), esc(event.why), _card_hint(event)),
+        paragraphs(
+            _card_title(event, shown),
+            _card_facts(event, zone, shown),
+            render_reasons.listed(event.why, zone),
+            _card_hint(event, shown),
+        ),
         card_keyboard(event),
     )
 
@@ -112,22 +79,30 @@ def _card_title(event: InstructionIssued | Instruction, marks: Iterable[Badge]) 
     return f"{headline(icon, f'{deed} @ {numbers.price(event.price)}', marks)} · #{event.number}"
 
 
-def _card_facts(event: InstructionIssued | Instruction, zone: ZoneInfo) -> str:
+def _card_facts(event: InstructionIssued | Instruction, zone: ZoneInfo, marks: Iterable[Badge]) -> str:
     rows = [
         ("Side", _side_words(event.side, event.purpose)),
         ("Quantity", numbers.quantity(event.quantity)),
         ("Price", numbers.price(event.price)),
-        ("Band", f"{numbers.price(event.band_low)} to {numbers.price(event.band_high)}"),
+        ("Only at", f"{numbers.price(event.band_low)} to {numbers.price(event.band_high)}"),
         ("Value", numbers.money(event.quantity * event.price)),
     ]
     if event.purpose is Purpose.ENTRY:
         rows += [
-            ("Stop", _level(event.stop, event.price)),
-            ("Target", _level(event.target, event.price)),
+            ("Stop", distance(event.stop, event.price)),
+            ("Target", distance(event.target, event.price)),
             ("Confidence", numbers.percent(event.probability) if event.probability is not None else "– (no model)"),
         ]
-    expiry = numbers.moment(event.expires_at, zone) if event.expires_at else "never, it waits for you"
-    return table([*rows, ("Expires", expiry)])
+    return table([*rows, ("Expires", _expiry(event, zone, marks))])
+
+
+def _expiry(event: InstructionIssued | Instruction, zone: ZoneInfo, marks: Iterable[Badge]) -> str:
+    """By the owner's own clock, which a simulated market's clock is not."""
+    if event.expires_at is None:
+        return "never, it waits for you"
+    if Badge.SIMULATED in tuple(marks):
+        return f"{numbers.clock_time(event.expires_at, zone)}, your time"
+    return numbers.moment(event.expires_at, zone)
 
 
 def _side_words(side: Side, purpose: Purpose) -> str:
@@ -140,7 +115,8 @@ def _side_words(side: Side, purpose: Purpose) -> str:
     return f"{side.value} ({reason})"
 
 
-def _level(level: Decimal | None, reference: Decimal) -> str:
+def distance(level: Decimal | None, reference: Decimal) -> str:
+    """A stop or target with how far it is from `reference`."""
     if level is None:
         return "– (none set)"
     if not reference:
@@ -148,22 +124,30 @@ def _level(level: Decimal | None, reference: Decimal) -> str:
     return f"{numbers.price(level)} ({numbers.signed_percent(level / reference - 1)})"
 
 
-def _card_hint(event: InstructionIssued | Instruction) -> str:
+def _card_hint(event: InstructionIssued | Instruction, marks: Iterable[Badge]) -> str:
     if event.needs_approval:
         return italic("Approve sends the order to the broker. Skip drops it.")
     example = code(f"/executed #{event.number} {numbers.quantity(event.quantity).replace(',', '')} @ PRICE")
-    return f"{italic('Place it at your broker, then tap Executed. Other price or quantity:')}\n{example}"
+    deed = "Place it at your broker, then tap Executed."
+    if Badge.SIMULATED in tuple(marks):
+        deed = "For practice only: the price is simulated, place nothing anywhere. Tap Executed as if you had."
+    return f"{italic(f'{deed} Other price or quantity:')}\n{example}"
 
 
-def settled(event: InstructionSettled) -> Message:
+def settled(event: InstructionSettled, zone: ZoneInfo) -> Message:
     """The end of an instruction, where its card cannot be edited."""
-    return Message(paragraphs(_settled_title(event), esc(event.detail)))
+    return Message(paragraphs(_settled_title(event), render_reasons.sentence(event.detail, zone)))
 
 
 def settled_card(event: InstructionSettled, issued: InstructionIssued, zone: ZoneInfo) -> Message:
     """The card of a settled instruction: the outcome on top, its facts kept, the buttons gone."""
     return Message(
-        paragraphs(_settled_title(event), esc(event.detail), _card_facts(issued, zone), esc(issued.why)),
+        paragraphs(
+            _settled_title(event),
+            render_reasons.sentence(event.detail, zone),
+            _card_facts(issued, zone, issued.badges),
+            render_reasons.listed(issued.why, zone),
+        ),
     )
 
 
@@ -184,8 +168,8 @@ def _entry_fill(event: OrderFilled, zone: ZoneInfo) -> Message:
     title = f"{line(event.symbol, 20)} bought {numbers.quantity(event.quantity)} @ {numbers.price(event.price)}"
     rows = [
         *_fill_rows(event, zone),
-        ("Stop", _level(event.stop, event.price)),
-        ("Target", _level(event.target, event.price)),
+        ("Stop", distance(event.stop, event.price)),
+        ("Target", distance(event.target, event.price)),
         ("Guard", guard_words(event.guard)),
     ]
     return Message(paragraphs(headline("🟢", title, event.badges), table(rows)))
@@ -198,7 +182,7 @@ def _exit_fill(event: OrderFilled, zone: ZoneInfo) -> Message:
     else:
         result = numbers.signed_money(event.profit)
         if event.profit_fraction is not None:
-            result += f" ({numbers.signed_percent(event.profit_fraction)})"
+            result += f" ({numbers.signed_percent(event.profit_fraction, places=2)})"
     sold = f"Sold {numbers.quantity(event.quantity)} @ {numbers.price(event.price)}."
     return Message(
         paragraphs(
@@ -214,28 +198,30 @@ def _fill_rows(event: OrderFilled, zone: ZoneInfo) -> list[tuple[str, str]]:
         ("Value", numbers.money(event.quantity * event.price)),
         ("Fee", numbers.money(event.fee)),
         ("Cash left", numbers.money(event.cash)),
-        ("At", numbers.moment(event.at, zone)),
+        (time_label(event.badges), numbers.moment(event.at, zone)),
     ]
 
 
-def refused(event: OrderRefused) -> Message:
+def refused(event: OrderRefused, zone: ZoneInfo) -> Message:
     title = f"{_deed(event.symbol, event.side, event.quantity)} refused"
     remark = "" if event.purpose is Purpose.ENTRY else "This was an exit: the position is still open."
-    return Message(paragraphs(headline("⛔", title, event.badges), esc(event.reason), remark))
+    return Message(paragraphs(headline("⛔", title, event.badges), render_reasons.sentence(event.reason, zone), remark))
 
 
-def uncertain(event: OrderUncertain) -> Message:
+def uncertain(event: OrderUncertain, zone: ZoneInfo) -> Message:
     title = f"{_deed(event.symbol, event.side, event.quantity)}: sent, answer unknown"
     consequence = (
         f"I do not know yet whether the broker has this order. Until it says so, I place nothing else in "
         f"{line(event.symbol, 20)}."
     )
-    return Message(paragraphs(headline("❓", title, event.badges), esc(event.reason), consequence))
+    return Message(
+        paragraphs(headline("❓", title, event.badges), render_reasons.sentence(event.reason, zone), consequence)
+    )
 
 
-def unguarded(event: PositionUnguarded) -> Message:
+def unguarded(event: PositionUnguarded, zone: ZoneInfo) -> Message:
     title = f"{line(event.symbol, 20)} UNGUARDED: {numbers.quantity(event.quantity)} without a stop"
-    return Message(paragraphs(headline("🚨", title, event.badges), esc(event.reason)))
+    return Message(paragraphs(headline("🚨", title, event.badges), render_reasons.sentence(event.reason, zone)))
 
 
 def _deed(symbol: str, side: Side, quantity: Decimal) -> str:

@@ -7,9 +7,11 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from bot import numbers
-from bot.markup import bold, code, esc, italic, line, paragraphs, table
+from bot.markup import bold, code, italic, line, paragraphs, table
 from bot.message import Button, Keyboard, Message
-from bot.render_trades import badges, guard_words
+from bot.render_marks import account_name, account_title, all_badges
+from bot.render_reasons import sentence
+from bot.render_trades import distance, guard_words
 from core.domain.accounts import Badge
 from core.domain.events import DailyReport, ReportAccount, ReportPosition
 from core.domain.records import Instruction
@@ -18,6 +20,7 @@ from core.domain.views import Health, OwnerAnswer, PositionsView, StatusView
 
 MENU_PREFIX = "m"
 IN_PLACE = "!"
+NOTHING_WAITS = "✋ Nothing waits for you."
 _HEALTH_ICONS = {Health.RUNNING: "💚", Health.DEGRADED: "🟠", Health.HALTED: "🛑"}
 
 
@@ -37,18 +40,21 @@ def menu(paused: bool, *, under_status: bool = False) -> Keyboard:
 
 
 def status(view: StatusView, zone: ZoneInfo) -> Message:
-    """Everything at a glance; the first line carries health, day's profit and badge."""
+    """Everything at a glance: health, day's profit and badge first, then what I am doing, then the money."""
     icon = _HEALTH_ICONS[view.health]
     state = f"{view.health.value}{', PAUSED' if view.paused else ''}"
-    title = f"{icon} {bold(f'{state} {_day_results(view.accounts)}'.strip())} · {badges(view.badges)}"
+    title = (
+        f"{icon} {bold(f'{state} {_day_results(view.accounts)}'.strip())} · {all_badges(view.accounts, view.badges)}"
+    )
     return Message(
         paragraphs(
             title,
             _pause_words(view, zone),
-            *(_account_block(account, short=True) for account in view.accounts),
-            _engine_block(view, zone),
-            f"Last signal: {line(view.last_signal)}" if view.last_signal.strip() else "Last signal: – (none yet)",
             _worries(view, zone),
+            table(_engine_rows(view, zone)),
+            *(_account_block(account, short=True) for account in view.accounts),
+            f"Last signal: {_last_signal(view, zone)}",
+            _clock_words(view, zone),
         ),
         menu(view.paused, under_status=True),
     )
@@ -57,35 +63,49 @@ def status(view: StatusView, zone: ZoneInfo) -> Message:
 def _pause_words(view: StatusView, zone: ZoneInfo) -> str:
     if not view.paused:
         return ""
-    until = f"until {numbers.moment(view.paused_until, zone)}" if view.paused_until else "until you send /resume"
+    until = "until you send /resume"
+    if view.paused_until:
+        market = " market time" if view.simulated_prices else ""
+        until = f"until {numbers.moment(view.paused_until, zone)}{market}"
     return f"⏸ Paused {until}: no new entries, open positions stay guarded."
 
 
-def _engine_block(view: StatusView, zone: ZoneInfo) -> str:
-    session = "open, closes" if view.stock_session_open else "closed, opens"
-    model = "– (not trained yet)"
-    if view.model_version:
-        trained = f", {numbers.moment(view.model_trained_at, zone)}" if view.model_trained_at else ""
-        model = f"{view.model_version}{trained}"
+def _engine_rows(view: StatusView, zone: ZoneInfo) -> list[tuple[str, str]]:
     rows = [
-        ("Mode", view.mode.value),
+        ("Mode", f"{view.mode.value}{', paused' if view.paused else ''}"),
+        ("Health", _health_summary(view)),
         ("Positions", str(view.open_positions)),
-        ("Unguarded", str(view.unguarded)) if view.unguarded else ("", ""),
         ("Pending", numbers.count(view.pending_instructions, "instruction")),
-        ("Stocks", f"{session} {numbers.moment(view.next_stock_change, zone)}"),
+        ("US stocks", "open" if view.stock_session_open else "closed"),
+        ("Closing" if view.stock_session_open else "Opening", numbers.moment(view.next_stock_change, zone)),
         ("Last cycle", numbers.clock_time(view.last_cycle_at, zone) if view.last_cycle_at else "– (none yet)"),
         ("Next cycle", numbers.clock_time(view.next_cycle_at, zone) if view.next_cycle_at else "– (not planned)"),
-        ("Model", model),
-        ("Clock", _clock_words(view, zone)),
+        ("Model", view.model_version or "– (not trained yet)"),
     ]
-    return table(row for row in rows if row[0])
+    if view.model_version and view.model_trained_at:
+        rows.append(("Trained", numbers.moment(view.model_trained_at, zone)))
+    return rows
+
+
+def _health_summary(view: StatusView) -> str:
+    """How many parts are well; those that are not stand above with their reasons."""
+    ailing = sum(part.state is not Health.RUNNING for part in view.components)
+    if not view.components:
+        return view.health.value
+    return f"{ailing} of {len(view.components)} parts ailing" if ailing else f"all {len(view.components)} parts well"
+
+
+def _last_signal(view: StatusView, zone: ZoneInfo) -> str:
+    return sentence(view.last_signal, zone, 200) if view.last_signal.strip() else "– (none yet)"
 
 
 def _clock_words(view: StatusView, zone: ZoneInfo) -> str:
-    now = numbers.moment(view.market_now, zone)
-    if view.speed == 1 and not view.simulated_prices:
-        return now
-    return f"{now}, simulated, {view.speed:g}x"
+    """What time it is in the market; where that is simulated, that all times above are the market's."""
+    if not view.simulated_prices:
+        return f"It is {numbers.moment(view.market_now, zone)}."
+    pace = f" and runs {view.speed:g} times as fast as yours" if view.speed != 1 else ""
+    now = bold(numbers.moment(view.market_now, zone))
+    return f"⏩ In the simulated market it is {now}. Its clock rules the times above{pace}."
 
 
 def _worries(view: StatusView, zone: ZoneInfo) -> str:
@@ -103,23 +123,24 @@ def _worries(view: StatusView, zone: ZoneInfo) -> str:
 
 
 def _day_results(accounts: Sequence[ReportAccount]) -> str:
-    """Today's profit of each account; real and play money are never added up."""
+    """Today's profit, the first account's and that of others with any; real and play money are never added up."""
     if not accounts:
         return ""
-    if len(accounts) == 1:
-        (only,) = accounts
-        return f"{numbers.signed_money(only.day_profit)} ({numbers.signed_percent(only.day_fraction)})"
-    return ", ".join(f"{numbers.signed_money(each.day_profit)} {badges(each.badges)}" for each in accounts)
+    first, *others = accounts
+    told = [f"{numbers.signed_money(first.day_profit)} ({numbers.signed_percent(first.day_fraction, places=2)})"]
+    told += [
+        f"{line(account_name(other.account), 40)} {numbers.signed_money(other.day_profit)}"
+        for other in others
+        if other.day_profit
+    ]
+    return ", ".join(told)
 
 
 def _account_block(account: ReportAccount, *, short: bool) -> str:
     source = ", as you reported" if account.attested else ""
-    name = f"{bold(line(account.account, 40))} · {badges(account.badges)}{source}"
-    rows = [
-        ("Value", numbers.money(account.equity)),
-        ("Cash", numbers.money(account.cash)),
-        ("Today", f"{numbers.signed_money(account.day_profit)} ({numbers.signed_percent(account.day_fraction)})"),
-    ]
+    name = f"{bold(account_title(account.account, account.badges))}{source}"
+    today = f"{numbers.signed_money(account.day_profit)} ({numbers.signed_percent(account.day_fraction, places=2)})"
+    rows = [("Value", numbers.money(account.equity)), ("Cash", numbers.money(account.cash)), ("Today", today)]
     if not short:
         rows += _period_rows(account)
     return f"{name}\n{table(rows)}"
@@ -128,13 +149,13 @@ def _account_block(account: ReportAccount, *, short: bool) -> str:
 def _period_rows(account: ReportAccount) -> list[tuple[str, str]]:
     benchmark = "– (no prices yet)"
     if account.benchmark_fraction is not None:
-        benchmark = numbers.signed_percent(account.benchmark_fraction)
-    won = "– (no trade closed)"
+        benchmark = numbers.signed_percent(account.benchmark_fraction, places=2)
+    won = "– (none closed yet)"
     if account.trades_closed:
         share = Decimal(account.trades_won) / Decimal(account.trades_closed)
         won = f"{account.trades_won} of {account.trades_closed} ({numbers.percent(share, places=0)})"
     return [
-        ("Return", numbers.signed_percent(account.total_fraction)),
+        ("Return", numbers.signed_percent(account.total_fraction, places=2)),
         ("Buy & hold", benchmark),
         ("Trades won", won),
         ("Fees", numbers.money(account.fees)),
@@ -143,46 +164,55 @@ def _period_rows(account: ReportAccount) -> list[tuple[str, str]]:
 
 def positions(view: PositionsView) -> Message:
     """Every position with its profit, protection and guard, then the cash."""
-    total = _open_results(view.positions, view.accounts)
+    total = _open_results(view.positions)
     held = numbers.count(len(view.positions), "position")
-    title = f"📊 {bold(f'{held} {total}'.strip())} · {badges(view.badges)}"
+    title = f"📊 {bold(f'{held} {total}'.strip())} · {all_badges(view.accounts, view.badges)}"
     marks = {account.account: account.badges for account in view.accounts}
     blocks = [_position_block(entry, marks) for entry in view.positions]
-    cash = "\n".join(
-        f"Cash {line(account.account, 40)} · {badges(account.badges)}: {numbers.money(account.cash)}"
-        for account in view.accounts
+    cash = table((account_name(account.account), numbers.money(account.cash)) for account in view.accounts)
+    return Message(
+        paragraphs(title, *(blocks or ["Nothing is held."]), f"{bold('Cash')}\n{cash}" if view.accounts else "")
     )
-    return Message(paragraphs(title, *(blocks or ["Nothing is held."]), cash))
 
 
-def _open_results(held: Sequence[ReportPosition], accounts: Sequence[ReportAccount]) -> str:
+def _open_results(held: Sequence[ReportPosition]) -> str:
     if not held:
         return ""
     names = list(dict.fromkeys(entry.account for entry in held))
-    marks = {account.account: account.badges for account in accounts}
     sums = {name: sum((entry.profit for entry in held if entry.account == name), ZERO) for name in names}
     if len(names) == 1:
         return numbers.signed_money(sums[names[0]])
-    return ", ".join(f"{numbers.signed_money(sums[name])} {badges(marks.get(name, ()))}" for name in names)
+    return ", ".join(f"{line(account_name(name), 40)} {numbers.signed_money(sums[name])}" for name in names)
 
 
 def _position_block(entry: ReportPosition, marks: Mapping[str, tuple[Badge, ...]]) -> str:
-    result = f"{numbers.signed_money(entry.profit)} ({numbers.signed_percent(entry.profit_fraction)})"
-    title = f"{bold(f'{line(entry.symbol, 20)} {result}')} · {badges(marks.get(entry.account, ()))}"
+    result = f"{numbers.signed_money(entry.profit)} ({numbers.signed_percent(entry.profit_fraction, places=2)})"
+    title = (
+        f"{bold(f'{line(entry.symbol, 20)} {result}')} · {account_title(entry.account, marks.get(entry.account, ()))}"
+    )
     rows = [
-        ("Held", f"{numbers.quantity(entry.quantity)} @ {numbers.price(entry.price)}"),
+        ("Held", numbers.quantity(entry.quantity)),
+        ("Cost", _cost(entry)),
+        ("Price", numbers.price(entry.price)),
         ("Value", numbers.money(entry.value)),
-        ("Stop", numbers.price(entry.stop) if entry.stop is not None else "– (none set)"),
-        ("Target", numbers.price(entry.target) if entry.target is not None else "– (none set)"),
+        ("Stop", distance(entry.stop, entry.price)),
+        ("Target", distance(entry.target, entry.price)),
         ("Guard", guard_words(entry.guard)),
     ]
     return f"{title}\n{table(rows)}"
 
 
+def _cost(entry: ReportPosition) -> str:
+    """What one unit has cost, fees included."""
+    return (
+        f"{numbers.price((entry.value - entry.profit) / entry.quantity)} a unit" if entry.quantity else numbers.MISSING
+    )
+
+
 def pending(instructions: Sequence[Instruction], zone: ZoneInfo) -> Message:
     """The list above the cards that /pending sends again."""
     if not instructions:
-        return Message("✋ Nothing waits for you.")
+        return Message(NOTHING_WAITS)
     rows = "\n".join(
         f"#{entry.number} {bold(_deed(entry))} @ {numbers.price(entry.price)}, "
         + (f"expires {numbers.moment(entry.expires_at, zone)}" if entry.expires_at else "waits for you")
@@ -195,11 +225,11 @@ def _deed(entry: Instruction) -> str:
     return f"{line(entry.symbol, 20)} {entry.side.upper()} {numbers.quantity(entry.quantity)}"
 
 
-def report(event: DailyReport) -> Message:
-    """The day: value, profit, benchmark, trades, model, health, positions, the ledger's head."""
+def report(event: DailyReport, zone: ZoneInfo) -> Message:
+    """The day: value, profit, benchmark, positions, model, health, the ledger's head."""
     marks = tuple(dict.fromkeys(mark for account in event.accounts for mark in account.badges))
-    title = f"📄 {bold(f'Report {_day_results(event.accounts)}'.strip())} · {badges(marks)}"
-    period = f"{numbers.day(event.day)}, returns since {numbers.day(event.since.date())}"
+    title = f"📄 {bold(f'Report {_day_results(event.accounts)}'.strip())} · {all_badges(event.accounts, marks)}"
+    period = f"{numbers.day(event.day)}, returns since {numbers.day(event.since.astimezone(zone).date())}"
     blocks = [_account_block(account, short=False) for account in event.accounts]
     account_marks = {account.account: account.badges for account in event.accounts}
     held = [_position_line(entry, account_marks) for entry in event.positions]
@@ -210,40 +240,43 @@ def report(event: DailyReport) -> Message:
             f"{bold('Positions')}\n" + ("\n".join(held) if held else "Nothing is held."),
             f"{bold('Model')}\n{_model_words(event)}",
             f"{bold('Health')}\n{_health_words(event)}",
-            f"Ledger head {code(line(event.ledger_head, 64))}",
+            f"{bold('Ledger head')}, the seal on every entry so far\n{code(line(event.ledger_head, 64))}",
         )
     )
 
 
 def _position_line(entry: ReportPosition, marks: Mapping[str, tuple[Badge, ...]]) -> str:
-    guard = entry.guard.value if entry.guard else "UNGUARDED"
+    result = f"{numbers.signed_money(entry.profit)} ({numbers.signed_percent(entry.profit_fraction, places=2)})"
     return (
-        f"{bold(line(entry.symbol, 20))} {numbers.quantity(entry.quantity)} = {numbers.money(entry.value)}, "
-        f"{numbers.signed_money(entry.profit)} ({numbers.signed_percent(entry.profit_fraction)}), "
-        f"guard {guard} · {badges(marks.get(entry.account, ()))}"
+        f"{bold(f'{line(entry.symbol, 20)} {result}')} · {account_title(entry.account, marks.get(entry.account, ()))}\n"
+        f"{numbers.quantity(entry.quantity)}, worth {numbers.money(entry.value)}. Guard: {guard_words(entry.guard)}"
     )
 
 
 def _model_words(event: DailyReport) -> str:
     if event.model_version is None:
         return "– (not trained yet)"
-    hits = "accuracy – (no prediction has matured yet)"
+    hits = "No forecast is old enough to be judged yet."
     if event.model_scored:
         share = Decimal(event.model_hits) / Decimal(event.model_scored)
-        hits = f"right {event.model_hits} of {event.model_scored} ({numbers.percent(share, places=0)})"
-    return f"{line(event.model_version, 40)}, AUC {numbers.measure(event.model_auc)}, {hits}"
+        hits = f"Right {event.model_hits} of {event.model_scored} times ({numbers.percent(share, places=0)})."
+    return f"{line(event.model_version, 40)}, AUC {numbers.measure(event.model_auc)} (0.5 is luck). {hits}"
 
 
 def _health_words(event: DailyReport) -> str:
-    parts = "\n".join(f"{line(name, 40)}: {line(state)}" for name, state in event.components)
-    return f"{line(event.health, 40)}\n{parts}".strip()
+    """One line where all is well, otherwise what is not."""
+    well = Health.RUNNING.value
+    ailing = [f"{line(name, 40)}: {line(state)}" for name, state in event.components if state != well]
+    if event.health == well and not ailing:
+        return f"All {len(event.components)} parts are well." if event.components else well
+    return "\n".join([line(event.health, 40), *ailing])
 
 
-def answer(given: OwnerAnswer) -> Message:
+def answer(given: OwnerAnswer, zone: ZoneInfo) -> Message:
     """What became of a command; where the owner must choose, each choice as a command to copy."""
     choices = "\n".join(
         f"#{entry.number} {_deed(entry)} @ {numbers.price(entry.price)}: {code(f'/executed #{entry.number}')}"
         for entry in given.candidates[:20]
     )
     hint = italic("Name one by its number, with quantity and price as you like.") if choices else ""
-    return Message(paragraphs(esc(given.text, 1500) or "Done.", choices, hint))
+    return Message(paragraphs(sentence(given.text, zone, 1500) or "Done.", choices, hint))

@@ -15,6 +15,7 @@ from bot.hands import AsyncWriter
 from bot.health_hook import HealthHook
 from bot.localphone.server import LocalPhone
 from core.clock import ScaledClock, SystemClock
+from core.domain.accounts import World
 from core.ports import Owner, UnitOfWorkFactory
 from core.settings import Settings
 
@@ -72,6 +73,8 @@ class Telephone:
                 base_url=self._phone.base_url if self._phone is not None else None,
                 fixed_owner=self._owner(),
                 symbols=self._settings.symbols,
+                # Only a simulated market has a clock of its own.
+                world=World.SIMULATED if isinstance(self._market, ScaledClock) else World.REAL,
             )
         )
         await self._app.start()

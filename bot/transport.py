@@ -20,8 +20,9 @@ from telegram.error import (
     TimedOut,
 )
 
-from bot.markup import split, visible
+from bot.markup import LIMIT, split, visible
 from bot.message import Keyboard, Message
+from bot.render_marks import MARK_ROOM, marked
 
 
 class NotSent(Exception):
@@ -71,7 +72,7 @@ async def send_message(transport: Transport, message: Message, done: list[int]) 
 
     `done` collects the ids of parts that arrived: a repeated call with the same list goes on where it broke off.
     """
-    parts = split(message.text)
+    parts = split(message.text, LIMIT - MARK_ROOM)
     for index in range(len(done), len(parts)):
         keyboard = message.keyboard if index == len(parts) - 1 else ()
         try:
@@ -83,7 +84,7 @@ async def send_message(transport: Transport, message: Message, done: list[int]) 
 
 async def edit_message(transport: Transport, message_id: int, message: Message) -> None:
     """Replaces a message; raises CannotEdit where the new text needs more than one."""
-    parts = split(message.text)
+    parts = split(message.text, LIMIT - MARK_ROOM)
     if len(parts) > 1:
         raise CannotEdit("the new text needs more than one message")
     try:
@@ -101,11 +102,15 @@ def markup_of(keyboard: Keyboard) -> InlineKeyboardMarkup | None:
 
 
 class TelegramTransport:
-    """The owner's chat through a real bot. `chat` gives its id, None while there is no owner."""
+    """The owner's chat through a real bot. `chat` gives its id, None while there is no owner.
 
-    def __init__(self, bot: Bot, chat: Callable[[], int | None]) -> None:
+    `mark` is put on every message that does not carry it already: SIMULATED where the market is.
+    """
+
+    def __init__(self, bot: Bot, chat: Callable[[], int | None], mark: str = "") -> None:
         self._bot = bot
         self._chat = chat
+        self._mark = mark
 
     def is_ready(self) -> bool:
         return self._chat() is not None
@@ -114,7 +119,7 @@ class TelegramTransport:
         try:
             sent = await self._bot.send_message(
                 self._owner_chat(),
-                text,
+                marked(text, self._mark, html=html),
                 parse_mode=ParseMode.HTML if html else None,
                 reply_markup=markup_of(keyboard),
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
@@ -126,7 +131,7 @@ class TelegramTransport:
     async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Keyboard) -> None:
         try:
             await self._bot.edit_message_text(
-                text,
+                marked(text, self._mark, html=html),
                 self._owner_chat(),
                 message_id,
                 parse_mode=ParseMode.HTML if html else None,

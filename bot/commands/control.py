@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from bot import render_views
+from bot import numbers, render_views
 from bot.commands.fill_text import Problem, parse_amount
 from bot.commands.talk import Reply, Request, Talk, reply
 from bot.markup import code, esc, paragraphs
@@ -34,17 +34,27 @@ def parse_length(text: str) -> timedelta | None:
 async def pause(talk: Talk, request: Request) -> Reply:
     """Stops new entries, until /resume or for the time given. The owner's hours are real hours, so on a faster market
     clock the end is proportionally later there."""
-    until = None
+    until, translated = None, tuple[Message, ...]()
     if request.words.strip():
         length = parse_length(request.words)
         if length is None:
             return _problem("I cannot read that length of time, and I have not paused. Examples:", "/pause 2h")
-        until = talk.market_clock.now() + length * talk.market_clock.speed()
-    return _answered(await talk.hands.brake(talk.owner.pause, until, request.by))
+        speed = talk.market_clock.speed()
+        until = talk.market_clock.now() + length * speed
+        if speed != 1:
+            translated = (Message(_in_market_time(length, speed)),)
+    return _answered(talk, await talk.hands.brake(talk.owner.pause, until, request.by), translated)
+
+
+def _in_market_time(length: timedelta, speed: float) -> str:
+    return (
+        f"⏩ {numbers.span(length)} of your time are {numbers.span(length * speed)} in the market, whose clock runs "
+        f"{speed:g} times as fast."
+    )
 
 
 async def resume(talk: Talk, request: Request) -> Reply:
-    return _answered(await talk.hands.brake(talk.owner.resume, request.by))
+    return _answered(talk, await talk.hands.brake(talk.owner.resume, request.by))
 
 
 async def mode(talk: Talk, request: Request) -> Reply:
@@ -54,7 +64,7 @@ async def mode(talk: Talk, request: Request) -> Reply:
         return await _offer_modes(talk)
     if wanted not in {each.value for each in Mode}:
         return _problem("I know the modes auto, confirm, manual and observe. Nothing was changed.", "/mode confirm")
-    return _answered(await talk.hands.change(talk.owner.set_mode, Mode(wanted), request.by))
+    return _answered(talk, await talk.hands.change(talk.owner.set_mode, Mode(wanted), request.by))
 
 
 async def _offer_modes(talk: Talk) -> Reply:
@@ -80,12 +90,12 @@ async def cash(talk: Talk, request: Request) -> Reply:
     if isinstance(amount, Problem):
         return _problem(amount.sentence, "/cash 5000")
     answer = await talk.hands.change(talk.owner.declare_cash, amount, request.by, request.tap)
-    return Reply((render_views.answer(answer),), answer.kind.value)
+    return Reply((render_views.answer(answer, talk.zone),), answer.kind.value)
 
 
-def _answered(answer: OwnerAnswer) -> Reply:
+def _answered(talk: Talk, answer: OwnerAnswer, more: tuple[Message, ...] = ()) -> Reply:
     """A change that was made is told by its own event, which goes ahead of everything else; the rest is said here."""
-    messages = () if answer.kind is AnswerKind.DONE else (render_views.answer(answer),)
+    messages = more if answer.kind is AnswerKind.DONE else (render_views.answer(answer, talk.zone),)
     return Reply(messages, answer.text)
 
 

@@ -28,7 +28,7 @@ async def executed(talk: Talk, request: Request) -> Reply:
         if contradiction:
             return _unclear(contradiction)
     answer = await talk.hands.change(talk.owner.report_fill, fill, request.tap)
-    return Reply((render_views.answer(answer),), answer.kind.value)
+    return Reply((render_views.answer(answer, talk.zone),), answer.kind.value)
 
 
 def _matches(entry: Instruction, fill: ReportedFill) -> bool:
@@ -63,13 +63,13 @@ async def skip(talk: Talk, request: Request) -> Reply:
     (entry,) = fitting
     action = CardAction.DECLINE if entry.needs_approval else CardAction.SKIP
     answer = await talk.hands.change(cards.perform, talk.owner, CardToken(action, entry.number, entry.version))
-    return Reply((render_views.answer(answer),), answer.kind.value)
+    return Reply((render_views.answer(answer, talk.zone),), answer.kind.value)
 
 
 async def _which(talk: Talk, verb: str) -> Reply:
     waiting = await talk.hands.ask(talk.owner.pending)
     if not waiting:
-        return Reply((Message("✋ Nothing waits for you."),), "nothing pending")
+        return Reply((Message(render_views.NOTHING_WAITS),), "nothing pending")
     listed = render_views.pending(waiting, talk.zone).text
     example = code(f"/{verb} #{waiting[0].number}")
     return Reply((Message(paragraphs(listed, f"Name one, for example {example}")),), "asked which")

@@ -8,6 +8,7 @@ from bot import render_trades, render_views
 from bot.commands.talk import Command, Reply, Request, Talk, reply
 from bot.markup import bold, code, esc, italic, paragraphs
 from bot.message import Message
+from bot.render_marks import all_badges
 from core.domain.accounts import Account, AccountKind, Badge, World
 
 _MOST_CARDS = 10
@@ -23,7 +24,7 @@ async def positions(talk: Talk, _request: Request) -> Reply:
 
 
 async def report(talk: Talk, _request: Request) -> Reply:
-    return reply(render_views.report(await talk.hands.ask(talk.owner.report)))
+    return reply(render_views.report(await talk.hands.ask(talk.owner.report), talk.zone))
 
 
 async def pending(talk: Talk, _request: Request) -> Reply:
@@ -49,7 +50,7 @@ def _badges(account: str, world: World) -> tuple[Badge, ...]:
 async def start(talk: Talk, _request: Request) -> Reply:
     view = await talk.hands.ask(talk.owner.status)
     hello = paragraphs(
-        f"👋 {bold('AutoTrader')} · {render_trades.badges(view.badges)}",
+        f"👋 {bold('AutoTrader')} · {all_badges(view.accounts, view.badges)}",
         "I trade by rules I can explain, and tell you everything I do. /help shows all I understand.",
     )
     return reply(Message(hello, render_views.menu(view.paused)))
@@ -58,7 +59,7 @@ async def start(talk: Talk, _request: Request) -> Reply:
 def help_message(commands: Sequence[Command]) -> Message:
     """All commands with their usage, and how to report a fill."""
     lines = [
-        f"/{command.name}{' ' + code(esc(command.usage)) if command.usage else ''}: {esc(command.words)}"
+        f"/{command.name}{' ' + code(esc(command.usage)) if command.usage else ''} – {esc(command.words)}"
         for command in commands
     ]
     fills = (

@@ -21,7 +21,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("status", "", "health, value and what happens next", monitor.status),
     Command("positions", "", "what is held, its profit and its guard", monitor.positions),
     Command("pending", "", "instructions that wait for you", monitor.pending),
-    Command("executed", "SPY 10 @ 512.30", "you placed an order: book the fill", fills.executed),
+    Command("executed", "SPY 10 @ 512.30", "book an order you placed yourself", fills.executed),
     Command("skip", "#7", "drop an instruction", fills.skip),
     Command("pause", "2h", "no new entries, for a time or until /resume", control.pause),
     Command("resume", "", "allow new entries again", control.resume),

@@ -41,7 +41,7 @@ async def test_status_answers_with_health_value_badge_and_buttons(tmp_path: Path
     async with a_line(tmp_path) as line:
         await line.person.sends("/status")
         text = await line.until_said("RUNNING")
-        assert text.splitlines()[0] == "💚 RUNNING +$12.30 (+0.1%) · PAPER"
+        assert text.splitlines()[0] == "💚 RUNNING +$12.30 (+0.12%) · PAPER"
         assert "12:00 EST" in text
         assert line.health.newest("telegram") == (Health.RUNNING, "connected")
 
@@ -52,7 +52,7 @@ async def test_pausing_for_two_hours_and_resuming_reach_the_engine_and_are_told_
         await line.person.sends("/pause 2h")
         await line.until_said("⏸ Paused until Mon 23 Nov 14:00 EST")
         await line.person.sends("/resume")
-        await line.until_said("▶️ Mode auto")
+        await line.until_said("▶️ Active in mode auto")
         assert line.owner.calls == [("pause", NOON + timedelta(hours=2), "owner"), ("resume", "owner")]
         assert len(await line.texts()) == 2
 
@@ -141,7 +141,7 @@ async def test_pending_shows_the_card_again_with_its_buttons(tmp_path: Path) -> 
         ("/mode fast", "Nothing was changed"),
         ("/cash", "How much cash"),
         ("/cash 1,240", "could be"),
-        ("/cash $5000", "5000.00 USD"),
+        ("/cash $5000", "$5,000.00"),
         ("/executed", "Nothing waits for you"),
         ("/skip QQQ", "No open instruction fits QQQ"),
     ],

@@ -64,7 +64,7 @@ def test_a_card_fits_one_message(issued, zone) -> None:
 def test_every_view_becomes_valid_telegram_html(status, positions, answer, zone) -> None:
     check(render_views.status(status, zone))
     check(render_views.positions(positions))
-    check(render_views.answer(answer))
+    check(render_views.answer(answer, zone))
 
 
 @brief

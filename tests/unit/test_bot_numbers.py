@@ -80,7 +80,7 @@ def test_the_first_line_of_a_stop_loss_says_symbol_action_profit_and_badge() -> 
         cash=Decimal("9897.08"),
         badges=(Badge.PAPER,),
     )
-    assert visible(render(event, NEW_YORK).text).splitlines()[0] == "🔴 SPY stop-loss −$102.92 (−5.0%) · PAPER"
+    assert visible(render(event, NEW_YORK).text).splitlines()[0] == "🔴 SPY stop-loss −$102.92 (−5.02%) · PAPER"
 
 
 @pytest.mark.feature("S15")
@@ -88,22 +88,22 @@ def test_the_first_line_of_a_stop_loss_says_symbol_action_profit_and_badge() -> 
     "words",
     [
         "$10,012.30",
-        "+$12.30 (+0.1%)",
-        "Buy & hold  +0.3%",
+        "+$12.30 (+0.12%)",
+        "Buy & hold  +0.30%",
         "1 of 2 (50%)",
         "AUC 0.561",
-        "right 11 of 19",
-        "guard VENUE",
+        "Right 11 of 19",
+        "Guard: orders at the broker",
     ],
 )
 def test_the_report_has_every_figure(words: str) -> None:
-    assert words in visible(render_views.report(REPORT).text)
+    assert words in visible(render_views.report(REPORT, NEW_YORK).text)
 
 
 def test_play_money_and_real_money_are_never_added_up() -> None:
     manual = replace(ACCOUNT, account="manual", day_profit=Decimal(-3), badges=(Badge.MANUAL,))
     report = replace(REPORT, accounts=(ACCOUNT, manual))
-    assert "+$12.30 PAPER, −$3.00 MANUAL" in visible(render_views.report(report).text).splitlines()[0]
+    assert "+$12.30 (+0.12%), Manual account −$3.00 · PAPER" in visible(render_views.report(report, NEW_YORK).text).splitlines()[0]
 
 
 @pytest.mark.feature("T2")
