@@ -81,6 +81,8 @@ class LiveAssembly:
         self._system = SystemClock()
         self._calendar = make_calendar()
         self._worker = SpawnedWorker()
+        live.stop_worker = self._worker.stop
+        self._local = self._is_local()
 
     def build(self) -> LiveParts:
         """Raises Fatal: another process holds the ledger, or a setting or file cannot be used."""
@@ -92,6 +94,7 @@ class LiveAssembly:
         lease = database.lease()
         try:
             lease.acquire(self._system.now())
+            self._live.lease = lease
             market = (
                 make_simulated_market(self._seed(database), settings.symbols, self._calendar)
                 if place.world is World.SIMULATED
@@ -100,6 +103,7 @@ class LiveAssembly:
             clock = self._market_clock(database, market)
             return self._assemble(place, database, lease, market or yahoo, clock)
         except BaseException:
+            self._live.lease = None
             lease.release()
             database.close()
             raise
@@ -184,7 +188,7 @@ class LiveAssembly:
             parallel=None if place.world is World.SIMULATED else PARALLEL_FETCHES,
         )
         writer = Writer()
-        telephone = Telephone(settings, settings.data_dir / "phone.sqlite", system, clock, local=self._is_local())
+        telephone = Telephone(settings, settings.data_dir / "phone.sqlite", system, clock, local=self._local)
 
         def tell() -> None:
             health.tell()
@@ -205,14 +209,12 @@ class LiveAssembly:
             engine=engine,
             owner=OwnerDesk(engine.desk),
             telephone=telephone,
-            lease=lease,
             jobs={job.name: job for job in table},
             runner=JobRunner(database.unit_of_work, system, clock, health.report, self._live.fail),
             health=health,
             writer=writer,
             system_clock=system,
             market_clock=clock,
-            stop_worker=self._worker.stop,
             speed=self._options.speed if place.world is World.SIMULATED else 1.0,
             play_money=settings.start_cash if place.play_money else ZERO,
         )

@@ -13,15 +13,20 @@ from pathlib import Path
 from core.domain.bars import BarSize
 from core.errors import AutoTraderError
 
+INTERRUPTED = 128 + 2  # as shells report SIGINT
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 done, 1 refused or failed (said on stderr), 2 wrong usage."""
+    """The exit code: 0 done, 1 refused or failed (said on stderr), 2 wrong usage, 130 interrupted by Ctrl-C."""
     options = _parser().parse_args(arguments if arguments is not None else sys.argv[1:])
     try:
         return _dispatch(options, os.environ)
     except AutoTraderError as error:
         print(f"autotrader: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("autotrader: interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _dispatch(options: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -25,7 +25,7 @@ from jobs.health import HealthDesk
 from jobs.runner import JobRunner
 from jobs.schedule import TICK_PERIOD, Job
 from jobs.scheduler import LiveScheduler
-from jobs.table import RETRAIN, TICK
+from jobs.table import LEASE_PERIOD, RETRAIN, TICK
 from jobs.writer import Urgency, Writer
 
 log = logging.getLogger("autotrader.start")
@@ -41,23 +41,28 @@ class LiveParts:
     engine: Engine
     owner: OwnerDesk
     telephone: Telephone
-    lease: LeaseKeeper
     jobs: dict[str, Job]
     runner: JobRunner
     health: HealthDesk
     writer: Writer
     system_clock: SystemClock
     market_clock: SystemClock | ScaledClock
-    stop_worker: Callable[[], None]
     speed: float
     play_money: Decimal
 
 
 class Live:
-    """`run` is the whole life: start, wait, stop. It returns the exit code."""
+    """`run` is the whole life: start, wait, stop. It returns the exit code.
+
+    Whoever builds the parts sets `lease` when it is acquired, because a start may outlast it, and `stop_worker`,
+    because a start that waits for the worker must end at once when asked to.
+    """
 
     def __init__(self, build: Callable[[Live], LiveParts]) -> None:
+        self.lease: LeaseKeeper | None = None
+        self.stop_worker: Callable[[], None] = _no_worker
         self._build = build
+        self._system = SystemClock()
         self._stopping = asyncio.Event()
         self._fatal: Fatal | None = None
         self._overruns = 0
@@ -70,7 +75,8 @@ class Live:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self._stopping.set)
         try:
-            self._parts = parts = await self._unless_stopped(asyncio.to_thread(self._build, self))
+            await self._unless_stopped(asyncio.to_thread(self._build_parts))
+            parts = self._built()
             await self._start(parts)
             where = parts.telephone.show()
             log.info("Ready in %.1f s. %s Ctrl-C stops.", parts.system_clock.monotonic() - began, where)
@@ -91,6 +97,14 @@ class Live:
 
     def next_cycle_at(self) -> datetime | None:
         return self._scheduler.next_due(TICK) if self._scheduler is not None else None
+
+    def _build_parts(self) -> None:
+        """Keeps what was built even when a stop came meanwhile: it has to be let go of again."""
+        self._parts = self._build(self)
+
+    def _built(self) -> LiveParts:
+        assert self._parts is not None
+        return self._parts
 
     async def _start(self, parts: LiveParts) -> None:
         now = parts.market_clock.now()
@@ -149,37 +163,54 @@ class Live:
         if parts is None:
             return
         log.info("stopping: finishing what is under way")
-        parts.stop_worker()
+        parts.runner.stopping()
+        self.stop_worker()
         if self._scheduler is not None:
             await self._scheduler.stop()
         await parts.telephone.close()
         await asyncio.to_thread(parts.writer.stop)
         try:
-            parts.lease.release()
+            if self.lease is not None:
+                self.lease.release()
         except AutoTraderError as error:
             log.warning("the lease was not released: %s", error)
         parts.engine.close()
         log.info("stopped")
 
     async def _run_job(self, name: str, due: datetime) -> None:
-        assert self._parts is not None
-        job, runner = self._parts.jobs[name], self._parts.runner
+        job, runner = self._built().jobs[name], self._built().runner
         outcome = await self._unless_stopped(asyncio.to_thread(runner.run, job, due))
         if outcome is JobOutcome.FAILED:
             log.warning("%s failed at the start; it will be tried again", name)
 
     async def _in_writer(self, task: Callable[..., T], *arguments: Any) -> T:
-        assert self._parts is not None
-        return await self._parts.writer.run(task, *arguments, urgency=Urgency.TICK)
+        return await self._built().writer.run(task, *arguments, urgency=Urgency.TICK)
 
     async def _unless_stopped(self, work: Any) -> Any:
-        """Waits for `work`, but not beyond a request to stop; the thread behind it then ends by itself."""
+        """Waits for `work` and keeps the lease meanwhile. A request to stop cuts it short."""
         task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
+        try:
+            while not await _any_done(task, stop):
+                if self.lease is not None:
+                    await asyncio.to_thread(self.lease.renew, self._system.now())
+        except BaseException:
+            await self._cut_short(task)
+            raise
+        if stop.done():
+            await self._cut_short(task)
             raise _StoppedEarly
         stop.cancel()
         return task.result()
+
+    async def _cut_short(self, task: asyncio.Future[Any]) -> None:
+        """Takes the worker from whatever waits for it, and lets the rest of it end: threads cannot be cancelled."""
+        if self._parts is not None:
+            self._parts.runner.stopping()
+        while not task.done():
+            self.stop_worker()
+            await asyncio.wait({task}, timeout=0.2)
+        if (error := task.exception()) is not None:
+            log.info("the start was cut short: %s", error)
 
     def _step(self, number: int, words: str) -> None:
         log.info("[%d/%d] %s", number, STEPS, words)
@@ -189,6 +220,16 @@ def _collected(report: CollectReport) -> str:
     failed = sorted({entry.symbol for entry in report.entries if entry.error})
     words = f"{report.written:,} new bars of {len({entry.symbol for entry in report.entries})} instruments"
     return f"{words}; without data: {', '.join(failed)}" if failed else words
+
+
+async def _any_done(*futures: asyncio.Future[Any]) -> bool:
+    """Whether one of them is done within the time after which the lease must be renewed."""
+    done, _ = await asyncio.wait(futures, timeout=LEASE_PERIOD.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+    return bool(done)
+
+
+def _no_worker() -> None:
+    """Nothing was started yet that would have to be stopped."""
 
 
 class _StoppedEarly(Exception):
