@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
+from core.cycle import recover
 from core.domain.accounts import AccountKind, World
 from core.domain.decisions import BrakeKind
 from core.domain.events import EngineStarted, Welcome
 from core.domain.portfolio import CashKind, CashMovement
 from core.domain.values import ZERO
 from core.execution.desk import Desk
-from core.execution.reconcile import reconcile
 from core.ports import UnitOfWork
 
 WELCOMED = "welcomed"
@@ -20,12 +20,12 @@ PLAY_MONEY = "play-money"
 
 
 def open_accounts(desk: Desk, play_money: Decimal) -> str:
-    """Reconciles every account, opening new ones; the manual account of a try-out gets `play_money` USD once.
+    """Recovers from however the last run ended; opens accounts; a try-out's manual one gets `play_money` USD once.
 
     Returns what the accounts hold, in words.
     """
     now = desk.market_clock.now()
-    reconcile(desk, now)
+    recover(desk, now)
     manual = AccountKind.MANUAL.value
     with desk.ledger() as work:
         if play_money > ZERO:
