@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the environment with the tools for tests, then runs pytest. Other arguments go to pytest.
+# Makes the environment with the tools for tests, then runs pytest on two processors. Other arguments go to pytest.
 #   --long   also the tests marked long
 #   --ci     first ruff, mypy, import contracts, shell, Docker and settings checks; then a skipped test is a failure
 set -euo pipefail
@@ -77,4 +77,5 @@ if [[ $ci == yes ]]; then
     install_chromium
     marks+=(-p tests.no_skips)
 fi
-exec .venv/bin/python -m pytest ${marks[@]+"${marks[@]}"} ${rest[@]+"${rest[@]}"}
+# A file stays on one processor: its tests may share a browser or a running engine.
+exec .venv/bin/python -m pytest -n 2 --dist loadfile ${marks[@]+"${marks[@]}"} ${rest[@]+"${rest[@]}"}

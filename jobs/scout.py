@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core.domain.accounts import Account, AccountKind, Mode, World
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from core.learning.training import Recipe
 
 UNSAVED = "scout"
+GLANCE_TREES = 40
 
 LEAD = timedelta(minutes=15)
 WATCHED = timedelta(minutes=45)
@@ -60,11 +62,12 @@ def scout(task: ScoutTask, recipe: Recipe) -> datetime | None:
 
     event = event_name(task.policy.label_horizon)
 
-    def train(daily: Sequence[BarSeries]) -> Predictor:
+    def train(daily: Sequence[BarSeries], trees: int) -> Predictor:
         rows = training_rows(tuple(daily), task.policy.label_horizon)
-        return ForestPredictor(flatten(fit(rows, recipe), UNSAVED, event), _unsaved(event, task.latest))
+        forest = flatten(fit(rows, replace(recipe, trees=trees)), UNSAVED, event)
+        return ForestPredictor(forest, _unsaved(event, task.latest))
 
-    return lively_start(task, train)
+    return lively_start(task, partial(train, trees=min(GLANCE_TREES, recipe.trees)), partial(train, trees=recipe.trees))
 
 
 def _unsaved(event: str, at: datetime) -> ModelVersion:
@@ -74,12 +77,13 @@ def _unsaved(event: str, at: datetime) -> ModelVersion:
     )
 
 
-def lively_start(task: ScoutTask, train: Train) -> datetime | None:
+def lively_start(task: ScoutTask, glance: Train, train: Train) -> datetime | None:
     """The newest start in [earliest, latest] at which a model trained on what is known then makes an entry within
-    LEAD and WATCHED minutes; None if there is none. `train` gets the daily bars closed by a moment."""
+    WATCHED minutes; None if there is none. Both functions get the daily bars closed by a moment: `glance` trains a
+    quick forest that finds candidates, `train` the one that will be live, whose word counts."""
     block = task.latest - BLOCK
     while block >= task.earliest:
-        predictor = train(_known(task.daily, block))
+        predictor = glance(_known(task.daily, block))
         for entry in _entries(task, predictor, block, block + BLOCK):
             start = every(TICK_PERIOD)(entry - LEAD - TICK_PERIOD)
             exact_model = train(_known(task.daily, start))
