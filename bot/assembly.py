@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from bot.bootstrap import (
     Clocks,
+    GeneratedMarket,
     Hooks,
     PriceSource,
     build_engine,
@@ -31,7 +32,7 @@ from core.domain.values import ZERO
 from core.errors import Fatal
 from core.execution.manual import expire_instructions
 from core.execution.owner import OwnerDesk
-from core.ports import LeaseKeeper, MarketData
+from core.ports import LeaseKeeper
 from core.settings import Settings
 from core.storage.store import Database
 from jobs.health import HealthDesk
@@ -96,9 +97,7 @@ class LiveAssembly:
             lease.acquire(self._system.now())
             self._live.lease = lease
             market = (
-                make_simulated_market(self._seed(database), settings.symbols, self._calendar)
-                if place.world is World.SIMULATED
-                else None
+                make_simulated_market(self._seed(database), self._calendar) if place.world is World.SIMULATED else None
             )
             clock = self._market_clock(database, market)
             return self._assemble(place, database, lease, market or yahoo, clock)
@@ -128,7 +127,7 @@ class LiveAssembly:
             log.info("this simulated market began with seed %s and keeps it", stored)
         return int(stored)
 
-    def _market_clock(self, database: Database, market: PriceSource | None) -> SystemClock | ScaledClock:
+    def _market_clock(self, database: Database, market: GeneratedMarket | None) -> SystemClock | ScaledClock:
         """Real prices follow real time. Simulated time resumes where it stopped, and begins where it is lively."""
         if market is None:
             return self._system
@@ -137,10 +136,12 @@ class LiveAssembly:
         start = datetime.fromisoformat(stored) if stored else self._first_moment(market)
         return ScaledClock(self._system, start, 0.0)
 
-    def _first_moment(self, market: MarketData) -> datetime:
+    def _first_moment(self, market: GeneratedMarket) -> datetime:
         latest = every(TICK_PERIOD)(self._system.now() - TICK_PERIOD)
         earliest = latest - SCOUTED_DAYS
-        instruments = tuple(instrument_for(symbol) for symbol in self._settings.symbols)
+        instruments = tuple(instrument_for(each) for each in self._settings.symbols if each in market.symbols)
+        if not instruments:
+            return latest
         log.info("looking through the simulated market's last %d days for a lively start", SCOUTED_DAYS.days)
         task = ScoutTask(
             daily={each.symbol: market.bars(each, BarSize.D1, latest, MOST_DAILY_BARS) for each in instruments},

@@ -19,7 +19,7 @@ from core.clock import SystemClock
 from core.collect import OVERLAP, Collector
 from core.domain.accounts import Account, AccountKind, Mode
 from core.domain.bars import BarSize
-from core.domain.instruments import instrument_for
+from core.domain.instruments import DEFAULT_SYMBOLS, instrument_for
 from core.domain.orders import OrderNamespace
 from core.domain.views import ComponentHealth, Health
 from core.execution.desk import Desk
@@ -33,6 +33,7 @@ from jobs.champion import Champion
 
 SIMULATED, MANUAL = AccountKind.SIMULATED.value, AccountKind.MANUAL.value
 EVERY_BAR = 1_000_000
+GeneratedMarket = SimulatedMarket
 PriceSource = SimulatedMarket | YahooData
 HistorySource = SimulatedMarket | HistoryFiles
 
@@ -170,9 +171,22 @@ def make_yahoo(calendar: ExchangeCalendar, clock: SystemClock, cache_folder: Pat
     return YahooData(calendar, clock, clock.sleep, cache_folder)
 
 
-def make_simulated_market(seed: int, symbols: Sequence[str], calendar: ExchangeCalendar) -> SimulatedMarket:
-    return SimulatedMarket(seed, symbols, calendar)
+def make_simulated_market(seed: int, calendar: ExchangeCalendar) -> SimulatedMarket:
+    """It knows the default symbols; any other has no data there, which is told when it is asked for."""
+    return SimulatedMarket(seed, DEFAULT_SYMBOLS, calendar)
 
 
 def make_history(folder: Path, calendar: ExchangeCalendar) -> HistoryFiles:
     return HistoryFiles(folder, calendar)
+
+
+def rows_left_out(source: HistorySource) -> Sequence[str]:
+    """A line for each series of which files held rows that cannot be used: how many, and the first."""
+    if isinstance(source, SimulatedMarket):
+        return ()
+    return tuple(
+        f"{len(refusals)} row{'' if len(refusals) == 1 else 's'} of {symbol} {size} not used; the first: "
+        f"{refusals[0].sentence}"
+        for (symbol, size), refusals in sorted(source.refused().items())
+        if refusals
+    )

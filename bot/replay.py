@@ -20,6 +20,7 @@ from bot.bootstrap import (
     make_history,
     make_simulated_market,
     open_ledger,
+    rows_left_out,
 )
 from bot.delivery import drain_silently
 from bot.market_work import Idle, Retraining, market_work
@@ -61,7 +62,10 @@ class ReplayOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What a replay left behind. `ledger_head` is the hash over every decision and entry: equal heads, equal runs."""
+    """What a replay left behind. `ledger_head` is the hash over every decision and entry: equal heads, equal runs.
+
+    `left_out` says in words which rows of the files were not used.
+    """
 
     portfolio: Portfolio
     equity: Sequence[EquityPoint]
@@ -71,6 +75,7 @@ class ReplayResult:
     runs: int
     messages: int
     trainings: int
+    left_out: Sequence[str]
 
 
 class Replay:
@@ -121,7 +126,7 @@ class Replay:
 
     def _make_source(self) -> HistorySource:
         if self._options.data is None:
-            return make_simulated_market(self._options.seed, self._options.symbols, self._calendar)
+            return make_simulated_market(self._options.seed, self._calendar)
         if not self._options.data.is_dir():
             raise Fatal(f"--data {self._options.data}: there is no such folder")
         return make_history(self._options.data, self._calendar)
@@ -207,6 +212,7 @@ class Replay:
             runs=runs,
             messages=self._delivered,
             trainings=self._retraining.trained,
+            left_out=rows_left_out(self._source),
         )
 
 
