@@ -30,17 +30,17 @@ _NAMES = {
 }
 _ROUTINE = {
     "data": "fresh data",
-    "bar": "a new bar",
-    "mode": "the mode allows it",
-    "pause": "not paused",
+    "bar": "new bar",
+    "mode": "mode",
+    "pause": "no pause",
     "brakes": "no brake",
     "session": "market open",
     "held": "not held",
-    "pending": "no open order",
-    "unknown": "no unsettled order",
+    "pending": "nothing pending",
+    "unknown": "nothing unsettled",
     "gap": "no recent trade",
-    "account": "the account answers",
-    "bracket": "stop and target set",
+    "account": "account answers",
+    "bracket": "stop and target",
 }
 """Gates whose yes needs no numbers: what they found, in two or three words."""
 _QUEUES = "queues"

@@ -29,17 +29,17 @@ MODE_WORDS = {
     Mode.OBSERVE: "I watch and open nothing new",
 }
 
-_PRACTICE = "Cards marked MANUAL are for practice: tap Executed as if you had placed the order. "
+_SAFE = "Cards marked MANUAL are for practice. Nothing here can cost you a cent."
 
 
 def welcome(event: Welcome, keyboard: Keyboard) -> Message:
     """Said once: who I am, what happens next, what is simulated, how to go real."""
-    hello = f"👋 {bold('Hello, I am AutoTrader.')} · {badges(event.badges)}"
+    hello = f"👋 {bold('Hi, I am AutoTrader')} · {badges(event.badges)}"
     job = (
-        f"I watch {_listed(event.symbols)}. When my forecast is convinced and trend, RSI and MACD agree, I buy, with a "
-        f"stop and a target on every position. Mode {bold(event.mode.value)}: {MODE_WORDS[event.mode]}."
+        f"I watch {_listed(event.symbols)}. When my forecast, the trend, RSI and MACD agree, I buy, with a stop and a "
+        f"target. Mode {bold(event.mode.value)}: {MODE_WORDS[event.mode]}."
     )
-    more = "/status shows how things are, /help all I understand."
+    more = "/status tells how things are, /help what I understand."
     return Message(paragraphs(hello, job, _next(event), _simulated(event), _how_real(event), more), keyboard)
 
 
@@ -49,31 +49,26 @@ def _listed(symbols: tuple[str, ...]) -> str:
 
 def _next(event: Welcome) -> str:
     """What the newcomer will see, in this order; only a simulated market can be relied on to hurry."""
-    when = "In the next two minutes" if event.simulated_prices else "As soon as I find a chance in an open market"
+    when = "In your first two minutes" if event.simulated_prices else "When a market is open and I find a chance"
     trade = ["🟢 the trade, with its stop and target"] if event.simulated_broker else []
-    steps = [
-        "📈 a buy signal with its reasons",
-        *trade,
-        "✋ a card for you, with the buttons Executed and Skip",
-    ]
-    return "\n".join([f"{bold(f'{when} you will see')}", "🧠 the model I trained, and how good it is", *steps])
+    steps = ["🧠 how good my forecast is", "📈 a buy signal with its reasons", *trade, "✋ a card for you to tap"]
+    return "\n".join([bold(when), *steps])
 
 
 def _simulated(event: Welcome) -> str:
     held = numbers.money(event.equity)
     if event.simulated_prices:
-        pace = f", {event.speed:g} times as fast as real time" if event.speed != 1 else ""
+        pace = f" (time runs {event.speed:g} times as fast)" if event.speed != 1 else ""
         return (
-            f"{bold('What is simulated:')} everything. The prices come from a market model{pace}, the {held} are play "
-            f"money, and every message says SIMULATED. {_PRACTICE}Nothing here can cost you a cent."
+            f"{bold('Simulated here')}\nPrices{pace}, broker and the {held}, so every message says SIMULATED. {_SAFE}"
         )
     if event.simulated_broker:
         return (
-            f"{bold('What is simulated:')} the broker and its {held}; messages about them say PAPER. The prices are "
-            f"real, from Yahoo. {_PRACTICE}Nothing here can cost you a cent."
+            f"{bold('Simulated here')}\nThe broker and the {held}; messages about them say PAPER. The prices are real, "
+            f"from Yahoo. {_SAFE}"
         )
     return (
-        f"{bold('Nothing is simulated:')} the prices are real, from Yahoo, and the orders are yours to place. "
+        f"{bold('Nothing is simulated here')}\nThe prices are real, from Yahoo, and the orders are yours to place. "
         f"Tell me what you may spend, for example {code('/cash 5000')}; until then I open nothing."
     )
 
@@ -83,11 +78,10 @@ def _how_real(event: Welcome) -> str:
         return ""
     return (
         f"{bold('To go real')}\n"
-        f"1. Get a token from @BotFather in Telegram, put {code('TELEGRAM_BOT_TOKEN=…')} into {code('.env')}, start "
-        "me again.\n"
-        f"2. Send your bot {code('/start')} with the code that I print.\n"
-        f"3. Prices then come from Yahoo, and every order is a card for your own broker. {code('/cash 5000')} says "
-        "what I may spend."
+        "1. Get a bot token from @BotFather in Telegram.\n"
+        f"2. Put {code('TELEGRAM_BOT_TOKEN=…')} into {code('.env')}, start me again, and send your bot the code that I "
+        "print.\n"
+        "3. Prices then come from Yahoo, and orders come as cards for your own broker."
     )
 
 

@@ -130,7 +130,7 @@ def _card_hint(event: InstructionIssued | Instruction, marks: Iterable[Badge]) -
     example = code(f"/executed #{event.number} {numbers.quantity(event.quantity).replace(',', '')} @ PRICE")
     deed = "Place it at your broker, then tap Executed."
     if Badge.SIMULATED in tuple(marks):
-        deed = "For practice only: the price is simulated, place nothing anywhere. Tap Executed as if you had."
+        deed = "Practice only: place nothing anywhere, tap Executed as if you had."
     return f"{italic(f'{deed} Other price or quantity:')}\n{example}"
 
 

@@ -48,7 +48,8 @@ function fill(parent, text, from, to, entities, actions) {
     const part = marked(entity, text.slice(entity.offset, end), actions);
     fill(part, text, entity.offset, end, inner, actions);
     parent.append(part);
-    at = end;
+    // The block ends its line by itself: as in Telegram, the line end after it makes no empty line.
+    at = entity.type === "pre" && end < to && text[end] === "\n" ? end + 1 : end;
   }
   parent.append(text.slice(at, to));
 }

@@ -48,12 +48,13 @@ async def browser() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def phone_page(
-    *, size: tuple[int, int] = PHONE, dark: bool = False, shared: Browser | None = None
+    *, size: tuple[int, int] = PHONE, dark: bool = False, scale: float = 1, shared: Browser | None = None
 ) -> AsyncIterator[PhonePage]:
-    """A page with a profile of its own, in `shared` or in a browser of its own; `size` in CSS pixels."""
+    """A page with its own profile, in `shared` or in a browser of its own; `size` in CSS pixels of `scale` dots."""
     async with nullcontext(shared) if shared else browser() as used:
         context = await used.new_context(
             viewport={"width": size[0], "height": size[1]},
+            device_scale_factor=scale,
             color_scheme="dark" if dark else "light",
             locale="en-GB",
             timezone_id="UTC",
