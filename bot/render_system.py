@@ -139,7 +139,8 @@ def error(event: ErrorRaised) -> Message:
 
 def stranger(event: StrangerSpoke) -> Message:
     title = bold("Somebody else wrote to me")
-    said = f"User {code(str(event.user_id))}: {line(event.summary)}"
+    # As code: a command in a foreign text must not become something to tap.
+    said = f"User {code(str(event.user_id))}: {code(line(event.summary))}"
     return Message(paragraphs(f"🚪 {title}", said, "I refused and told them nothing. I ignore them from now on."))
 
 
@@ -150,7 +151,7 @@ def mode(event: ModeChanged, zone: ZoneInfo) -> Message:
     if event.paused:
         until = f" until {numbers.moment(event.until, zone)}" if event.until else " until you send /resume"
         text = f"No new entries; open positions stay guarded. Mode {event.mode.value}. {by}"
-        return Message(paragraphs(f"⏸ {bold('Paused')}{until}", text.strip()))
+        return Message(paragraphs(f"⏸ {bold(f'Paused{until}')}", text.strip()))
     if event.mode is Mode.OBSERVE:
         return Message(paragraphs(f"👀 {bold('Mode observe')}", f"{meaning} {by}".strip()))
     return Message(paragraphs(f"▶️ {bold(f'Active in mode {event.mode.value}')}", f"{meaning} {by}".strip()))

@@ -89,10 +89,11 @@ def _engine_rows(view: StatusView, zone: ZoneInfo) -> list[tuple[str, str]]:
 
 def _health_summary(view: StatusView) -> str:
     """How many parts are well; those that are not stand above with their reasons."""
+    parts = numbers.count(len(view.components), "part")
     ailing = sum(part.state is not Health.RUNNING for part in view.components)
     if not view.components:
         return view.health.value
-    return f"{ailing} of {len(view.components)} parts ailing" if ailing else f"all {len(view.components)} parts well"
+    return f"{ailing} of {parts} ailing" if ailing else f"all well ({parts})"
 
 
 def _last_signal(view: StatusView, zone: ZoneInfo) -> str:
@@ -268,7 +269,7 @@ def _health_words(event: DailyReport) -> str:
     well = Health.RUNNING.value
     ailing = [f"{line(name, 40)}: {line(state)}" for name, state in event.components if state != well]
     if event.health == well and not ailing:
-        return f"All {len(event.components)} parts are well." if event.components else well
+        return f"All well ({numbers.count(len(event.components), 'part')})." if event.components else well
     return "\n".join([line(event.health, 40), *ailing])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from playwright.async_api import BrowserContext
 
 _COLOURS = 256
-_STEP = 8
+_STEP = 4
 _DECODE = """async (png) => {
   const image = new Image();
   image.src = `data:image/png;base64,${png}`;

@@ -92,12 +92,12 @@ def test_a_card_with_a_simulated_price_asks_nobody_to_trade() -> None:
 
 def test_health_takes_one_line_unless_something_ails() -> None:
     parts = tuple(ComponentHealth(name, Health.RUNNING, "fine", NOON) for name in ("disk", "model", "quotes"))
-    assert "all 3 parts well" in visible(status(replace(STATUS, components=parts), NEW_YORK).text)
+    assert "all well (3 parts)" in visible(status(replace(STATUS, components=parts), NEW_YORK).text)
     ailing = replace(parts[2], state=Health.DEGRADED, reason="no answer")
     text = visible(status(replace(STATUS, components=(*parts[:2], ailing), health=Health.DEGRADED), NEW_YORK).text)
     assert "quotes: no answer" in text and "1 of 3 parts ailing" in text
     named = tuple((part.name, "RUNNING") for part in parts)
-    assert "All 3 parts are well." in visible(report(replace(REPORT, components=named), NEW_YORK).text)
+    assert "All well (3 parts)." in visible(report(replace(REPORT, components=named), NEW_YORK).text)
 
 
 def test_a_simulated_status_says_whose_clock_its_times_follow() -> None:
