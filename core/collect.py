@@ -32,6 +32,8 @@ DEPTH: Mapping[BarSize, timedelta] = MappingProxyType(
 )
 MOST_DAILY_BARS = 3_000
 
+_Key = tuple[str, BarSize]
+
 
 @dataclass(frozen=True, slots=True)
 class Collected:
@@ -108,9 +110,9 @@ class Collector:
     parallel: int | None = None
     deadline: float = 60.0
     overlap: int = OVERLAP
-    _known: dict[tuple[str, BarSize], tuple[datetime, str | None]] = field(default_factory=dict)
+    _known: dict[_Key, tuple[datetime, str | None]] = field(default_factory=dict)
     _pool: ThreadPoolExecutor | None = None
-    _running: dict[tuple[str, BarSize], Future[_Answer]] = field(default_factory=dict)
+    _running: dict[_Key, Future[_Answer]] = field(default_factory=dict)
 
     def collect(self, instruments: Sequence[Instrument], sizes: Sequence[BarSize], now: datetime) -> CollectReport:
         """Brings the store up to `now`. A failing source raises nothing: the report says what is missing and why."""
@@ -118,8 +120,9 @@ class Collector:
         requests = [self._request(instrument, size, now) for instrument, size in wanted]
         due = [request for request in requests if request is not None]
         answers = dict(zip(((r.instrument.symbol, r.size) for r in due), self._fetch_all(due, now), strict=True))
+        written = self._store_all(answers)
         entries = [
-            self._entry(request, answers.get((instrument.symbol, size)), instrument.symbol, size)
+            self._entry(request, answers.get((instrument.symbol, size)), written, instrument.symbol, size)
             for (instrument, size), request in zip(wanted, requests, strict=True)
         ]
         return CollectReport(now, tuple(entries))
@@ -190,21 +193,35 @@ class Collector:
             retry_at=min((answer.retry_at for answer in failed if answer.retry_at), default=None),
         )
 
-    def _entry(self, request: _Request | None, answer: _Answer | None, symbol: str, size: BarSize) -> Collected:
+    def _store_all(self, answers: Mapping[_Key, _Answer]) -> Mapping[_Key, int]:
+        """Everything that is good, in one transaction; how many rows were written of each."""
+        inspected = {key: answer.inspection.good for key, answer in answers.items() if answer.inspection is not None}
+        good = {key: series for key, series in inspected.items() if len(series)}
+        counts = self.store.write_all([(series, answers[key].source) for key, series in good.items()])
+        return dict(zip(good, counts, strict=True))
+
+    def _entry(
+        self,
+        request: _Request | None,
+        answer: _Answer | None,
+        written: Mapping[_Key, int],
+        symbol: str,
+        size: BarSize,
+    ) -> Collected:
         if request is None or answer is None:
             return Collected(symbol, size, self._stored(symbol, size)[0], asked=False)
         if answer.inspection is None:
             return Collected(
                 symbol, size, request.newest, error=answer.error, transient=answer.transient, retry_at=answer.retry_at
             )
-        good, newest, written = answer.inspection.good, request.newest, 0
+        good, newest = answer.inspection.good, request.newest
         if len(good):
-            written = self.store.write(good, answer.source)
             closed = time_of(good.closed_at[-1])
             newest = closed if newest is None else max(newest, closed)
             self._known[symbol, size] = (newest, answer.source)
         refused = answer.inspection.refused
-        return Collected(symbol, size, newest, written, source=answer.source, refused=refused)
+        rows = written.get((symbol, size), 0)
+        return Collected(symbol, size, newest, rows, source=answer.source, refused=refused)
 
 
 def _ask(source: MarketData, request: _Request, now: datetime) -> _Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,9 @@ class MemoryBarStore:
         if len(series):
             self._sources[key] = source
         return len(series)
+
+    def write_all(self, parts: Sequence[tuple[BarSeries, str]]) -> Sequence[int]:
+        return [self.write(series, source) for series, source in parts]
 
     def read(self, symbol: str, size: BarSize, end: datetime, count: int) -> BarSeries:
         return self._series.get((symbol, size), BarSeries.empty(symbol, size)).until(end).last(count)

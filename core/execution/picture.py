@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from core.domain.accounts import Mode
-from core.domain.decisions import Brake, Signal
+from core.domain.decisions import Brake
 from core.domain.instruments import Instrument
 from core.execution.desk import MANUAL, Desk
 from core.execution.market import market_view, quotes_of
@@ -42,7 +42,7 @@ def take_picture(
         )
         brakes: tuple[Brake, ...] = tuple(work.brakes())
         entry_account = entry_account_of(desk, mode)
-        judged: Mapping[str, Signal] = {} if only_held else work.last_signals(entry_account or "")
+        judged: Mapping[str, datetime] = {} if only_held else work.judged_until(entry_account or "")
     held = {symbol for view in accounts for symbol in view.portfolio.positions}
     instruments = [each for each in desk.instruments if not only_held or each.symbol in held]
     return Snapshot(
@@ -69,17 +69,16 @@ def _markets(
     instruments: Sequence[Instrument],
     now: datetime,
     faults: Mapping[str, str],
-    judged: Mapping[str, Signal],
+    judged: Mapping[str, datetime],
 ) -> Iterator[MarketView]:
     quotes = quotes_of(desk, instruments, now)
     for instrument in instruments:
         symbol = instrument.symbol
-        former = judged.get(symbol)
         yield market_view(
             desk,
             instrument,
             now,
             quotes.get(symbol),
             faults.get(symbol, ""),
-            former.bar_closed_at if former is not None else None,
+            judged.get(symbol),
         )

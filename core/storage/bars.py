@@ -6,7 +6,7 @@ The memory is right as long as this process alone writes bars, which the lease s
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,34 +64,41 @@ class SqlBarStore:
 
         Raises DataFault, and writes nothing, for bars out of order or with a number that is not finite.
         """
-        check_series(series)
-        if not len(series):
-            return 0
-        key = (series.symbol, series.size)
-        known = self._tail(key)
-        news = _not_in(series, known) if source == known.source else series
-        if not len(news):
-            return 0
-        columns = [getattr(news, name).tolist() for name in COLUMNS]
-        rows = [
-            {
-                "symbol": series.symbol,
-                "size": series.size,
-                "source": source,
-                **dict(zip(COLUMNS, values, strict=True)),
-            }
-            for values in zip(*columns, strict=True)
-        ]
+        return self.write_all([(series, source)])[0]
+
+    def write_all(self, parts: Sequence[tuple[BarSeries, str]]) -> Sequence[int]:
+        """Writes several series, none twice, each with its source, in one transaction; how many rows of each.
+
+        Raises DataFault, and writes nothing at all, for what `write` refuses.
+        """
+        for series, _ in parts:
+            check_series(series)
+        news = [(self._news(series, source), source) for series, source in parts]
+        rows = [row for series, source in news for row in _rows_of(series, source)]
+        if not rows:
+            return [0] * len(parts)
         # Two threads must not bring the file and the memory up to date in different orders.
         with self._one_by_one:
             with self._writing() as connection:
                 connection.execute(_UPSERT, rows)
             with self._lock:
-                self._writes[key] = self._writes.get(key, 0) + 1
-                tail = self._tails.get(key)
-                if tail is not None:
-                    self._tails[key] = _merged(tail, news, source)
-        return len(news)
+                for series, source in news:
+                    self._note(series, source)
+        return [len(series) for series, _ in news]
+
+    def _news(self, series: BarSeries, source: str) -> BarSeries:
+        known = self._tail((series.symbol, series.size))
+        return _not_in(series, known) if len(series) and source == known.source else series
+
+    def _note(self, news: BarSeries, source: str) -> None:
+        """Brings the memory up to what was just written."""
+        if not len(news):
+            return
+        key = (news.symbol, news.size)
+        self._writes[key] = self._writes.get(key, 0) + 1
+        tail = self._tails.get(key)
+        if tail is not None:
+            self._tails[key] = _merged(tail, news, source)
 
     def read(self, symbol: str, size: BarSize, end: datetime, count: int) -> BarSeries:
         """At most `count` newest bars closed at or before `end`, ascending. The columns cannot be written to."""
@@ -149,6 +156,12 @@ class SqlBarStore:
                 *(np.array(column, np.float64) for column in prices),
             )
         )
+
+
+def _rows_of(series: BarSeries, source: str) -> Iterator[dict[str, object]]:
+    whose = {"symbol": series.symbol, "size": series.size, "source": source}
+    columns = [getattr(series, name).tolist() for name in COLUMNS]
+    return (whose | dict(zip(COLUMNS, values, strict=True)) for values in zip(*columns, strict=True))
 
 
 def check_series(series: BarSeries) -> None:

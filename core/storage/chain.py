@@ -50,10 +50,11 @@ class Chain(Session):
     """Reads the head and appends links inside the transaction of a unit of work."""
 
     def _head(self) -> Head:
-        if self._known_head is None:
-            row = self._connection.execute(_HEAD).first()
-            self._known_head = Head(row.seq, row.hash) if row else Head(0, NO_HASH)
-        return self._known_head
+        return self._recalled(tables.chain, _HEAD, self._read_head)
+
+    def _read_head(self) -> Head:
+        row = self._connection.execute(_HEAD).first()
+        return Head(row.seq, row.hash) if row else Head(0, NO_HASH)
 
     def _append(self, kind: str, body: Entry | Decision, recorded_at: datetime) -> int:
         head = self._head()
@@ -70,12 +71,7 @@ class Chain(Session):
                 "hash": link.hash,
             },
         )
-        self._known_head = link
-        return link.seq
-
-    def _forget(self) -> None:
-        super()._forget()
-        self._known_head = None
+        return self._recalled(tables.chain, _HEAD, lambda: link).seq
 
     def chain_head(self) -> str:
         """SHA-256 (hex) over everything booked and decided so far; 64 zeros for an empty ledger."""

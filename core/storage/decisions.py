@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from sqlalchemy import bindparam, func, insert, select, update
 
 from core.domain.codec import decode
-from core.domain.decisions import Decision, ModelState, ModelVersion, Signal
+from core.domain.decisions import Decision, ModelState, ModelVersion, Prediction, Signal
 from core.storage import tables
 from core.storage.chain import DECISION, Chain
 from core.storage.statements import field_names, insert_new, row_of, upsert
 
 _L = tables.last_signals
 _M = tables.models
+_P = tables.predictions
 _S = tables.prediction_scores
 _DECIDE = insert(tables.decisions)
 _POINT = upsert(_L, ("account", "symbol"))
@@ -23,6 +25,21 @@ _LAST = select(_L.c.symbol, _L.c.seq, _L.c.place).order_by(_L.c.seq)
 _LAST_OF_ACCOUNT = _LAST.where(_L.c.account == bindparam("of_account"))
 _PAYLOADS = select(tables.chain.c.seq, tables.chain.c.payload).where(
     tables.chain.c.seq.in_(bindparam("seqs", expanding=True))
+)
+_JUDGED = select(_L.c.symbol, _L.c.bar_closed_at).where(
+    _L.c.account == bindparam("of_account"), _L.c.bar_closed_at.is_not(None)
+)
+_NOTE = insert_new(_P)
+_NEWEST = (
+    select(_P.c.bar_closed_at).where(_P.c.symbol == bindparam("of_symbol")).order_by(_P.c.bar_closed_at.desc()).limit(1)
+)
+_UNSCORED = (
+    select(_P)
+    .outerjoin(
+        _S, (_S.c.symbol == _P.c.symbol) & (_S.c.bar_closed_at == _P.c.bar_closed_at) & (_S.c.model == _P.c.model)
+    )
+    .where(_P.c.bar_closed_at >= bindparam("since"), _S.c.symbol.is_(None))
+    .order_by(_P.c.bar_closed_at, _P.c.symbol)
 )
 _ADD_MODEL = insert(_M)
 _ARCHIVE = update(_M).where(_M.c.state == bindparam("former")).values(state=bindparam("now", type_=_M.c.state.type))
@@ -53,10 +70,42 @@ class Decisions(Chain):
             self._write(
                 _POINT,
                 [
-                    {"account": decision.account, "symbol": signal.symbol, "seq": seq, "place": place}
+                    {
+                        "account": decision.account,
+                        "symbol": signal.symbol,
+                        "seq": seq,
+                        "place": place,
+                        "bar_closed_at": signal.bar_closed_at,
+                    }
                     for place, signal in enumerate(decision.signals)
                 ],
             )
+            self._note_predictions(decision)
+
+    def _note_predictions(self, decision: Decision) -> None:
+        """Journals what is foreseen from a bar for the first time; the same bar is judged by many ticks."""
+        for signal in decision.signals:
+            made = signal.prediction
+            if made is None or self._newest_prediction(made.symbol) == made.bar_closed_at:
+                continue
+            self._write(
+                _NOTE,
+                {
+                    "symbol": made.symbol,
+                    "bar_closed_at": made.bar_closed_at,
+                    "model": made.model_version,
+                    "event": made.event,
+                    "probability": made.probability,
+                },
+                question=made.symbol,
+            )
+
+    def _newest_prediction(self, symbol: str) -> datetime | None:
+        def ask() -> datetime | None:
+            row = self._row(_NEWEST, {"of_symbol": symbol})
+            return row["bar_closed_at"] if row else None
+
+        return self._recalled(_P, symbol, ask)
 
     def last_signals(self, account: str | None = None) -> Mapping[str, Signal]:
         """The newest evaluation of each symbol, of one account or of any."""
@@ -68,6 +117,14 @@ class Decisions(Chain):
         }
         return {symbol: decode(Signal, signals[seq][place]) for symbol, (seq, place) in newest.items()}
 
+    def judged_until(self, account: str) -> Mapping[str, datetime]:
+        """The close of the newest confirmation bar that was judged for the account, by symbol."""
+        return self._recalled(_L, account, lambda: self._read_judged(account))
+
+    def _read_judged(self, account: str) -> Mapping[str, datetime]:
+        rows = self._rows(_JUDGED, {"of_account": account})
+        return MappingProxyType({row["symbol"]: row["bar_closed_at"] for row in rows})
+
     def add_model(self, model: ModelVersion) -> None:
         """A new CHAMPION archives the former one."""
         if model.state is ModelState.CHAMPION:
@@ -75,12 +132,22 @@ class Decisions(Chain):
         self._write(_ADD_MODEL, row_of(model))
 
     def champion(self) -> ModelVersion | None:
+        return self._recalled(_M, _CHAMPION, self._read_champion)
+
+    def _read_champion(self) -> ModelVersion | None:
         row = self._row(_CHAMPION)
         return _model_of(row) if row else None
 
     def models(self, limit: int = 20) -> Sequence[ModelVersion]:
         """The newest first."""
         return [_model_of(row) for row in self._rows(_MODELS, {"most": limit})]
+
+    def unscored_predictions(self, since: datetime) -> Sequence[Prediction]:
+        """Those made from daily bars closed at or after `since`, the oldest first."""
+        return [
+            Prediction(row["symbol"], row["probability"], row["event"], row["model"], row["bar_closed_at"])
+            for row in self._rows(_UNSCORED, {"since": since})
+        ]
 
     def add_prediction_score(self, symbol: str, bar_closed_at: datetime, model: str, hit: bool) -> None:
         """Scoring the same prediction again changes nothing."""

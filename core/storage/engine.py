@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 from core.errors import Fatal, Transient
+from core.storage.memory import memory_of, version_of
 
 BUSY_SECONDS = 10
 
@@ -53,11 +54,12 @@ def engine_for(path: Path, *, durable: bool) -> Engine:
     def begin(connection: Connection) -> None:
         if not connection.get_execution_options().get("writes"):
             connection.exec_driver_sql("BEGIN")
-            return
-        try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except OperationalError as error:
-            raise Transient(f"another process is writing to {path.name}: {error.orig}") from error
+        else:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError as error:
+                raise Transient(f"another process is writing to {path.name}: {error.orig}") from error
+        memory_of(connection).begin(version_of(connection))
 
     return engine
 

@@ -108,16 +108,18 @@ class Entries(Chain):
                 # This transaction looks at the ledger as it was before the newest commit.
                 known = DerivedPortfolios(0, {})
             self._derived = dict(known.of_account)
-            for row in self._rows(_SINCE, {"after": known.seq}):
-                _advance(self._derived, _entry_of(row))
-            if not self._wrote:
-                self._offer()
+            if known.seq < self._head().seq:
+                for row in self._rows(_SINCE, {"after": known.seq}):
+                    _advance(self._derived, _entry_of(row))
+                if not self._wrote:
+                    self._cache.offer(self._known_portfolios())
         return self._derived
 
-    def _offer(self) -> None:
-        """Hands what was derived to later units of work. Only for entries that are committed."""
-        if self._derived is not None and self._head().seq > self._cache.newest().seq:
-            self._cache.offer(DerivedPortfolios(self._head().seq, dict(self._derived)))
+    def _known_portfolios(self) -> DerivedPortfolios:
+        """What this transaction knows of portfolios; after its commit, and only then, others may have it."""
+        if self._derived is None:
+            return DerivedPortfolios(0, {})
+        return DerivedPortfolios(self._head().seq, dict(self._derived))
 
     def _forget(self) -> None:
         super()._forget()

@@ -92,15 +92,18 @@ class Journal(Session):
         return [value_of(JobRun, row) for row in self._rows(_UNFINISHED)]
 
     def value(self, key: str) -> str | None:
+        return self._recalled(_V, key, lambda: self._read_value(key))
+
+    def _read_value(self, key: str) -> str | None:
         row = self._row(_VALUE, {"of_key": key})
         return row["value"] if row else None
 
     def set_value(self, key: str, value: str | None) -> None:
         """None removes it."""
         if value is None:
-            self._write(_DROP_VALUE, {"of_key": key})
+            self._write(_DROP_VALUE, {"of_key": key}, question=key)
         else:
-            self._write(_SET_VALUE, {"key": key, "value": value})
+            self._write(_SET_VALUE, {"key": key, "value": value}, question=key)
 
     def audit(self, record: AuditRecord) -> None:
         self._write(_AUDIT, row_of(record))

@@ -21,7 +21,6 @@ _ACCOUNTS = select(tables.accounts).order_by(tables.accounts.c.id)
 _ADD_ACCOUNT = insert(tables.accounts)
 _ORDER = select(_O).where(_O.c.client_order_id == bindparam("of_id"))
 _LIVE = select(_O).where(_O.c.is_live).order_by(_O.c.number)
-_LIVE_OF_ACCOUNT = _LIVE.where(_O.c.account == bindparam("of_account"))
 _CLASH = select(_O.c.client_order_id).where(
     (_O.c.client_order_id == bindparam("of_id"))
     | (
@@ -46,6 +45,9 @@ _SAVE = (
 
 class Orders(Session):
     def accounts(self) -> Sequence[Account]:
+        return list(self._recalled(tables.accounts, _ACCOUNTS, self._read_accounts))
+
+    def _read_accounts(self) -> list[Account]:
         return [value_of(Account, row) for row in self._rows(_ACCOUNTS)]
 
     def add_account(self, account: Account) -> None:
@@ -89,9 +91,11 @@ class Orders(Session):
 
     def live_orders(self, account: str | None = None) -> Sequence[Order]:
         """In the order of writing."""
-        if account is None:
-            return [_order_of(row) for row in self._rows(_LIVE)]
-        return [_order_of(row) for row in self._rows(_LIVE_OF_ACCOUNT, {"of_account": account})]
+        live = self._recalled(_O, _LIVE, self._read_live_orders)
+        return [order for order in live if account in (None, order.account)]
+
+    def _read_live_orders(self) -> list[Order]:
+        return [_order_of(row) for row in self._rows(_LIVE)]
 
     def orders(self, account: str | None = None, since: datetime | None = None, limit: int = 100) -> Sequence[Order]:
         """The newest first; `since` by the time of creation, inclusive."""

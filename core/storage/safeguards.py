@@ -17,7 +17,6 @@ _G = tables.guards
 _I = tables.instructions
 _B = tables.brakes
 _GUARDS = select(_G).order_by(_G.c.account, _G.c.symbol)
-_GUARDS_OF_ACCOUNT = _GUARDS.where(_G.c.account == bindparam("of_account"))
 _SET_GUARD = upsert(_G, ("account", "symbol"))
 _DROP_GUARD = delete(_G).where(_G.c.account == bindparam("of_account"), _G.c.symbol == bindparam("of_symbol"))
 _LAST_NUMBER = select(func.max(_I.c.number).label("number"))
@@ -35,8 +34,12 @@ class Safeguards(Session):
     _given_number = 0
 
     def guards(self, account: str | None = None) -> Sequence[Guard]:
-        rows = self._rows(_GUARDS) if account is None else self._rows(_GUARDS_OF_ACCOUNT, {"of_account": account})
-        return [value_of(Guard, row) for row in rows]
+        """By account and symbol."""
+        known = self._recalled(_G, _GUARDS, self._read_guards)
+        return [guard for guard in known if account in (None, guard.account)]
+
+    def _read_guards(self) -> list[Guard]:
+        return [value_of(Guard, row) for row in self._rows(_GUARDS)]
 
     def set_guard(self, guard: Guard) -> None:
         self._write(_SET_GUARD, row_of(guard))
@@ -73,6 +76,9 @@ class Safeguards(Session):
 
     def brakes(self) -> Sequence[Brake]:
         """All that are set, lapsed ones included; the oldest first."""
+        return list(self._recalled(_B, _BRAKES, self._read_brakes))
+
+    def _read_brakes(self) -> list[Brake]:
         return [value_of(Brake, row) for row in self._rows(_BRAKES)]
 
     def set_brake(self, brake: Brake) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy import Connection, CursorResult, Executable, Table
+from sqlalchemy.sql.dml import UpdateBase
 
 from core.ports import Clock
+from core.storage.memory import memory_of
 
-if TYPE_CHECKING:
-    from core.storage.chain import Head
+T = TypeVar("T")
 
 Row = Mapping[str, Any]
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -24,7 +25,6 @@ class Session:
         self._writable = writable
         self._wrote = False
         self._open_connection: Connection | None = None
-        self._known_head: Head | None = None
 
     @property
     def _connection(self) -> Connection:
@@ -38,10 +38,21 @@ class Session:
     def _row(self, statement: Executable, parameters: Parameters | None = None) -> Row | None:
         return cast(Row | None, self._connection.execute(statement, parameters).mappings().first())
 
-    def _write(self, statement: Executable, parameters: Parameters) -> CursorResult[Any]:
+    def _recalled(self, table: Table, question: Hashable, ask: Callable[[], T]) -> T:
+        """The answer to a question about `table` as this transaction sees it; asked again only after a change."""
+        connection = self._connection
+        if not connection.in_transaction():
+            connection.begin()
+        return memory_of(connection).recall(table, question, ask)
+
+    def _write(
+        self, statement: UpdateBase, parameters: Parameters, *, question: Hashable | None = None
+    ) -> CursorResult[Any]:
+        """`question` names the one remembered answer that the statement can change, where it is only one."""
         if not self._writable:
             raise RuntimeError("this unit of work may only read")
         self._wrote = True
+        memory_of(self._connection).drop(statement.table, question)
         return self._connection.execute(statement, parameters)
 
     def _forget(self) -> None:

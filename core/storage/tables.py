@@ -33,6 +33,7 @@ from core.storage.tables_orders import (
     InstructionRow,
     ModelRow,
     OrderRow,
+    PredictionRow,
     PredictionScoreRow,
 )
 
@@ -56,6 +57,7 @@ guards = _table(GuardRow)
 instructions = _table(InstructionRow)
 brakes = _table(BrakeRow)
 models = _table(ModelRow)
+predictions = _table(PredictionRow)
 prediction_scores = _table(PredictionScoreRow)
 outbox = _table(OutboxRow)
 job_runs = _table(JobRunRow)

@@ -105,10 +105,11 @@ class DecisionRow(SQLModel, table=True):
 
 
 class LastSignalRow(SQLModel, table=True):
-    """Which decision evaluated a symbol of an account last, and which of its signals that was."""
+    """Which decision evaluated a symbol of an account last, which of its signals that was, and what bar it judged."""
 
     __tablename__: ClassVar[str] = "last_signals"
     account: str = Field(primary_key=True)
     symbol: str = Field(primary_key=True)
     seq: int = Field(foreign_key="chain.seq")
     place: int
+    bar_closed_at: datetime | None = time_field(nullable=True)

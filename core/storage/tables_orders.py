@@ -133,3 +133,14 @@ class PredictionScoreRow(SQLModel, table=True):
     bar_closed_at: datetime = time_field(primary_key=True, index=True)
     model: str = Field(primary_key=True)
     hit: bool
+
+
+class PredictionRow(SQLModel, table=True):
+    """What a model foresaw from a daily bar; the first prediction of a symbol and bar stands."""
+
+    __tablename__: ClassVar[str] = "prediction_journal"
+    symbol: str = Field(primary_key=True)
+    bar_closed_at: datetime = time_field(primary_key=True, index=True)
+    model: str
+    event: str
+    probability: float

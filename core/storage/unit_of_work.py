@@ -12,6 +12,7 @@ from core.storage.decisions import Decisions
 from core.storage.engine import WriterLock
 from core.storage.entries import Entries, PortfolioCache
 from core.storage.journal import Journal
+from core.storage.memory import memory_of
 from core.storage.orders import Orders
 from core.storage.outbox import Outbox
 from core.storage.safeguards import Safeguards
@@ -55,9 +56,12 @@ class SqlUnitOfWork(Orders, Entries, Decisions, Safeguards, Outbox, Journal):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         connection = self._connection
+        taken_back = self._wrote
         self._open_connection = None
         self._forget()
         try:
+            if taken_back:
+                memory_of(connection).clear()
             connection.close()
         finally:
             if self._writable:
@@ -68,6 +72,7 @@ class SqlUnitOfWork(Orders, Entries, Decisions, Safeguards, Outbox, Journal):
         if not self._writable:
             raise RuntimeError("this unit of work may only read")
         self._check_lease(self._connection)
+        portfolios = self._known_portfolios()
         self._connection.commit()
-        self._offer()
+        self._cache.offer(portfolios)
         self._forget()

@@ -79,6 +79,22 @@ def test_only_the_newest_bars_closed_by_the_end_are_read(database: Database) -> 
     assert database.bars.oldest_close("SPY", BarSize.M5) == START + timedelta(minutes=5)
 
 
+def test_several_series_are_written_in_one_transaction(database: Database) -> None:
+    spy, btc = series_of(1, 2), series_of(2, 3, symbol="BTC-USD")
+    assert database.bars.write_all([(spy, "yahoo"), (btc, "alpaca")]) == [2, 2]
+    more = [(series_of(1, 2, 3), "yahoo"), (btc, "alpaca"), (BarSeries.empty("QQQ", BarSize.M5), "yahoo")]
+    assert database.bars.write_all(more) == [1, 0, 0]
+    assert database.bars.write_all([]) == []
+    assert closes(read_all(database)) == [101, 102, 103]
+    assert database.bars.source_of("BTC-USD", BarSize.M5) == "alpaca"
+
+
+def test_one_bad_series_among_several_leaves_all_of_them_unwritten(database: Database) -> None:
+    with pytest.raises(DataFault):
+        database.bars.write_all([(series_of(1, symbol="BTC-USD"), "yahoo"), (series_of(2, 1), "yahoo")])
+    assert database.bars.newest_close("BTC-USD", BarSize.M5) is None
+
+
 def test_symbols_and_sizes_are_kept_apart(database: Database) -> None:
     database.bars.write(series_of(1, 2), "yahoo")
     database.bars.write(series_of(3, symbol="QQQ"), "yahoo")

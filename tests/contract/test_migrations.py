@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ from core.domain.accounts import World
 from core.errors import Fatal
 from core.storage import migrate as migrate_module
 from core.storage.backup import KEPT, back_up
+from core.storage.chain import payload_of
 from core.storage.engine import database_path, engine_for
 from core.storage.migrate import HEAD, migrate
 from core.storage.process import this_process
 from core.storage.store import open_database
 from core.storage.tables import APPEND_ONLY, METADATA
-from tests.ledger_builders import START, a_decision, a_deposit, a_fill, ledger, write
+from tests.ledger_builders import START, a_decision, a_deposit, a_fill, a_signal, ledger, write
 
 MIGRATIONS = Path(migrate_module.__file__).parent / "migrations"
 
@@ -105,6 +107,23 @@ def test_a_database_that_is_behind_is_backed_up_and_brought_forward(tmp_path: Pa
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,)
         assert connection.execute("SELECT id FROM accounts").fetchone() == ("manual",)
+
+
+def test_what_was_judged_before_the_upgrade_is_not_judged_again(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    migrated_to(path, "0002")
+    judged = replace(a_signal("BTC-USD"), bar_closed_at=START)
+    payload = payload_of(a_decision(signals=(a_signal(), judged)), START)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO chain VALUES (1, 'decision', '', '', '', ?)", (payload,))
+        for place, symbol in enumerate(("SPY", "BTC-USD")):
+            connection.execute("INSERT INTO last_signals VALUES ('simulated', ?, 1, ?)", (symbol, place))
+    migrate(path, START)
+    database = open_database(path)
+    with database.reading() as uow:
+        assert uow.judged_until("simulated") == {"BTC-USD": START}
+        assert uow.last_signals() == {"SPY": a_signal(), "BTC-USD": judged}
+    database.close()
 
 
 def test_a_database_in_use_is_not_migrated_under_its_process(tmp_path: Path) -> None:

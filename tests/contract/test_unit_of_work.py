@@ -294,6 +294,39 @@ def test_the_newest_signal_of_each_symbol_is_found(uow: UnitOfWork) -> None:
     assert uow.last_signals("alpaca-paper") == {}
 
 
+def test_the_newest_judged_bar_of_each_symbol_is_known_by_account(uow: UnitOfWork) -> None:
+    signals = (replace(a_signal(), bar_closed_at=START), a_signal("BTC-USD"))
+    uow.record_decision(a_decision(signals=signals), recorded_at=START)
+    assert uow.judged_until("simulated") == {"SPY": START}
+    later = replace(a_signal(at=LATER), bar_closed_at=LATER)
+    uow.record_decision(a_decision(at=LATER, signals=(later,)), recorded_at=LATER)
+    assert uow.judged_until("simulated") == {"SPY": LATER}
+    assert uow.judged_until("manual") == {}
+
+
+@pytest.mark.feature("S6")
+def test_the_first_prediction_of_a_symbol_and_daily_bar_is_kept_until_it_is_scored(uow: UnitOfWork) -> None:
+    first = a_signal()
+    assert first.prediction is not None
+    again = replace(first, prediction=replace(first.prediction, probability=0.1, model_version="m2"))
+    silent = replace(a_signal("QQQ"), prediction=None)
+    uow.record_decision(a_decision(signals=(first, silent)), recorded_at=START)
+    uow.record_decision(a_decision(at=LATER, signals=(again, a_signal("BTC-USD"))), recorded_at=LATER)
+    btc = a_signal("BTC-USD").prediction
+    since = first.prediction.bar_closed_at
+    assert uow.unscored_predictions(since) == [btc, first.prediction]
+    assert uow.unscored_predictions(since + timedelta(seconds=1)) == []
+    uow.add_prediction_score("SPY", since, "m1", True)
+    assert uow.unscored_predictions(since) == [btc]
+
+
+def test_an_older_bar_may_be_foreseen_after_a_newer_one(uow: UnitOfWork) -> None:
+    for at in (LATER, START, LATER, START):
+        uow.record_decision(a_decision(at=at, signals=(a_signal(at=at),)), recorded_at=at)
+    made = [prediction.bar_closed_at for prediction in uow.unscored_predictions(START - timedelta(days=2))]
+    assert made == [START - timedelta(hours=18), LATER - timedelta(hours=18)]
+
+
 def test_every_decision_and_entry_moves_the_head_of_the_chain(uow: UnitOfWork) -> None:
     heads = [uow.chain_head()]
     assert heads == ["0" * 64]
