@@ -114,6 +114,7 @@ class Live:
         equity = await self._in_writer(open_accounts, parts.engine.desk, parts.play_money)
         self._step(2, f"portfolio: {equity}")
         await parts.telephone.open(parts.owner, parts.engine.database.unit_of_work, parts.writer, parts.health.report)
+        await self._in_writer(greet, parts.engine.desk, parts.speed)
         first = now.replace(second=0, microsecond=0)
         first -= (first - datetime.min.replace(tzinfo=first.tzinfo)) % TICK_PERIOD
         report = await self._unless_stopped(
@@ -130,7 +131,6 @@ class Live:
         self._step(5, f"signals: {sum(one.is_buy for one in signals.values())} of {len(signals)} say buy")
         self._step(6, f"execution: {parts.owner.status().mode} mode")
         self._step(7, "log: one file a day in the logs folder")
-        await self._in_writer(greet, parts.engine.desk, parts.speed)
         parts.health.check()
         self._go(parts)
 
@@ -175,6 +175,7 @@ class Live:
         except AutoTraderError as error:
             log.warning("the lease was not released: %s", error)
         parts.engine.close()
+        parts.health.end()
         log.info("stopped")
 
     async def _run_job(self, name: str, due: datetime) -> None:

@@ -103,7 +103,10 @@ def test_the_report_has_every_figure(words: str) -> None:
 def test_play_money_and_real_money_are_never_added_up() -> None:
     manual = replace(ACCOUNT, account="manual", day_profit=Decimal(-3), badges=(Badge.MANUAL,))
     report = replace(REPORT, accounts=(ACCOUNT, manual))
-    assert "+$12.30 (+0.12%), Manual account −$3.00 · PAPER" in visible(render_views.report(report, NEW_YORK).text).splitlines()[0]
+    assert (
+        "+$12.30 (+0.12%), Manual account −$3.00 · PAPER"
+        in visible(render_views.report(report, NEW_YORK).text).splitlines()[0]
+    )
 
 
 @pytest.mark.feature("T2")

@@ -29,8 +29,9 @@ def test_a_rule_gives_the_first_due_time_strictly_after():
     assert every(timedelta(hours=1), timedelta(minutes=1))(START) == START + timedelta(minutes=1)
 
 
-@given(st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC)), st.integers(1, 86_400))
-def test_due_times_never_repeat_and_never_drift(moment, seconds):
+@given(st.integers(946_684_800, 2_208_988_800), st.integers(1, 86_400))
+def test_due_times_never_repeat_and_never_drift(second, seconds):
+    moment = datetime.fromtimestamp(second, UTC)
     rule = every(timedelta(seconds=seconds))
     first = rule(moment)
     assert moment < first <= moment + timedelta(seconds=seconds)
@@ -47,7 +48,8 @@ def test_virtual_time_runs_jobs_in_order_of_time_then_rank():
 
 def test_virtual_time_shows_each_job_its_due_time_and_ends_where_asked():
     clock, seen = VirtualClock(START), []
-    table = [Job("tick", every(timedelta(minutes=5)), Timebase.MARKET, 1, 0, lambda due: seen.append(clock.now()) or "")]
+    tick = every(timedelta(minutes=5))
+    table = [Job("tick", tick, Timebase.MARKET, 1, 0, lambda due: seen.append(clock.now()) or "")]
     VirtualDriver(table, PlainRunner(), clock).run(START + timedelta(minutes=12))
     assert seen == [START + timedelta(minutes=5), START + timedelta(minutes=10)]
     assert clock.now() == START + timedelta(minutes=12)
