@@ -29,7 +29,8 @@ from core.domain.portfolio import Fill, GuardKind, portfolio_of
 from core.domain.records import JobOutcome, OutboxState
 from core.execution.views import status
 from core.ports import OrderRequest, UnitOfWork
-from tests.fault.kill_life import EVERY, START, Life
+from tests.fault.kill_life import Life
+from tests.fault.kill_setup import EVERY, START
 
 SIMULATED, MANUAL = AccountKind.SIMULATED.value, AccountKind.MANUAL.value
 UNDECIDED = (OrderState.SUBMITTING, OrderState.UNKNOWN)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from core.domain.events import InstructionSettled, Priority
 from core.domain.orders import OrderState
 from core.domain.records import Instruction, JobOutcome, JobRun, OutboxMessage, OutboxState
-from tests.fault.kill_life import EVERY, Life
+from tests.fault.kill_life import Life
+from tests.fault.kill_setup import EVERY
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,15 +28,13 @@ from core.adapters.simulated_market import SimulatedMarket
 from core.clock import VirtualClock
 from core.collect import CollectReport
 from core.domain.accounts import Mode
-from core.domain.bars import BarSize
 from core.domain.decisions import BrakeKind
 from core.domain.orders import OrderState
-from core.domain.records import Instruction, OutboxState
+from core.domain.records import Instruction, OutboxMessage, OutboxState
 from core.domain.views import OwnerAnswer
 from core.errors import Fatal
 from core.execution.manual import expire_instructions
 from core.execution.owner import OwnerDesk
-from core.settings import Settings
 from jobs.health import HealthDesk
 from jobs.runner import JobRunner
 from jobs.schedule import TICK_PERIOD
@@ -45,36 +43,12 @@ from jobs.virtual import VirtualDriver
 from jobs.writer import Urgency, Writer
 from tests.fault import crashing
 from tests.fault.kill_memory import APPROVE, CASH, EXECUTE, MODE, PAUSE, RESUME, SKIP, Chat, Deed, Memory
+from tests.fault.kill_setup import DEPTH, EVERY, START, IdleWorker, settings_of, stump
+from tests.forest_builders import save
 
 T = TypeVar("T")
-EVERY = 10**6
-START = datetime(2026, 3, 3, 17, 0, tzinfo=UTC)
-SYMBOLS = ("BTC-USD", "ETH-USD", "SOL-USD", "ADA-USD", "SPY")
 ORDERS_WRITTEN = "intents.after_commit with orders"
-DEPTH = {BarSize.D1: timedelta(days=500), BarSize.M5: timedelta(days=4)}
-"""Enough bars for a small model and for the confirming indicators."""
 MODES = (Mode.AUTO, Mode.AUTO, Mode.MANUAL, Mode.CONFIRM)
-
-
-def settings_of(folder: Path) -> Settings:
-    """Every forecast counts as a signal and levels lie close, so that much is traded in little time."""
-    given = {
-        "STATE_DIR": folder,
-        "SYMBOLS": ",".join(SYMBOLS),
-        "MIN_PROBABILITY": 0.0,
-        "MIN_TRADE_GAP_MINUTES": 0,
-        "STOP_LOSS": "0.002",
-        "TAKE_PROFIT": "0.002",
-        "INSTRUCTION_LIFE_MINUTES": 30,
-        "MODEL_TREES": 10,
-        "TIME_ZONE": "UTC",
-    }
-    return Settings.model_validate(given)
-
-
-class InlineWorker:
-    def run(self, task: Callable[..., T], *arguments: Any, deadline: float) -> T:
-        return task(*arguments)
 
 
 class Watch:
@@ -129,10 +103,10 @@ class Life:
             health=self.health.report,
             pace=0.0,
         )
-        parts = market_work(self.engine, Retraining(self.engine, InlineWorker(), self.settings), self.health.tell)
+        parts = market_work(self.engine, Retraining(self.engine, IdleWorker(), self.settings), self.health.tell)
         self._fetch = parts.collect
-        # A guard run between two bars would see nothing new here.
-        parts = replace(parts, collect=self._collect, guard_idle=lambda due: due.minute % 5 != 0)
+        # Between two bars a guard run would see nothing new here, and right after a tick hardly anything.
+        parts = replace(parts, collect=self._collect, guard_idle=lambda due: due.minute % 20 != 0)
         self.jobs = {job.name: job for job in market_jobs(parts, self.writer, calendar)}
 
     def _build(self, market: SimulatedMarket, calendar: ExchangeCalendar) -> tuple[Engine, HealthDesk]:
@@ -161,8 +135,15 @@ class Life:
         asyncio.run(self.delivery.drain())
 
     def begin(self) -> None:
-        """The second half of a start: bars, model, the tick of the moment, the greeting."""
+        """The second half of a start: bars, model, the tick of the moment, the greeting.
+
+        The model comes ready-made with the first life and is shared by all; the training job finds nothing new.
+        """
         now = self.clock.now()
+        with self.database.unit_of_work() as work:
+            if work.champion() is None:
+                work.add_model(save(stump(), self.settings.models_dir))
+                work.commit()
         self.engine.collector.collect(self.engine.desk.instruments, self.engine.sizes, now)
         self.runner.run(self.jobs[RETRAIN], now)
         self.runner.run(self.jobs[TICK], now)
@@ -275,10 +256,10 @@ class Life:
         with self.database.reading() as work:
             return [order.client_order_id for order in work.live_orders() if order.state is state]
 
-    def _row_in_hand(self) -> int:
+    def _row_in_hand(self) -> OutboxMessage:
         with self.database.reading() as work:
             (row,) = work.messages_in(OutboxState.SENDING)
-        return row.id
+        return row
 
 
 def _tap_on(card: Instruction, kind: str, tap: str) -> Deed:

@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from bot.message import Keyboard
+from core.domain.events import Priority
+from core.domain.records import OutboxMessage
 
 EXECUTE, APPROVE, SKIP, CASH, PAUSE, RESUME, MODE = "execute", "approve", "skip", "cash", "pause", "resume", "mode"
+SENDINGS = tuple(f"{call}.{side}_call" for call in ("send", "send critical", "edit") for side in ("before", "after"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +110,13 @@ class Memory:
 class Chat:
     """The Transport of a chat that outlives every process: what arrived is in `chat.jsonl`, with the row it came from.
 
-    `row_in_hand` names the outbox row being delivered; `checkpoint` is called on both sides of an arrival.
+    `row_in_hand` gives the outbox row being delivered; `checkpoint` is called on both sides of an arrival, under the
+    names of `SENDINGS`.
     """
 
-    def __init__(self, folder: Path, row_in_hand: Callable[[], int], checkpoint: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, row_in_hand: Callable[[], OutboxMessage], checkpoint: Callable[[str], None]
+    ) -> None:
         self._path = folder / "chat.jsonl"
         self._row_in_hand = row_in_hand
         self._checkpoint = checkpoint
@@ -121,16 +127,18 @@ class Chat:
 
     async def send(self, text: str, *, html: bool, keyboard: Keyboard) -> int:
         number = sum(1 for _ in lines_of(self._path)) + 1
-        self._arrives({"id": number, "row": self._row_in_hand(), "edits": 0, "text": text})
+        self._arrives(number, 0, text)
         return number
 
     async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Keyboard) -> None:
-        self._arrives({"id": 0, "row": self._row_in_hand(), "edits": message_id, "text": text})
+        self._arrives(0, message_id, text)
 
-    def _arrives(self, arrival: Mapping[str, Any]) -> None:
-        self._checkpoint("send.before_call")
-        append(self._path, arrival)
-        self._checkpoint("send.after_call")
+    def _arrives(self, number: int, edits: int, text: str) -> None:
+        row = self._row_in_hand()
+        call = "edit" if edits else "send critical" if row.priority is Priority.CRITICAL else "send"
+        self._checkpoint(f"{call}.before_call")
+        append(self._path, {"id": number, "row": row.id, "edits": edits, "text": text})
+        self._checkpoint(f"{call}.after_call")
 
     def arrivals(self) -> list[Mapping[str, Any]]:
         return list(lines_of(self._path))

@@ -98,11 +98,17 @@ class Nest:
 
 
 def main(folder: Path) -> None:
+    # Not above: the test's side needs none of it.
     from bot.bootstrap import make_calendar, make_simulated_market
-    from tests.fault.kill_life import SYMBOLS
+    from core.domain.bars import BarSize
+    from core.domain.instruments import instrument_for
+    from tests.fault.kill_setup import START, SYMBOLS
 
     calendar = make_calendar()
-    market = make_simulated_market(MARKET_SEED, SYMBOLS, calendar)
+    market = make_simulated_market(MARKET_SEED, calendar)
+    for symbol in SYMBOLS:
+        for size in (BarSize.D1, BarSize.M5):
+            market.bars(instrument_for(symbol), size, START, 1_500)
     for line in sys.stdin:
         request = json.loads(line)
         for leftover in ("facts.json", "trail.txt", "error.txt"):

@@ -7,14 +7,17 @@ holds the ledger against the venue's journal, the owner's memory and the chat, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter, deque
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from core.execution.desk import CHECKPOINTS
 from tests.fault.crashing import Crash
 from tests.fault.kill_life import ORDERS_WRITTEN
+from tests.fault.kill_memory import APPROVE, CASH, EXECUTE, MODE, PAUSE, RESUME, SENDINGS, SKIP
 from tests.fault.kill_nest import Nest, Outcome
 
 SEED = 20_260_303
@@ -42,7 +45,7 @@ TEN = (
     Kill(
         ("venue.match.before_commit", "venue.match.after_commit", "reconcile.before_commit", "reconcile.after_commit")
     ),
-    Kill(("send.before_call", "send.after_call"), latest=9),
+    Kill(("send.before_call", "send.after_call"), latest=4),
     Kill(("pause/owner.before_commit", "pause/owner.after_commit"), latest=1),
     Kill(("execute/owner.before_commit", "execute/owner.after_commit", "execute/file.before_call"), "manual", latest=1),
     Kill(("cash/owner.before_commit", "cash/owner.after_commit"), latest=1),
@@ -64,6 +67,7 @@ def check_recovery(after: Outcome, kill: Kill, where: str) -> None:
         assert after.facts["sending"] == 1, f"{where}: no message was being sent"
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.feature("S14")
 @pytest.mark.feature("T8")
 @pytest.mark.feature("D3")
@@ -83,7 +87,7 @@ def test_ten_kills_in_the_middle_of_a_job_lose_nothing_and_double_nothing(tmp_pa
             assert crash.name in (outcome.trail[-1], outcome.trail[-2]), where
             former = kill, where
             done.append(f"{seed} {crash.name}")
-        last = nest.live(SEED, ticks=1)
+        last = nest.live(SEED + len(TEN), ticks=1)
         assert former is not None
         check_recovery(last, *former)
         assert last.facts is not None
@@ -97,3 +101,65 @@ def test_ten_kills_in_the_middle_of_a_job_lose_nothing_and_double_nothing(tmp_pa
 def without_runs(outcome: Outcome) -> dict[str, int]:
     facts = outcome.facts or {}
     return {name: facts[name] for name in ("orders", "entries", "positions", "cards", "messages")}
+
+
+VENUE = tuple(f"venue.{step}.{side}_commit" for step in ("submit", "match") for side in ("before", "after"))
+DEEDS = tuple(
+    f"{deed}/owner.{side}_commit"
+    for deed in (EXECUTE, APPROVE, SKIP, CASH, PAUSE, RESUME, MODE)
+    for side in ("before", "after")
+)
+FILES = tuple(f"{deed}/file.{side}_call" for deed in (EXECUTE, SKIP, APPROVE) for side in ("before", "after"))
+APPROVALS = tuple(f"approve/submit.{side}_call" for side in ("before", "after"))
+FOUNDING = tuple(f"{step}.{side}_commit" for step in ("accounts", "venue.open") for side in ("before", "after"))
+EVERYWHERE = (*CHECKPOINTS, *VENUE, *SENDINGS, *DEEDS, *FILES, *APPROVALS, ORDERS_WRITTEN)
+OWNERS_MODES = ("auto", "confirm", "manual")
+
+
+@dataclass
+class Hundred:
+    """Which checkpoints are still to be died at. A name comes back until it was missed three times in vain."""
+
+    chance: np.random.Generator
+    reached: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        anywhere = ["*"] * 10
+        self.names = deque(self.chance.permutation(np.array([*EVERYWHERE, *anywhere], dtype=object)).tolist())
+
+    def one_life(self, nest: Nest, seed: int) -> Outcome:
+        """Every fourth kill counts from the process's first breath, so that recovery itself is killed too."""
+        name = self.names.popleft()
+        mode = OWNERS_MODES[(self.reached[name] + self.missed[name]) % len(OWNERS_MODES)]
+        crash = Crash(name, int(self.chance.integers(1, 400)) if name == "*" else int(self.chance.integers(1, 3)))
+        from_birth = bool(self.chance.random() < 0.25)
+        outcome = nest.live(seed, ticks=30, mode=mode, crash=crash, from_birth=from_birth)
+        (self.reached if outcome.was_killed else self.missed)[name] += 1
+        if self.reached[name] or self.missed[name] < 3:
+            self.names.append(name)
+        return outcome
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.feature("S14")
+def test_a_hundred_kills_at_every_checkpoint_there_is_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    """Four installations, each killed first while it is founded."""
+    hundred, seed = Hundred(np.random.default_rng(SEED)), SEED + 1000
+    for founding in FOUNDING:
+        folder = tmp_path / founding
+        folder.mkdir()
+        kills = 0
+        with Nest(folder) as nest:
+            outcome = nest.live(seed, ticks=1, crash=Crash(founding), from_birth=True)
+            while kills < 25:
+                kills += outcome.was_killed
+                died, seed = f"after seed {seed}, which ended at {outcome.trail[-2:]}", seed + 1
+                outcome = hundred.one_life(nest, seed) if kills < 25 else nest.live(seed, ticks=1)
+                assert outcome.facts is None or outcome.facts["broken"] == [], died
+            assert outcome.facts is not None
+            assert outcome.facts["waiting"] == 0, "messages still wait though the chat is open"
+    never = [name for name in EVERYWHERE if not hundred.reached[name]]
+    print(f"\n100 kills, seeds {SEED + 1000} to {seed}, at {len(hundred.reached)} checkpoints; never reached: {never}")
+    assert len(hundred.reached) >= 50
