@@ -19,6 +19,7 @@ from core.ports import Worker
 from core.settings import Settings
 from jobs.retrain import retrain
 from jobs.schedule import JobSkipped
+from jobs.scoring import score_predictions
 from jobs.table import MarketWork
 
 MARKET_DATA = "market data"
@@ -111,9 +112,10 @@ def market_work(
         return result
 
     def report(due: datetime) -> str:
+        scored = score_predictions(due, desk.ledger, desk.bars, desk.policy.label_horizon)
         if not publish_daily_report(desk, due):
             raise JobSkipped("this trading day has its report")
-        return "published"
+        return f"published; {scored} predictions scored"
 
     return MarketWork(
         collect=collect,

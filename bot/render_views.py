@@ -17,6 +17,7 @@ from core.domain.events import DailyReport, ReportAccount, ReportPosition
 from core.domain.records import Instruction
 from core.domain.values import ZERO
 from core.domain.views import Health, OwnerAnswer, PositionsView, StatusView
+from core.reporting import SCORED_FOR
 
 MENU_PREFIX = "m"
 IN_PLACE = "!"
@@ -260,7 +261,11 @@ def _model_words(event: DailyReport) -> str:
     hits = "No forecast is old enough to be judged yet."
     if event.model_scored:
         share = Decimal(event.model_hits) / Decimal(event.model_scored)
-        hits = f"Right {event.model_hits} of {event.model_scored} times ({numbers.percent(share, places=0)})."
+        hits = (
+            f"Right {event.model_hits} of {event.model_scored} times ({numbers.percent(share, places=0)}): forecasts "
+            f"of the last {SCORED_FOR.days} days that have come due, whichever model was live. Right means over 50% and "
+            "the price rose, or 50% and less and it did not."
+        )
     return f"{line(event.model_version, 40)}, AUC {numbers.measure(event.model_auc)} (0.5 is luck). {hits}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
@@ -15,6 +15,9 @@ from core.domain.portfolio import Guard, Portfolio, Position
 from core.domain.records import EquityPoint
 from core.domain.values import ONE, ZERO
 from core.domain.views import ComponentHealth, Health
+
+SCORED_FOR = timedelta(days=90)
+"""How old the daily bar of a prediction may be for its outcome to count in the model's live accuracy."""
 
 
 @dataclass(frozen=True, slots=True)

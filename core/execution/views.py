@@ -21,9 +21,6 @@ from core.execution.equity import record_of, trading_day_end, valued
 from core.execution.market import last_prices
 from core.ports import UnitOfWork
 
-SCORED_FOR = timedelta(days=90)
-"""How far back the model's live accuracy is counted."""
-
 UNDELIVERED = (OutboxState.PENDING, OutboxState.SENDING, OutboxState.UNCERTAIN, OutboxState.FAILED)
 REPORTED_DAY = "reported_day"
 
@@ -99,7 +96,7 @@ def _report(work: UnitOfWork, desk: Desk, now: datetime) -> DailyReport:
     components = desk.components()
     accounts = _accounts(work, desk, now)
     model = work.champion()
-    hits, scored = work.prediction_scores(now - SCORED_FOR)
+    hits, scored = work.prediction_scores(now - reporting.SCORED_FOR)
     started = [record.first_at for account in accounts if (record := record_of(work, account.account)) is not None]
     return DailyReport(
         day=_day_of(desk, now),

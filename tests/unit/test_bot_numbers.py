@@ -92,7 +92,7 @@ def test_the_first_line_of_a_stop_loss_says_symbol_action_profit_and_badge() -> 
         "Buy & hold  +0.30%",
         "1 of 2 (50%)",
         "AUC 0.561",
-        "Right 11 of 19",
+        "Right 11 of 19 times (58%): forecasts of the last 90 days that have come due",
         "Guard: orders at the broker",
     ],
 )
