@@ -263,8 +263,8 @@ def _model_words(event: DailyReport) -> str:
         share = Decimal(event.model_hits) / Decimal(event.model_scored)
         hits = (
             f"Right {event.model_hits} of {event.model_scored} times ({numbers.percent(share, places=0)}): forecasts "
-            f"of the last {SCORED_FOR.days} days that have come due, whichever model was live. Right means over 50% and "
-            "the price rose, or 50% and less and it did not."
+            f"of the last {SCORED_FOR.days} days that have come due, whichever model was live. Right means over 50% "
+            "and the price rose, or 50% and less and it did not."
         )
     return f"{line(event.model_version, 40)}, AUC {numbers.measure(event.model_auc)} (0.5 is luck). {hits}"
 
