@@ -4,7 +4,6 @@ passes. Nothing here does anything."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from types import TracebackType
@@ -15,7 +14,7 @@ from core.domain.bars import BarSize, Quote
 from core.domain.decisions import Brake, BrakeKind, Decision, ModelVersion, Prediction, Signal
 from core.domain.events import DailyReport, Event
 from core.domain.instruments import AssetClass, Instrument
-from core.domain.orders import Order, OrderState, OrderType, Purpose, Side
+from core.domain.orders import Order
 from core.domain.portfolio import Entry, Fill, Guard, Portfolio
 from core.domain.records import (
     AuditRecord,
@@ -27,6 +26,7 @@ from core.domain.records import (
     OutboxMessage,
     OutboxState,
 )
+from core.domain.venue import OrderRequest, SubmitResult, VenueAccount, VenueOrder
 from core.domain.views import OwnerAnswer, PositionsView, ReportedFill, StatusView
 from core.series import BarSeries
 
@@ -111,76 +111,6 @@ class BarStore(Protocol):
     def source_of(self, symbol: str, size: BarSize) -> str | None:
         """The source of the newest stored bar: two sources are never mixed in one series."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
-    """What goes to a venue. Prices and quantities are already quantised."""
-
-    client_order_id: str
-    symbol: str
-    side: Side
-    quantity: Decimal
-    type: OrderType
-    purpose: Purpose
-    limit_price: Decimal | None = None
-    stop_price: Decimal | None = None
-    bracket_stop: Decimal | None = None
-    bracket_target: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class VenueOrder:
-    """An order as the venue knows it. Bracket legs come as orders of their own with `parent_client_order_id`."""
-
-    client_order_id: str
-    venue_order_id: str
-    symbol: str
-    side: Side
-    quantity: Decimal
-    filled_quantity: Decimal
-    state: OrderState
-    type: OrderType
-    purpose: Purpose
-    limit_price: Decimal | None
-    stop_price: Decimal | None
-    parent_client_order_id: str | None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class VenueAccount:
-    """Cash in USD, quantities in units, as the venue reports them."""
-
-    cash: Decimal
-    positions: Mapping[str, Decimal]
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    order: VenueOrder
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The venue's final no, in words."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """The call may or may not have happened; `find` tells."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class AwaitingOwner:
-    """Not sent anywhere: the owner executes it by hand."""
-
-
-SubmitResult = Accepted | Refused | Unknown | AwaitingOwner
 
 
 class Broker(Protocol):

@@ -14,7 +14,7 @@ from core.domain.accounts import Account, AccountKind, World
 from core.domain.bars import Bar, BarSize
 from core.domain.instruments import AssetClass
 from core.domain.orders import OrderType, Purpose, Side
-from core.ports import OrderRequest
+from core.domain.venue import OrderRequest
 from core.series import BarSeries
 
 ACCOUNT = Account("simulated", AccountKind.SIMULATED, World.REAL)

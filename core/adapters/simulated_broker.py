@@ -30,18 +30,9 @@ from core.domain.instruments import AssetClass
 from core.domain.orders import Side
 from core.domain.portfolio import Fill
 from core.domain.values import ZERO, exact
+from core.domain.venue import Accepted, OrderRequest, Refused, SubmitResult, Unknown, VenueAccount, VenueOrder
 from core.errors import Fatal, Transient
-from core.ports import (
-    Accepted,
-    Calendar,
-    Clock,
-    OrderRequest,
-    Refused,
-    SubmitResult,
-    Unknown,
-    VenueAccount,
-    VenueOrder,
-)
+from core.ports import Calendar, Clock
 from core.series import BarSeries
 
 BarsAfter = Callable[[str, datetime, datetime], BarSeries]

@@ -26,7 +26,8 @@ from core.domain.bars import Bar, BarSize
 from core.domain.instruments import AssetClass, Instrument, instrument_for
 from core.domain.orders import OrderType, Side
 from core.domain.values import CENT, ONE, ceil_to, exact, floor_to
-from core.ports import Calendar, VenueOrder
+from core.domain.venue import VenueOrder
+from core.ports import Calendar
 
 # Asked for every bar and order; what a symbol trades in never changes while we run.
 instrument_of = lru_cache(maxsize=4096)(instrument_for)

@@ -9,7 +9,7 @@ from core.adapters.simulated_venue import STOP_SUFFIX, TARGET_SUFFIX, VenueBook
 from core.domain.instruments import Instrument
 from core.domain.orders import OrderType, Side
 from core.domain.values import ZERO, plain
-from core.ports import OrderRequest
+from core.domain.venue import OrderRequest
 
 
 def malformed(request: OrderRequest, instrument: Instrument) -> str | None:

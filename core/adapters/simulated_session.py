@@ -13,7 +13,7 @@ from core.adapters.simulated_venue import STOP_SUFFIX, Filled, Resting, Turned, 
 from core.domain.instruments import AssetClass, Instrument
 from core.domain.orders import OrderType, Side
 from core.domain.portfolio import Fill
-from core.ports import VenueOrder
+from core.domain.venue import VenueOrder
 
 Pricing = Callable[[VenueOrder, Candle, Instrument, Costs], Decimal | None]
 

@@ -15,7 +15,7 @@ from decimal import Decimal
 from core.domain.orders import OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import Fill
 from core.domain.values import ZERO
-from core.ports import OrderRequest, VenueOrder
+from core.domain.venue import OrderRequest, VenueOrder
 
 STOP_SUFFIX = "-s"
 TARGET_SUFFIX = "-t"

@@ -10,7 +10,7 @@ from decimal import Decimal
 from core.domain.orders import FINAL, TRANSITIONS, Order, OrderState, Purpose, Side
 from core.domain.portfolio import Fill, Portfolio
 from core.domain.values import ZERO
-from core.ports import VenueAccount, VenueOrder
+from core.domain.venue import VenueAccount, VenueOrder
 
 UNCERTAIN = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
 

@@ -9,21 +9,12 @@ from datetime import datetime, timedelta
 from core.domain.decisions import Brake, BrakeKind, Decision, Signal
 from core.domain.events import ErrorRaised
 from core.domain.orders import Order, OrderState, Purpose
+from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refused, SubmitResult, Unknown, VenueOrder
 from core.domain.views import Health
 from core.errors import Transient
 from core.execution import manual, tidings
 from core.execution.desk import Desk
-from core.ports import (
-    Accepted,
-    AwaitingOwner,
-    DuplicateOrder,
-    OrderRequest,
-    Refused,
-    SubmitResult,
-    UnitOfWork,
-    Unknown,
-    VenueOrder,
-)
+from core.ports import DuplicateOrder, UnitOfWork
 
 TOLD_AGAIN_AFTER = timedelta(days=1)
 

@@ -12,16 +12,8 @@ from core.domain.accounts import Account
 from core.domain.orders import Order, OrderState
 from core.domain.portfolio import Fill
 from core.domain.records import AuditRecord
-from core.ports import (
-    Accepted,
-    AwaitingOwner,
-    Clock,
-    OrderRequest,
-    SubmitResult,
-    UnitOfWorkFactory,
-    VenueAccount,
-    VenueOrder,
-)
+from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, SubmitResult, VenueAccount, VenueOrder
+from core.ports import Clock, UnitOfWorkFactory
 
 NOT_HANDED_OVER = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
 """States in which the ledger knows an order that the owner was never asked for."""

@@ -13,6 +13,7 @@ from core.domain.events import ErrorRaised
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import CashKind, CashMovement, Fill, Guard, Portfolio
 from core.domain.values import plain
+from core.domain.venue import VenueOrder
 from core.domain.views import Health
 from core.errors import Transient
 from core.execution import executor, manual, tidings
@@ -20,7 +21,7 @@ from core.execution.corrections import UNCERTAIN, Corrections, LocalTruth, Venue
 from core.execution.desk import MANUAL, Desk
 from core.execution.fill_cursor import FillCursor
 from core.execution.protect import refresh_guards
-from core.ports import Broker, UnitOfWork, VenueOrder
+from core.ports import Broker, UnitOfWork
 
 NEVER_ARRIVED = "it never reached the broker; a new signal may try again"
 

@@ -14,8 +14,9 @@ from core.domain.accounts import Account, AccountKind, World
 from core.domain.orders import Order, OrderState
 from core.domain.portfolio import CashKind, CashMovement, Fill
 from core.domain.values import ZERO
+from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, SubmitResult
 from core.execution.manual_broker import ManualBroker
-from core.ports import Accepted, AwaitingOwner, Broker, OrderRequest, SubmitResult
+from core.ports import Broker
 from core.storage.store import Database, open_database
 from tests.fakes_venue import MONDAY, BarShelf, bar_of, flat_bars, venue_over
 

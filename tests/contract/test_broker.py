@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.domain.orders import FINAL, OrderState, OrderType, Purpose, Side
-from core.ports import Accepted, AwaitingOwner, OrderRequest, Refused, VenueOrder
+from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refused, VenueOrder
 from tests.contract.broker_benches import CASH, FIVE, LONG_AGO, Bench, ManualBench, SimulatedBench
 from tests.fakes_venue import MONDAY, request_of
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from core.clock import VirtualClock
-from core.ports import Accepted
+from core.domain.venue import Accepted
 from tests.fakes_venue import MONDAY, BarShelf, bar_of, flat_bars, request_of, venue_over
 from tests.fault.crashing import checkpoint, report
 

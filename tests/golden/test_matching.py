@@ -16,7 +16,7 @@ from core.clock import VirtualClock
 from core.domain.bars import Bar, BarSize
 from core.domain.orders import OrderState, OrderType, Side
 from core.domain.values import plain
-from core.ports import Accepted, OrderRequest
+from core.domain.venue import Accepted, OrderRequest
 from tests.fakes_venue import BarShelf, bar_of, flat_bars, request_of, venue_over
 
 Prices = tuple[float, float, float, float]

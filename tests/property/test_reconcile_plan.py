@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from core.domain.orders import Order, OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import CashKind, CashMovement, Fill, Portfolio
 from core.domain.values import ZERO
+from core.domain.venue import VenueAccount, VenueOrder
 from core.execution.corrections import Corrections, LocalTruth, VenueTruth, plan
 from core.execution.fill_cursor import FillCursor
-from core.ports import VenueAccount, VenueOrder
 
 NOW = datetime(2024, 3, 4, 15, 0, tzinfo=UTC)
 ACCOUNT = "simulated"

@@ -21,7 +21,7 @@ from core.clock import VirtualClock
 from core.domain.orders import LIVE, OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import CashKind, CashMovement, Fill, Portfolio, portfolio_of
 from core.domain.values import exact
-from core.ports import Accepted, OrderRequest, VenueOrder
+from core.domain.venue import Accepted, OrderRequest, VenueOrder
 from tests.fakes_venue import ACCOUNT, MONDAY, BarShelf, bar_of, venue_over
 
 CASH = Decimal(10000)

@@ -24,10 +24,10 @@ from core.domain.events import (
 )
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import AdjustmentKind, Fill, GuardKind, PositionAdjustment
+from core.domain.venue import OrderRequest, SubmitResult, Unknown, VenueAccount, VenueOrder
 from core.domain.views import Health
 from core.errors import Transient
 from core.execution.watch import guard
-from core.ports import OrderRequest, SubmitResult, Unknown, VenueAccount, VenueOrder
 from tests.builders import COIN, MONDAY, Bench, an_entry, an_exit
 
 

@@ -16,8 +16,8 @@ from core.adapters.simulated_faults import FaultPlan
 from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, World
 from core.domain.orders import OrderState
+from core.domain.venue import Accepted, Refused, SubmitResult, Unknown
 from core.errors import Fatal, Transient
-from core.ports import Accepted, Refused, SubmitResult, Unknown
 from tests.fakes_venue import MONDAY, AlwaysOpen, BarShelf, bar_of, flat_bars, request_of, venue_over
 
 FIVE = timedelta(minutes=5)

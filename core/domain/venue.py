@@ -1,0 +1,79 @@
+"""What is asked of a venue and what it answers: plain values of the Broker port."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from core.domain.orders import OrderState, OrderType, Purpose, Side
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """What goes to a venue. Prices and quantities are already quantised."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    type: OrderType
+    purpose: Purpose
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    bracket_stop: Decimal | None = None
+    bracket_target: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """An order as the venue knows it. Bracket legs come as orders of their own with `parent_client_order_id`."""
+
+    client_order_id: str
+    venue_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    filled_quantity: Decimal
+    state: OrderState
+    type: OrderType
+    purpose: Purpose
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    parent_client_order_id: str | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VenueAccount:
+    """Cash in USD, quantities in units, as the venue reports them."""
+
+    cash: Decimal
+    positions: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    order: VenueOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The venue's final no, in words."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The call may or may not have happened; `find` tells."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingOwner:
+    """Not sent anywhere: the owner executes it by hand."""
+
+
+SubmitResult = Accepted | Refused | Unknown | AwaitingOwner
