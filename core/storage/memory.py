@@ -55,9 +55,3 @@ def memory_of(connection: Connection) -> Memory:
     """The memory of the driver's connection, which outlives the uses that the pool makes of it."""
     memory: Memory = connection.info.setdefault(_PLACE, Memory())
     return memory
-
-
-def version_of(connection: Connection) -> int:
-    """Asked inside a transaction it also settles which state of the file the transaction sees."""
-    driver: Any = connection.connection.driver_connection
-    return int(driver.execute("PRAGMA data_version").fetchone()[0])
