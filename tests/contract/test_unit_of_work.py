@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -18,7 +20,9 @@ from core.domain.events import HealthChanged, InstructionIssued, ModeChanged, Mo
 from core.domain.orders import Bracket, OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import AdjustmentKind, Guard, GuardKind, Portfolio, PositionAdjustment
 from core.domain.records import AuditRecord, EquityPoint, InstructionState, JobOutcome, OutboxState
+from core.errors import Transient
 from core.ports import DuplicateOrder, UnitOfWork
+from core.storage import engine as engine_module
 from core.storage.store import Database
 from tests.ledger_builders import (
     MANUAL,
@@ -124,6 +128,24 @@ def test_writers_in_several_threads_wait_for_one_another_and_lose_nothing(databa
         thread.join(30)
     with database.reading() as uow:
         assert uow.value("count") == "80"
+
+
+def test_a_file_that_another_process_writes_for_too_long_is_a_passing_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "BUSY_SECONDS", 0)
+    database = ledger(tmp_path)
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Transient, match="another process is writing"), database.unit_of_work() as uow:
+            uow.value("mode")
+        with database.reading() as uow:
+            assert uow.value("mode") is None
+        other.execute("INSERT INTO named_values VALUES ('mode', 'observe')")
+        other.execute("COMMIT")
+    with database.unit_of_work() as uow:
+        assert uow.value("mode") == "observe"
+    database.close()
 
 
 def test_a_second_unit_of_work_in_the_same_thread_is_refused_instead_of_waiting_for_itself(database: Database) -> None:
