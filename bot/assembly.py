@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from bot.bootstrap import (
     Clocks,
+    Engine,
     GeneratedMarket,
     Hooks,
     PriceSource,
@@ -38,7 +39,7 @@ from core.storage.store import Database
 from jobs.health import HealthDesk
 from jobs.maintenance import maintain
 from jobs.runner import JobRunner
-from jobs.schedule import TICK_PERIOD, every
+from jobs.schedule import TICK_PERIOD, Job, every
 from jobs.scout import ScoutTask, scout
 from jobs.table import HouseWork, house_jobs, market_jobs
 from jobs.worker import SpawnedWorker
@@ -190,27 +191,12 @@ class LiveAssembly:
         )
         writer = Writer()
         telephone = Telephone(settings, settings.data_dir / "phone.sqlite", system, clock, local=self._local)
-
-        def tell() -> None:
-            health.tell()
-            telephone.wake()
-
-        retraining = Retraining(engine, self._worker, settings)
-        house = HouseWork(
-            renew_lease=lambda: lease.renew(system.now()).holder,
-            expire=lambda: f"{expire_instructions(engine.desk)} expired",
-            check_health=health.check,
-            maintain=lambda: maintain(database, system.now() - KEEP_RUNS),
-        )
-        table = (
-            *market_jobs(market_work(engine, retraining, tell), writer, self._calendar),
-            *house_jobs(house, writer),
-        )
+        jobs = self._jobs(engine, writer, lease, health, telephone)
         return LiveParts(
             engine=engine,
             owner=OwnerDesk(engine.desk),
             telephone=telephone,
-            jobs={job.name: job for job in table},
+            jobs=jobs,
             runner=JobRunner(database.unit_of_work, system, clock, health.report, self._live.fail),
             health=health,
             writer=writer,
@@ -219,3 +205,22 @@ class LiveAssembly:
             speed=self._options.speed if place.world is World.SIMULATED else 1.0,
             play_money=settings.start_cash if place.play_money else ZERO,
         )
+
+    def _jobs(
+        self, engine: Engine, writer: Writer, lease: LeaseKeeper, health: HealthDesk, telephone: Telephone
+    ) -> dict[str, Job]:
+        """The whole table by name. After each cycle the owner is told what changed at once."""
+
+        def tell() -> None:
+            health.tell()
+            telephone.wake()
+
+        work = market_work(engine, Retraining(engine, self._worker, self._settings), tell)
+        house = HouseWork(
+            renew_lease=lambda: lease.renew(self._system.now()).holder,
+            expire=lambda: f"{expire_instructions(engine.desk)} expired",
+            check_health=health.check,
+            maintain=lambda: maintain(engine.database, self._system.now() - KEEP_RUNS),
+        )
+        table = (*market_jobs(work, writer, self._calendar), *house_jobs(house, writer))
+        return {job.name: job for job in table}
