@@ -112,16 +112,30 @@ DEEDS = tuple(
 FILES = tuple(f"{deed}/file.{side}_call" for deed in (EXECUTE, SKIP, APPROVE) for side in ("before", "after"))
 APPROVALS = tuple(f"approve/submit.{side}_call" for side in ("before", "after"))
 FOUNDING = tuple(f"{step}.{side}_commit" for step in ("accounts", "venue.open") for side in ("before", "after"))
-EVERYWHERE = (*CHECKPOINTS, *VENUE, *SENDINGS, *DEEDS, *FILES, *APPROVALS, ORDERS_WRITTEN)
-OWNERS_MODES = ("auto", "confirm", "manual")
+ELSEWHERE = ("accounts.", "resend.", "cancel.", "protect.")
+"""Passed while an installation is founded (FOUNDING kills there), or only where an exit goes out beside resting legs or
+a guard changes by itself (tests/fault/test_cycle_crash.py)."""
+EVERYWHERE = tuple(
+    name
+    for name in (*CHECKPOINTS, *VENUE, *SENDINGS, *DEEDS, *FILES, *APPROVALS, ORDERS_WRITTEN)
+    if not name.startswith(ELSEWHERE)
+)
+
+
+def mode_for(name: str) -> str:
+    """The mode in which a checkpoint comes soonest."""
+    if name.startswith((f"{APPROVE}/", "edit.")):
+        return "confirm"
+    return "manual" if name.startswith((f"{EXECUTE}/", f"{SKIP}/", "expiry.")) else "auto"
 
 
 @dataclass
 class Hundred:
-    """Which checkpoints are still to be died at. A name comes back until it was missed three times in vain."""
+    """Which checkpoints are still to be died at. A name comes back until it was missed twice in vain; `died_at` counts
+    where the kills really fell."""
 
     chance: np.random.Generator
-    reached: Counter[str] = field(default_factory=Counter)
+    died_at: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -131,12 +145,14 @@ class Hundred:
     def one_life(self, nest: Nest, seed: int) -> Outcome:
         """Every fourth kill counts from the process's first breath, so that recovery itself is killed too."""
         name = self.names.popleft()
-        mode = OWNERS_MODES[(self.reached[name] + self.missed[name]) % len(OWNERS_MODES)]
-        crash = Crash(name, int(self.chance.integers(1, 400)) if name == "*" else int(self.chance.integers(1, 3)))
+        crash = Crash(name, int(self.chance.integers(1, 400)) if name == "*" else 1)
         from_birth = bool(self.chance.random() < 0.25)
-        outcome = nest.live(seed, ticks=30, mode=mode, crash=crash, from_birth=from_birth)
-        (self.reached if outcome.was_killed else self.missed)[name] += 1
-        if self.reached[name] or self.missed[name] < 3:
+        outcome = nest.live(seed, ticks=40, mode=mode_for(name), crash=crash, from_birth=from_birth)
+        if outcome.was_killed:
+            self.died_at[outcome.trail[-1]] += 1
+        else:
+            self.missed[name] += 1
+        if self.missed[name] < 2:
             self.names.append(name)
         return outcome
 
@@ -160,6 +176,6 @@ def test_a_hundred_kills_at_every_checkpoint_there_is_lose_nothing_and_double_no
                 assert outcome.facts is None or outcome.facts["broken"] == [], died
             assert outcome.facts is not None
             assert outcome.facts["waiting"] == 0, "messages still wait though the chat is open"
-    never = [name for name in EVERYWHERE if not hundred.reached[name]]
-    print(f"\n100 kills, seeds {SEED + 1000} to {seed}, at {len(hundred.reached)} checkpoints; never reached: {never}")
-    assert len(hundred.reached) >= 50
+    never = [name for name in EVERYWHERE if not hundred.died_at[name]]
+    print(f"\n100 kills, seeds {SEED + 1000} to {seed}, at {len(hundred.died_at)} checkpoints; not at {never}")
+    assert len(hundred.died_at) >= 45
