@@ -63,7 +63,7 @@ def scout(task: ScoutTask, recipe: Recipe) -> datetime | None:
     event = event_name(task.policy.label_horizon)
 
     def train(daily: Sequence[BarSeries], trees: int) -> Predictor:
-        rows = training_rows(tuple(daily), task.policy.label_horizon)
+        rows = training_rows(tuple(daily), task.policy.label_horizon, recipe.newest)
         forest = flatten(fit(rows, replace(recipe, trees=trees)), UNSAVED, event)
         return ForestPredictor(forest, _unsaved(event, task.latest))
 
