@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from core.adapters.calendars import ExchangeCalendar
 from core.domain.bars import BarSize
 from core.domain.decisions import Prediction
 from core.domain.instruments import instrument_for
+from core.learning.training import Recipe
 from core.ports import Predictor
 from core.series import BarSeries, time_of
 from core.strategy.policy import Policy
-from jobs.scout import BLOCK, WATCHED, ScoutTask, lively_start
+from jobs.scout import BLOCK, WATCHED, ScoutTask, lively_start, scout
 from tests.series_builders import poisoned_after, rising
 
 COIN = "BTC-USD"
@@ -115,3 +118,16 @@ def test_prices_after_the_watched_minutes_change_no_start() -> None:
     end = start + WATCHED
     poisoned = task(poisoned_after(DAILY, end), poisoned_after(INTRADAY, end))
     assert lively_start(poisoned, trainer, trainer) == start
+
+
+def test_the_scout_trains_on_as_many_bars_as_the_live_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+
+    def rows(daily: Sequence[BarSeries], horizon: int, newest: int | None = None) -> None:
+        asked.append(newest)
+        raise InterruptedError
+
+    monkeypatch.setattr("core.learning.labels.training_rows", rows)
+    with pytest.raises(InterruptedError):
+        scout(task(), Recipe(newest=300))
+    assert asked == [300]
