@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from bot import numbers, render_system, render_trades, render_views
+from bot import numbers, render_safety, render_system, render_trades, render_views
 from bot.markup import italic
 from bot.message import Message
 from core.domain.events import (
@@ -43,8 +43,18 @@ def render(event: Event, zone: ZoneInfo) -> Message:
             return render_trades.unguarded(event, zone)
         case DailyReport():
             return render_views.report(event, zone)
-        case _:
+        case (
+            Welcome()
+            | EngineStarted()
+            | ModelTrained()
+            | HealthChanged()
+            | ErrorRaised()
+            | StrangerSpoke()
+            | ModeChanged()
+        ):
             return _house(event, zone)
+        case _:
+            return render_safety.render(event, zone)
 
 
 def _trade(event: SignalRaised | InstructionIssued | InstructionSettled | OrderFilled, zone: ZoneInfo) -> Message:

@@ -15,7 +15,7 @@ from core.domain.decisions import Brake, BrakeKind, Decision, ModelVersion, Pred
 from core.domain.events import DailyReport, Event
 from core.domain.instruments import AssetClass, Instrument
 from core.domain.orders import Order
-from core.domain.portfolio import Entry, Fill, Guard, Portfolio
+from core.domain.portfolio import CashKind, Entry, Fill, Guard, Portfolio
 from core.domain.records import (
     AuditRecord,
     EquityPoint,
@@ -25,9 +25,11 @@ from core.domain.records import (
     Lease,
     OutboxMessage,
     OutboxState,
+    Question,
+    QuestionChoice,
 )
-from core.domain.venue import OrderRequest, SubmitResult, VenueAccount, VenueOrder
-from core.domain.views import OwnerAnswer, PositionsView, ReportedFill, StatusView
+from core.domain.venue import Activity, OrderRequest, SubmitResult, VenueAccount, VenueOrder
+from core.domain.views import Correction, OwnerAnswer, OwnTrade, PositionsView, ReportedFill, StatusView
 from core.series import BarSeries
 
 T = TypeVar("T")
@@ -142,6 +144,10 @@ class Broker(Protocol):
         """Fills at or after `at`, ascending; ids are stable, so that booking them again changes nothing."""
         ...
 
+    def activities_since(self, at: datetime) -> Sequence[Activity]:
+        """Dividends, interest, fees, splits and the like at or after `at`, ascending, with stable ids."""
+        ...
+
     def state(self) -> VenueAccount: ...
 
 
@@ -197,7 +203,7 @@ class UnitOfWork(Protocol):
         self, account: str | None = None, since: datetime | None = None, limit: int = 100
     ) -> Sequence[Order]: ...
 
-    # the three kinds of entry, hash-chained
+    # entries, hash-chained
     def book(self, entry: Entry, *, recorded_at: datetime) -> bool:
         """Appends; False (and no change) when an entry of that kind, account and id is already booked."""
         ...
@@ -243,6 +249,11 @@ class UnitOfWork(Protocol):
     def instruction_of(self, client_order_id: str) -> Instruction | None: ...
     def open_instructions(self) -> Sequence[Instruction]: ...
     def instructions(self, limit: int = 20) -> Sequence[Instruction]: ...
+    def next_question_number(self) -> int: ...
+    def save_question(self, question: Question) -> None: ...
+    def question(self, number: int) -> Question | None: ...
+    def open_questions(self) -> Sequence[Question]: ...
+    def questions(self, limit: int = 20) -> Sequence[Question]: ...
     def brakes(self) -> Sequence[Brake]: ...
     def set_brake(self, brake: Brake) -> None: ...
     def release_brake(self, kind: BrakeKind, scope: str) -> bool: ...
@@ -267,6 +278,10 @@ class UnitOfWork(Protocol):
     def messages(self, limit: int = 50) -> Sequence[OutboxMessage]: ...
     def card_message(self, instruction_number: int) -> OutboxMessage | None:
         """The newest InstructionIssued message of that number."""
+        ...
+
+    def question_message(self, question_number: int) -> OutboxMessage | None:
+        """The newest QuestionAsked message of that number."""
         ...
 
     # jobs, values, audit, equity
@@ -308,6 +323,65 @@ class LeaseKeeper(Protocol):
         ...
 
     def release(self) -> None: ...
+
+    def check(self, now: datetime) -> None:
+        """Before anything leaves the process: raises LeaseLost when the lease may be another's by now.
+
+        Costs no query while our own lease has not run out.
+        """
+        ...
+
+
+class Safekeeping(Protocol):
+    """The owner's hand on what holds trading back: questions, brakes, the order to sell everything."""
+
+    def questions(self) -> Sequence[Question]:
+        """The open ones, the oldest first."""
+        ...
+
+    def answer(self, number: int, version: int, choice: QuestionChoice, tap: str) -> OwnerAnswer: ...
+    def locks(self) -> Sequence[Brake]:
+        """Every brake in force now, the pause included."""
+        ...
+
+    def unlock(self, kind: BrakeKind, scope: str, by: str) -> OwnerAnswer:
+        """Releases a brake; one whose cause still holds is not set again before the cause has gone and come back."""
+        ...
+
+    def flatten(self, by: str) -> OwnerAnswer:
+        """Commits at once, waiting for nobody, that everything is to be sold and nothing bought until unlocked."""
+        ...
+
+    def exit_all(self) -> OwnerAnswer:
+        """Runs in the writer: sells what a standing flatten asks for, as far as it can be sold now."""
+        ...
+
+
+class Bookkeeping(Protocol):
+    """What the owner books of himself in the manual account: money, splits, own trades, and corrections of them.
+
+    Nothing is ever changed: a correction reverses an entry and books another.
+    """
+
+    def book_cash(self, kind: CashKind, amount: Decimal, note: str, by: str, tap: str) -> OwnerAnswer:
+        """A movement of the manual account. `amount` is above zero, USD; the kind says which way it went."""
+        ...
+
+    def book_split(self, symbol: str, ratio: Decimal, by: str, tap: str) -> OwnerAnswer:
+        """`ratio` new units for one old one in the manual account: units, guard and open cards follow."""
+        ...
+
+    def book_trade(self, trade: OwnTrade, by: str, tap: str) -> OwnerAnswer:
+        """A trade in the manual account that the engine did not propose."""
+        ...
+
+    def undo(self, by: str, tap: str) -> OwnerAnswer:
+        """Takes back the newest standing booking that the owner made in the manual account."""
+        ...
+
+    def correct(self, correction: Correction, by: str, tap: str) -> OwnerAnswer:
+        """Takes back a booked fill and books it anew with the figures given."""
+        ...
 
 
 class Owner(Protocol):

@@ -30,7 +30,7 @@ from core.domain.instruments import AssetClass
 from core.domain.orders import Side
 from core.domain.portfolio import Fill
 from core.domain.values import ZERO, exact
-from core.domain.venue import Accepted, OrderRequest, Refused, SubmitResult, Unknown, VenueAccount, VenueOrder
+from core.domain.venue import Accepted, Activity, OrderRequest, Refused, SubmitResult, Unknown, VenueAccount, VenueOrder
 from core.errors import Fatal, Transient
 from core.ports import Calendar, Clock
 from core.series import BarSeries
@@ -129,6 +129,13 @@ class SimulatedBroker:
         with self._reached():
             self._advance()
             return self._book.fills[bisect_left(self._book.fills, at, key=lambda fill: fill.at) :]
+
+    def activities_since(self, at: datetime) -> Sequence[Activity]:
+        """Nothing but orders moves this account."""
+        del at
+        with self._reached():
+            self._advance()
+            return ()
 
     def state(self) -> VenueAccount:
         with self._reached():

@@ -60,6 +60,8 @@ class BrakeKind(StrEnum):
     DRAWDOWN = "drawdown"
     LOSS_STREAK = "loss_streak"
     SYMBOL_BLOCKED = "symbol_blocked"
+    FLATTEN = "flatten"
+    FOREIGN_ORDERS = "foreign_orders"
 
 
 @dataclass(frozen=True, slots=True)

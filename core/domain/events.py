@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import IntEnum
 
 from core.domain.accounts import Badge, Mode
-from core.domain.decisions import Verdict
+from core.domain.decisions import BrakeKind, Verdict
 from core.domain.orders import Purpose, Side
 from core.domain.portfolio import GuardKind
 
@@ -252,6 +252,142 @@ class ModeChanged:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """A card with two buttons. `kind` and `choices` are words of core.domain.records; units and USD."""
+
+    number: int
+    version: int
+    kind: str
+    choices: tuple[str, str]
+    account: str
+    symbol: str
+    ours: Decimal
+    theirs: Decimal
+    stop: Decimal | None
+    target: Decimal | None
+    text: str
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionSettled:
+    """Edits the card of question `number`: the answer that was given, or why it needs none any more."""
+
+    number: int
+    outcome: str
+    detail: str
+    account: str
+    symbol: str
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExitReminder:
+    """An exit that still waits for the owner's hand; `times` counts the reminders, this one included."""
+
+    number: int
+    account: str
+    symbol: str
+    quantity: Decimal
+    price: Decimal | None
+    times: int
+    since: datetime
+    why: str
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeSet:
+    """New entries are held back; `until` None means until released; `reason` has the numbers behind it."""
+
+    kind: BrakeKind
+    scope: str
+    reason: str
+    until: datetime | None
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BrakeReleased:
+    kind: BrakeKind
+    scope: str
+    by: str
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardMoved:
+    """A stop followed the price; prices in USD."""
+
+    account: str
+    symbol: str
+    former_stop: Decimal
+    stop: Decimal
+    reason: str
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionFailed:
+    """The stop of a position could not be placed where it should rest; `consequence` says what was done instead."""
+
+    account: str
+    symbol: str
+    quantity: Decimal
+    reason: str
+    consequence: str
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CashBooked:
+    """Money that came or went without a trade. `kind` is a word of core.domain.portfolio.CashKind; signed USD."""
+
+    account: str
+    kind: str
+    amount: Decimal
+    cash: Decimal
+    note: str
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsAdjusted:
+    """Units that changed without a trade: a split (`ratio` new for one old), an adoption, a fee in coin."""
+
+    account: str
+    symbol: str
+    kind: str
+    ratio: Decimal | None
+    before: Decimal
+    after: Decimal
+    note: str
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryUndone:
+    """A booking was taken back, and perhaps booked anew with other figures; `what` and `instead` in words."""
+
+    account: str
+    symbol: str
+    what: str
+    instead: str
+    cash: Decimal
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRestored:
+    """The ledger came back from a backup of `taken_at`; cards from before count no more."""
+
+    taken_at: datetime
+    epoch: int
+    cards_voided: int
+    badges: tuple[Badge, ...]
+
+
 Event = (
     Welcome
     | EngineStarted
@@ -268,6 +404,17 @@ Event = (
     | ErrorRaised
     | StrangerSpoke
     | ModeChanged
+    | QuestionAsked
+    | QuestionSettled
+    | ExitReminder
+    | BrakeSet
+    | BrakeReleased
+    | GuardMoved
+    | ProtectionFailed
+    | CashBooked
+    | UnitsAdjusted
+    | EntryUndone
+    | LedgerRestored
 )
 
 EVENT_TYPES: dict[str, type] = {
@@ -288,6 +435,17 @@ EVENT_TYPES: dict[str, type] = {
         ErrorRaised,
         StrangerSpoke,
         ModeChanged,
+        QuestionAsked,
+        QuestionSettled,
+        ExitReminder,
+        BrakeSet,
+        BrakeReleased,
+        GuardMoved,
+        ProtectionFailed,
+        CashBooked,
+        UnitsAdjusted,
+        EntryUndone,
+        LedgerRestored,
     )
 }
 
@@ -297,6 +455,14 @@ _PRIORITY: dict[type, Priority] = {
     OrderRefused: Priority.CRITICAL,
     ErrorRaised: Priority.CRITICAL,
     ModeChanged: Priority.CRITICAL,
+    QuestionAsked: Priority.CRITICAL,
+    ExitReminder: Priority.CRITICAL,
+    BrakeSet: Priority.CRITICAL,
+    ProtectionFailed: Priority.CRITICAL,
+    LedgerRestored: Priority.CRITICAL,
+    QuestionSettled: Priority.TRADE,
+    UnitsAdjusted: Priority.TRADE,
+    EntryUndone: Priority.TRADE,
     InstructionIssued: Priority.TRADE,
     InstructionSettled: Priority.TRADE,
     OrderFilled: Priority.TRADE,

@@ -1,4 +1,4 @@
-"""The three append-only kinds of entry, and the positions and cash that follow from them."""
+"""The append-only kinds of entry, and the positions and cash that follow from them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,22 @@ class CashKind(StrEnum):
     DIVIDEND = "dividend"
     INTEREST = "interest"
     FEE = "fee"
+    IN_LIEU = "cash_in_lieu"
 
 
 class AdjustmentKind(StrEnum):
     SPLIT = "split"
     ADOPTION = "adoption"
     TRANSFER = "transfer"
+    FEE = "fee"
+
+
+class EntryKind(StrEnum):
+    """The kinds of entry that money and units follow from."""
+
+    FILL = "fill"
+    CASH = "cash"
+    ADJUSTMENT = "adjustment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,10 @@ class CashMovement:
 
 @dataclass(frozen=True, slots=True)
 class PositionAdjustment:
-    """Adds `quantity` units (signed) and `cost` USD of cost basis without touching cash."""
+    """Adds `quantity` units (signed) and `cost` USD of cost basis without touching cash.
+
+    A FEE is one taken in coin apart from any fill.
+    """
 
     id: str
     account: str
@@ -72,7 +85,22 @@ class PositionAdjustment:
     note: str = ""
 
 
-Entry = Fill | CashMovement | PositionAdjustment
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """From now on the entry `of` (of `kind`, in the same account) counts as never booked; it stays in the record.
+
+    How a mistake is undone: the correct version, if there is one, is an entry of its own. A reversal is final.
+    """
+
+    id: str
+    account: str
+    kind: EntryKind
+    of: str
+    at: datetime
+    note: str = ""
+
+
+Entry = Fill | CashMovement | PositionAdjustment | Reversal
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +164,9 @@ class Portfolio:
         )
 
     def after(self, entry: Entry) -> Portfolio:
-        """This portfolio once `entry` is booked."""
+        """This portfolio once `entry` is booked. Raises ValueError for a reversal: then it has to be derived anew."""
+        if isinstance(entry, Reversal):
+            raise ValueError(f"reversal {entry.id}: the portfolio has to be derived anew")
         if isinstance(entry, CashMovement):
             flow = entry.amount if entry.kind in {CashKind.DEPOSIT, CashKind.WITHDRAWAL} else ZERO
             fee = -entry.amount if entry.kind is CashKind.FEE else ZERO
@@ -198,9 +228,24 @@ class Portfolio:
 def portfolio_of(account: str, entries: Iterable[Entry]) -> Portfolio:
     """The portfolio that `entries`, in booking order, add up to."""
     portfolio = Portfolio(account)
-    for entry in entries:
+    for entry in standing(entries):
         portfolio = portfolio.after(entry)
     return portfolio
+
+
+def kind_of(entry: Fill | CashMovement | PositionAdjustment) -> EntryKind:
+    if isinstance(entry, Fill):
+        return EntryKind.FILL
+    return EntryKind.CASH if isinstance(entry, CashMovement) else EntryKind.ADJUSTMENT
+
+
+def standing(entries: Iterable[Entry]) -> tuple[Fill | CashMovement | PositionAdjustment, ...]:
+    """What counts, in booking order: without the reversed entries and the reversals themselves."""
+    booked = tuple(entries)
+    gone = {(each.account, each.kind, each.of) for each in booked if isinstance(each, Reversal)}
+    return tuple(
+        each for each in booked if not isinstance(each, Reversal) and (each.account, kind_of(each), each.id) not in gone
+    )
 
 
 class GuardKind(StrEnum):
@@ -213,7 +258,11 @@ class GuardKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The stop-loss and take-profit of one position and where they rest. Prices in USD."""
+    """The stop-loss and take-profit of one position and where they rest. Prices in USD.
+
+    `peak` is the highest price seen since the position was opened, for a stop that trails; `placed_at` is when the
+    owner said that he placed the stop at his own broker (kind OWNER).
+    """
 
     account: str
     symbol: str
@@ -222,3 +271,5 @@ class Guard:
     kind: GuardKind
     venue_order_id: str | None
     last_seen_at: datetime
+    peak: Decimal | None = None
+    placed_at: datetime | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -52,6 +53,70 @@ class Instruction:
     @property
     def is_open(self) -> bool:
         return self.state in (InstructionState.OPEN, InstructionState.PARTIAL)
+
+
+class QuestionKind(StrEnum):
+    """What only the owner can settle.
+
+    PLACE_STOP: a stop order at his own broker for a position of the manual account. DIFFERENCE: the venue holds
+    something else than the ledger and nothing explains it. TAKE_OVER: orders of another installation at our venue.
+    """
+
+    PLACE_STOP = "place_stop"
+    DIFFERENCE = "difference"
+    TAKE_OVER = "take_over"
+
+
+class QuestionChoice(StrEnum):
+    PLACED = "placed"
+    CANNOT = "cannot"
+    ADOPT = "adopt"
+    IGNORE = "ignore"
+    TAKE_OVER = "take_over"
+    LEAVE = "leave"
+
+
+CHOICES: Mapping[QuestionKind, tuple[QuestionChoice, QuestionChoice]] = {
+    QuestionKind.PLACE_STOP: (QuestionChoice.PLACED, QuestionChoice.CANNOT),
+    QuestionKind.DIFFERENCE: (QuestionChoice.ADOPT, QuestionChoice.IGNORE),
+    QuestionKind.TAKE_OVER: (QuestionChoice.TAKE_OVER, QuestionChoice.LEAVE),
+}
+
+
+class QuestionState(StrEnum):
+    """OBSOLETE: the cause went away, or a newer question took its place."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    OBSOLETE = "obsolete"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A card with two answers. `number` is what the owner sees (Q3); `version` rises with every change.
+
+    `symbol` is empty where it is about the whole account. `ours` and `theirs` are units by the ledger and by the
+    venue (both the position's for PLACE_STOP), `stop` and `target` USD prices. `text` says what it is about in words.
+    """
+
+    number: int
+    version: int
+    kind: QuestionKind
+    account: str
+    symbol: str
+    ours: Decimal
+    theirs: Decimal
+    stop: Decimal | None
+    target: Decimal | None
+    text: str
+    asked_at: datetime
+    state: QuestionState = QuestionState.OPEN
+    answer: QuestionChoice | None = None
+    answered_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state is QuestionState.OPEN
 
 
 class OutboxState(StrEnum):

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from core.domain.orders import OrderState, OrderType, Purpose, Side
+from core.domain.portfolio import CashMovement, PositionAdjustment
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """What goes to a venue. Prices and quantities are already quantised."""
+    """What goes to a venue. Prices and quantities are already quantised.
+
+    A purchase with both bracket prices carries its own protection. A sale of type STOP with a `bracket_target` is a
+    protective pair: the stop under this very id and a target leg beside it, of which one cancels the other.
+    """
 
     client_order_id: str
     symbol: str
@@ -50,6 +56,26 @@ class VenueAccount:
 
     cash: Decimal
     positions: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """`ratio` new units for one old one (7 for 7:1, 0.05 for 1:20), effective at `at`.
+
+    `quantity` is the signed change of the account's units, zero for a symbol that is not held. The venue adjusts
+    its working orders by itself; an odd remainder is paid out as a CashMovement of kind IN_LIEU.
+    """
+
+    id: str
+    account: str
+    symbol: str
+    ratio: Decimal
+    quantity: Decimal
+    at: datetime
+
+
+Activity = CashMovement | PositionAdjustment | Split
+"""What happens in an account beside orders and fills."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from core.domain.accounts import Badge, Mode
 from core.domain.events import ReportAccount, ReportPosition
+from core.domain.orders import Side
 from core.domain.records import Instruction
 
 
@@ -62,6 +63,28 @@ class ReportedFill:
     price: Decimal | None
     fee: Decimal | None
     number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTrade:
+    """A trade of the owner's own making. Units and USD; `at` by the market clock, None for now."""
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a booked fill should have said; None leaves a figure as it was. `fill_id` None means the newest fill."""
+
+    fill_id: str | None
+    quantity: Decimal | None
+    price: Decimal | None
+    fee: Decimal | None
 
 
 class AnswerKind(StrEnum):

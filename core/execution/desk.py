@@ -59,6 +59,10 @@ def _real_time() -> float:
     return 1.0
 
 
+def _unfenced() -> None:
+    """The fence where nobody else can hold the ledger: replays and tests."""
+
+
 def _unscheduled() -> datetime | None:
     return None
 
@@ -69,7 +73,9 @@ class Desk:
 
     `brokers` maps account ids to venues, the manual account's included. `broker_account` is None when there is only
     the manual account. `speed` is how fast the market clock runs; `next_cycle_at` when the tick is due next.
-    `reader` gives units of work that only read and wait for nobody; without it reads go through `ledger`.
+    `fence` raises LeaseLost when another process may hold the ledger by now: asked before every call that changes
+    something at a venue. `reader` gives units of work that only read and wait for nobody; without it reads go through
+    `ledger`.
     """
 
     ledger: UnitOfWorkFactory
@@ -91,6 +97,7 @@ class Desk:
     health: Callable[[str, Health, str], None] = _unwatched
     components: Callable[[], tuple[ComponentHealth, ...]] = _no_components
     checkpoint: Callable[[str], None] = _nowhere
+    fence: Callable[[], None] = _unfenced
     speed: Callable[[], float] = _real_time
     next_cycle_at: Callable[[], datetime | None] = _unscheduled
     default_mode: Mode = Mode.AUTO

@@ -10,9 +10,9 @@ from datetime import datetime
 
 from core.domain.accounts import Account
 from core.domain.orders import Order, OrderState
-from core.domain.portfolio import Fill
+from core.domain.portfolio import Fill, standing
 from core.domain.records import AuditRecord
-from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, SubmitResult, VenueAccount, VenueOrder
+from core.domain.venue import Accepted, Activity, AwaitingOwner, OrderRequest, SubmitResult, VenueAccount, VenueOrder
 from core.ports import Clock, UnitOfWorkFactory
 
 NOT_HANDED_OVER = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
@@ -74,8 +74,16 @@ class ManualBroker:
     def fills_since(self, at: datetime) -> Sequence[Fill]:
         """The fills that the owner reported, ascending by when he says they happened."""
         with self._reading() as work:
-            reported = [entry for entry in work.entries(self.account.id) if isinstance(entry, Fill) and entry.at >= at]
+            booked = standing(work.entries(self.account.id))
+        reported = [entry for entry in booked if isinstance(entry, Fill) and entry.at >= at]
         return sorted(reported, key=lambda fill: fill.at)
+
+    def activities_since(self, at: datetime) -> Sequence[Activity]:
+        """What the owner reported beside fills, ascending by when he says it happened."""
+        with self._reading() as work:
+            booked = standing(work.entries(self.account.id))
+        reported = [entry for entry in booked if not isinstance(entry, Fill) and entry.at >= at]
+        return sorted(reported, key=lambda entry: entry.at)
 
     def state(self) -> VenueAccount:
         with self._reading() as work:

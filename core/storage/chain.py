@@ -11,12 +11,12 @@ from sqlalchemy import insert, select
 
 from core.domain.codec import canonical
 from core.domain.decisions import Decision
-from core.domain.portfolio import CashMovement, Entry, Fill, PositionAdjustment
+from core.domain.portfolio import CashMovement, Entry, Fill, PositionAdjustment, Reversal
 from core.storage import tables
 from core.storage.session import Session
 
 NO_HASH: Final = "0" * 64
-FILL, CASH, ADJUSTMENT, DECISION = "fill", "cash", "adjustment", "decision"
+FILL, CASH, ADJUSTMENT, REVERSAL, DECISION = "fill", "cash", "adjustment", "reversal", "decision"
 
 _HEAD = select(tables.chain.c.seq, tables.chain.c.hash).order_by(tables.chain.c.seq.desc()).limit(1)
 _APPEND = insert(tables.chain)
@@ -34,7 +34,7 @@ def link_hash(previous: str, kind: str, payload: str) -> str:
 
 
 def kind_of(entry: Entry) -> str:
-    return {Fill: FILL, CashMovement: CASH, PositionAdjustment: ADJUSTMENT}[type(entry)]
+    return {Fill: FILL, CashMovement: CASH, PositionAdjustment: ADJUSTMENT, Reversal: REVERSAL}[type(entry)]
 
 
 def reference_of(body: Entry | Decision) -> str:

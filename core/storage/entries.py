@@ -1,4 +1,4 @@
-"""The three append-only kinds of entry and the portfolios that follow from them."""
+"""The append-only kinds of entry and the portfolios that follow from them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ from typing import Any, Final
 from sqlalchemy import Table, bindparam, insert, select
 
 from core.domain.codec import decode
-from core.domain.portfolio import CashMovement, Entry, Fill, Portfolio, PositionAdjustment
+from core.domain.portfolio import CashMovement, Entry, Fill, Portfolio, PositionAdjustment, Reversal, portfolio_of
 from core.storage import tables
-from core.storage.chain import ADJUSTMENT, CASH, DECISION, FILL, Chain, kind_of
+from core.storage.chain import ADJUSTMENT, CASH, DECISION, FILL, REVERSAL, Chain, kind_of
 from core.storage.statements import row_of, value_of
 
 TABLES: Final[Mapping[str, Table]] = {
     FILL: tables.fills,
     CASH: tables.cash_movements,
     ADJUSTMENT: tables.position_adjustments,
+    REVERSAL: tables.reversals,
 }
-TYPES: Final[Mapping[str, type[Entry]]] = {FILL: Fill, CASH: CashMovement, ADJUSTMENT: PositionAdjustment}
+TYPES: Final[Mapping[str, type[Entry]]] = {
+    FILL: Fill,
+    CASH: CashMovement,
+    ADJUSTMENT: PositionAdjustment,
+    REVERSAL: Reversal,
+}
 
 _BOOKED = {
     kind: select(table.c.seq).where(table.c.account == bindparam("of_account"), table.c.id == bindparam("of_id"))
@@ -85,7 +91,7 @@ class Entries(Chain):
         seq = self._append(kind, entry, recorded_at)
         self._write(_BOOK[kind], {"seq": seq, "recorded_at": recorded_at, **row_of(entry)})
         if self._derived is not None:
-            _advance(self._derived, entry)
+            self._advance(self._derived, entry)
         return True
 
     def portfolio(self, account: str) -> Portfolio:
@@ -110,7 +116,7 @@ class Entries(Chain):
             self._derived = dict(known.of_account)
             if known.seq < self._head().seq:
                 for row in self._rows(_SINCE, {"after": known.seq}):
-                    _advance(self._derived, _entry_of(row))
+                    self._advance(self._derived, _entry_of(row))
                 if not self._wrote:
                     self._cache.offer(self._known_portfolios())
         return self._derived
@@ -120,6 +126,14 @@ class Entries(Chain):
         if self._derived is None:
             return DerivedPortfolios(0, {})
         return DerivedPortfolios(self._head().seq, dict(self._derived))
+
+    def _advance(self, portfolios: dict[str, Portfolio], entry: Entry) -> None:
+        """What a reversal takes back may lie anywhere in the past: its account is derived anew."""
+        account = entry.account
+        if isinstance(entry, Reversal):
+            portfolios[account] = portfolio_of(account, self.entries(account))
+        else:
+            portfolios[account] = (portfolios.get(account) or Portfolio(account)).after(entry)
 
     def _forget(self) -> None:
         super()._forget()
@@ -136,11 +150,6 @@ def check_entry(entry: Entry) -> None:
         raise ValueError(f"fill {entry.id}: price {entry.price} is below zero")
     if entry.fee_currency != "USD" and entry.symbol.partition("-")[0] != entry.fee_currency.partition("-")[0]:
         raise ValueError(f"fill {entry.id}: a fee in {entry.fee_currency} is neither USD nor {entry.symbol}'s coin")
-
-
-def _advance(portfolios: dict[str, Portfolio], entry: Entry) -> None:
-    before = portfolios.get(entry.account) or Portfolio(entry.account)
-    portfolios[entry.account] = before.after(entry)
 
 
 def _entry_of(row: Mapping[str, Any]) -> Entry:

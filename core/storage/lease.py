@@ -33,6 +33,7 @@ class Fence:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.expires_at: datetime | None = None
 
     def check(self, connection: Connection) -> None:
         """Raises LeaseLost when another process took the lease since."""
@@ -73,7 +74,7 @@ class DatabaseLease:
                     "held": True,
                 },
             )
-        self._fence.number = fencing
+        self._fence.number, self._fence.expires_at = fencing, expires_at
         return Lease(str(self._holder), self._holder.pid, fencing, expires_at)
 
     def renew(self, now: datetime) -> Lease:
@@ -83,7 +84,17 @@ class DatabaseLease:
         with self._writing() as connection:
             self._fence.check(connection)
             connection.execute(_EXTEND, {"of_fencing": fencing, "new_expires_at": expires_at, "new_held": True})
+        self._fence.expires_at = expires_at
         return Lease(str(self._holder), self._holder.pid, fencing, expires_at)
+
+    def check(self, now: datetime) -> None:
+        """Before anything leaves the process: raises LeaseLost when the lease may be another's by now.
+
+        Costs no query while our own lease has not run out; one that has is renewed first, or found to be taken.
+        """
+        expires_at = self._fence.expires_at
+        if expires_at is None or now >= expires_at:
+            self.renew(now)
 
     def release(self) -> None:
         """Frees the lease for the next process; does nothing when another process took it already."""

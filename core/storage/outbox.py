@@ -10,7 +10,15 @@ from typing import Any
 from sqlalchemy import bindparam, case, func, insert, select, update
 
 from core.domain.codec import canonical, decode
-from core.domain.events import EVENT_TYPES, VERSION, Event, InstructionIssued, Priority, priority_of
+from core.domain.events import (
+    EVENT_TYPES,
+    VERSION,
+    Event,
+    InstructionIssued,
+    Priority,
+    QuestionAsked,
+    priority_of,
+)
 from core.domain.records import OutboxMessage, OutboxState
 from core.storage import tables
 from core.storage.session import Session, new_id
@@ -29,6 +37,7 @@ _DUE = (
 _IN_STATE = select(_T).where(_T.c.state == bindparam("of_state")).order_by(_T.c.id)
 _NEWEST = select(_T).order_by(_T.c.id.desc()).limit(bindparam("most"))
 _CARD = select(_T).where(_T.c.instruction_number == bindparam("of_number")).order_by(_T.c.id.desc()).limit(1)
+_QUESTION = select(_T).where(_T.c.question_number == bindparam("of_number")).order_by(_T.c.id.desc()).limit(1)
 _SAVE = (
     update(_T)
     .where(_T.c.id == bindparam("of_id"))
@@ -56,6 +65,7 @@ class Outbox(Session):
                 "version": VERSION,
                 "payload": canonical(event),
                 "instruction_number": event.number if isinstance(event, InstructionIssued) else None,
+                "question_number": event.number if isinstance(event, QuestionAsked) else None,
                 "priority": int(priority_of(event)),
                 "created_at": self._clock.now(),
                 "market_time": market_time,
@@ -108,6 +118,11 @@ class Outbox(Session):
     def card_message(self, instruction_number: int) -> OutboxMessage | None:
         """The newest InstructionIssued message of that number."""
         row = self._row(_CARD, {"of_number": instruction_number})
+        return _message_of(row) if row else None
+
+    def question_message(self, question_number: int) -> OutboxMessage | None:
+        """The newest QuestionAsked message of that number."""
+        row = self._row(_QUESTION, {"of_number": question_number})
         return _message_of(row) if row else None
 
 

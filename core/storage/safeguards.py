@@ -1,20 +1,23 @@
-"""Guards, instructions to the owner, and brakes."""
+"""Guards, instructions and questions to the owner, and brakes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import bindparam, delete, func, select
 
 from core.domain.decisions import Brake, BrakeKind
 from core.domain.portfolio import Guard
-from core.domain.records import Instruction
+from core.domain.records import Instruction, Question, QuestionChoice
 from core.storage import tables
 from core.storage.session import Session
 from core.storage.statements import row_of, upsert, value_of
 
 _G = tables.guards
 _I = tables.instructions
+_Q = tables.questions
 _B = tables.brakes
 _GUARDS = select(_G).order_by(_G.c.account, _G.c.symbol)
 _SET_GUARD = upsert(_G, ("account", "symbol"))
@@ -25,6 +28,11 @@ _INSTRUCTION = select(_I).where(_I.c.number == bindparam("of_number"))
 _INSTRUCTION_OF = select(_I).where(_I.c.client_order_id == bindparam("of_id")).order_by(_I.c.number.desc()).limit(1)
 _OPEN = select(_I).where(_I.c.is_open).order_by(_I.c.number)
 _INSTRUCTIONS = select(_I).order_by(_I.c.number.desc()).limit(bindparam("most"))
+_LAST_QUESTION = select(func.max(_Q.c.number).label("number"))
+_SAVE_QUESTION = upsert(_Q, ("number",))
+_QUESTION = select(_Q).where(_Q.c.number == bindparam("of_number"))
+_OPEN_QUESTIONS = select(_Q).where(_Q.c.is_open).order_by(_Q.c.number)
+_QUESTIONS = select(_Q).order_by(_Q.c.number.desc()).limit(bindparam("most"))
 _BRAKES = select(_B).order_by(_B.c.since, _B.c.kind, _B.c.scope)
 _SET_BRAKE = upsert(_B, ("kind", "scope"))
 _RELEASE = delete(_B).where(_B.c.kind == bindparam("of_kind"), _B.c.scope == bindparam("of_scope"))
@@ -32,6 +40,7 @@ _RELEASE = delete(_B).where(_B.c.kind == bindparam("of_kind"), _B.c.scope == bin
 
 class Safeguards(Session):
     _given_number = 0
+    _given_question = 0
 
     def guards(self, account: str | None = None) -> Sequence[Guard]:
         """By account and symbol."""
@@ -74,6 +83,31 @@ class Safeguards(Session):
         """The newest first."""
         return [value_of(Instruction, row) for row in self._rows(_INSTRUCTIONS, {"most": limit})]
 
+    def next_question_number(self) -> int:
+        """Counts up from 1; asked twice in one unit of work it gives two numbers."""
+        (row,) = self._rows(_LAST_QUESTION)
+        self._given_question = max(row["number"] or 0, self._given_question) + 1
+        return self._given_question
+
+    def save_question(self, question: Question) -> None:
+        """Writes a new question or the new version of a known one."""
+        self._write(_SAVE_QUESTION, row_of(question) | {"is_open": question.is_open})
+
+    def question(self, number: int) -> Question | None:
+        row = self._row(_QUESTION, {"of_number": number})
+        return _question_of(row) if row else None
+
+    def open_questions(self) -> Sequence[Question]:
+        """By number, the oldest first."""
+        return list(self._recalled(_Q, _OPEN_QUESTIONS, self._read_open_questions))
+
+    def _read_open_questions(self) -> list[Question]:
+        return [_question_of(row) for row in self._rows(_OPEN_QUESTIONS)]
+
+    def questions(self, limit: int = 20) -> Sequence[Question]:
+        """The newest first."""
+        return [_question_of(row) for row in self._rows(_QUESTIONS, {"most": limit})]
+
     def brakes(self) -> Sequence[Brake]:
         """All that are set, lapsed ones included; the oldest first."""
         return list(self._recalled(_B, _BRAKES, self._read_brakes))
@@ -92,3 +126,9 @@ class Safeguards(Session):
     def _forget(self) -> None:
         super()._forget()
         self._given_number = 0
+        self._given_question = 0
+
+
+def _question_of(row: Mapping[str, Any]) -> Question:
+    answer = row["answer"]
+    return replace(value_of(Question, row), answer=QuestionChoice(answer) if answer else None)

@@ -26,6 +26,7 @@ from core.storage.tables_ledger import (
     InstallationRow,
     LastSignalRow,
     PositionAdjustmentRow,
+    ReversalRow,
 )
 from core.storage.tables_orders import (
     BrakeRow,
@@ -35,6 +36,7 @@ from core.storage.tables_orders import (
     OrderRow,
     PredictionRow,
     PredictionScoreRow,
+    QuestionRow,
 )
 
 METADATA: MetaData = SQLModel.metadata
@@ -50,11 +52,13 @@ chain = _table(ChainRow)
 fills = _table(FillRow)
 cash_movements = _table(CashMovementRow)
 position_adjustments = _table(PositionAdjustmentRow)
+reversals = _table(ReversalRow)
 decisions = _table(DecisionRow)
 last_signals = _table(LastSignalRow)
 orders = _table(OrderRow)
 guards = _table(GuardRow)
 instructions = _table(InstructionRow)
+questions = _table(QuestionRow)
 brakes = _table(BrakeRow)
 models = _table(ModelRow)
 predictions = _table(PredictionRow)
@@ -68,4 +72,4 @@ equity = _table(EquityRow)
 lease = _table(LeaseRow)
 bars = _table(BarRow)
 
-APPEND_ONLY = (chain, fills, cash_movements, position_adjustments, decisions)
+APPEND_ONLY = (chain, fills, cash_movements, position_adjustments, reversals, decisions)

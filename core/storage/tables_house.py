@@ -24,6 +24,7 @@ class OutboxRow(SQLModel, table=True):
     version: int
     payload: str = Field(sa_type=Text)
     instruction_number: int | None = Field(index=True)
+    question_number: int | None = Field(index=True)
     priority: int
     created_at: datetime = time_field()
     market_time: datetime = time_field()

@@ -1,4 +1,4 @@
-"""Tables of the record that only grows: the hash chain, the three kinds of entry, and the decisions."""
+"""Tables of the record that only grows: the hash chain, the kinds of entry, and the decisions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlmodel import Field, SQLModel
 
 from core.domain.accounts import AccountKind, World
 from core.domain.orders import Purpose, Side
-from core.domain.portfolio import AdjustmentKind, CashKind
+from core.domain.portfolio import AdjustmentKind, CashKind, EntryKind
 from core.storage.fields import decimal_field, time_field, word_field
 
 
@@ -88,6 +88,24 @@ class PositionAdjustmentRow(SQLModel, table=True):
     kind: AdjustmentKind = word_field(AdjustmentKind)
     quantity: Decimal = decimal_field()
     cost: Decimal = decimal_field()
+    at: datetime = time_field()
+    note: str = Field(sa_type=Text)
+
+
+class ReversalRow(SQLModel, table=True):
+    """An entry that counts no more; `of` is its id in the same account and kind."""
+
+    __tablename__: ClassVar[str] = "reversals"
+    __table_args__ = (
+        UniqueConstraint("account", "id", name="uq_reversals_account_id"),
+        UniqueConstraint("account", "kind", "of", name="uq_reversals_account_kind_of"),
+    )
+    seq: int = Field(primary_key=True, foreign_key="chain.seq")
+    recorded_at: datetime = time_field()
+    id: str
+    account: str = Field(foreign_key="accounts.id")
+    kind: EntryKind = word_field(EntryKind)
+    of: str
     at: datetime = time_field()
     note: str = Field(sa_type=Text)
 

@@ -1,4 +1,4 @@
-"""Tables of what trading keeps current: orders, guards, instructions, brakes, models and their scores."""
+"""Tables of what trading keeps current: orders, guards, instructions, questions, brakes, models and their scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel
 from core.domain.decisions import BrakeKind, ModelState
 from core.domain.orders import OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import GuardKind
-from core.domain.records import InstructionState
+from core.domain.records import InstructionState, QuestionKind, QuestionState
 from core.storage.fields import decimal_field, json_field, time_field, word_field
 
 
@@ -70,6 +70,8 @@ class GuardRow(SQLModel, table=True):
     kind: GuardKind = word_field(GuardKind)
     venue_order_id: str | None
     last_seen_at: datetime = time_field()
+    peak: Decimal | None = decimal_field(nullable=True)
+    placed_at: datetime | None = time_field(nullable=True)
 
 
 class InstructionRow(SQLModel, table=True):
@@ -93,6 +95,25 @@ class InstructionRow(SQLModel, table=True):
     created_at: datetime = time_field()
     expires_at: datetime | None = time_field(nullable=True)
     state: InstructionState = word_field(InstructionState)
+    is_open: bool = Field(index=True)
+
+
+class QuestionRow(SQLModel, table=True):
+    __tablename__: ClassVar[str] = "questions"
+    number: int = Field(primary_key=True)
+    version: int
+    kind: QuestionKind = word_field(QuestionKind)
+    account: str
+    symbol: str
+    ours: Decimal = decimal_field()
+    theirs: Decimal = decimal_field()
+    stop: Decimal | None = decimal_field(nullable=True)
+    target: Decimal | None = decimal_field(nullable=True)
+    text: str = Field(sa_type=Text)
+    asked_at: datetime = time_field()
+    state: QuestionState = word_field(QuestionState)
+    answer: str | None
+    answered_at: datetime | None = time_field(nullable=True)
     is_open: bool = Field(index=True)
 
 

@@ -12,6 +12,10 @@ class Policy:
     """Fractions of equity or price as Decimal (0.25 is 25 %), probability as a float from 0 to 1.
 
     `gap_fraction` is how much dearer an entry that waits for an open may become: cash is kept back for it.
+    `daily_risk_fraction` is the part of equity that one position may gain or lose on an ordinary day (one standard
+    deviation over `volatility_bars` daily returns). `trailing_fraction` and `break_even_fraction` None mean: off.
+    `stop_step_fraction` is the least rise for which a resting stop is moved. An entry that is not filled within
+    `entry_life` is cancelled; an exit that waits for the owner is told again every `exit_reminder` of the system clock.
     """
 
     min_probability: float = 0.60
@@ -29,3 +33,16 @@ class Policy:
     max_intraday_bar_age: timedelta = timedelta(minutes=20)
     label_horizon: int = 10
     confirm_bars: int = 300
+    daily_loss_fraction: Decimal = Decimal("0.04")
+    drawdown_fraction: Decimal = Decimal("0.20")
+    loss_streak: int = 4
+    loss_streak_pause: timedelta = timedelta(hours=24)
+    max_exposure_fraction: Decimal = Decimal(1)
+    max_crypto_fraction: Decimal = Decimal("0.50")
+    daily_risk_fraction: Decimal = Decimal("0.0075")
+    volatility_bars: int = 20
+    trailing_fraction: Decimal | None = None
+    break_even_fraction: Decimal | None = None
+    stop_step_fraction: Decimal = Decimal("0.005")
+    entry_life: timedelta = timedelta(days=1)
+    exit_reminder: timedelta = timedelta(minutes=10)
