@@ -110,6 +110,11 @@ class BarStore(Protocol):
 
     def oldest_close(self, symbol: str, size: BarSize) -> datetime | None: ...
 
+    def rescale(self, symbol: str, size: BarSize, until: datetime, ratio: Decimal) -> int:
+        """Divides the prices and multiplies the volumes of all bars closed at or before `until`: a split of `ratio`
+        new units for one old. Returns how many bars."""
+        ...
+
     def source_of(self, symbol: str, size: BarSize) -> str | None:
         """The source of the newest stored bar: two sources are never mixed in one series."""
         ...

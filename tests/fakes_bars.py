@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,24 @@ class MemoryBarStore:
 
     def read(self, symbol: str, size: BarSize, end: datetime, count: int) -> BarSeries:
         return self._series.get((symbol, size), BarSeries.empty(symbol, size)).until(end).last(count)
+
+    def rescale(self, symbol: str, size: BarSize, until: datetime, ratio: Decimal) -> int:
+        series = self._series.get((symbol, size))
+        if series is None:
+            return 0
+        old, factor = series.until(until), float(ratio)
+        bars = [
+            replace(
+                bar,
+                open=bar.open / factor,
+                high=bar.high / factor,
+                low=bar.low / factor,
+                close=bar.close / factor,
+                volume=bar.volume * factor,
+            )
+            for bar in old.bars()
+        ]
+        return self.write(BarSeries.of(symbol, size, bars), self._sources.get((symbol, size), ""))
 
     def newest_close(self, symbol: str, size: BarSize) -> datetime | None:
         series = self._series.get((symbol, size))

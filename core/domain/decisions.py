@@ -66,7 +66,9 @@ class BrakeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """A lock on new entries. `scope` is an account id, a symbol, or '*'; `until` None means until released."""
+    """A lock on new entries. `scope` is '*', an account id, a symbol, or account/symbol: that symbol is held back in
+    every account because of what was found in the one. `until` None means until released.
+    """
 
     kind: BrakeKind
     scope: str
@@ -76,6 +78,10 @@ class Brake:
 
     def holds(self, now: datetime) -> bool:
         return self.until is None or now < self.until
+
+    def concerns(self, account: str | None, symbol: str) -> bool:
+        """Whether it holds back entries of `symbol` in `account`."""
+        return self.scope in ("*", account, symbol) or self.scope.endswith(f"/{symbol}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from heapq import merge
 
-from core.domain.orders import FINAL, TRANSITIONS, Order, OrderState, Purpose, Side
-from core.domain.portfolio import Fill, Portfolio
-from core.domain.values import ZERO
-from core.domain.venue import VenueAccount, VenueOrder
+from core.domain.orders import FINAL, LIVE, TRANSITIONS, Order, OrderState, Purpose, Side
+from core.domain.portfolio import AdjustmentKind, Entry, Fill, Portfolio, PositionAdjustment
+from core.domain.values import ZERO, plain
+from core.domain.venue import Activity, Split, VenueAccount, VenueOrder
+
+INSTALLATION = re.compile(r"at[0-9a-f]{5}-")
+"""How order ids of this program begin, whatever the installation (core.domain.orders.OrderNamespace.prefix)."""
 
 UNCERTAIN = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
 
@@ -22,6 +27,7 @@ class LocalTruth:
     orders: Mapping[str, Order]
     portfolio: Portfolio
     booked: frozenset[str] = frozenset()
+    booked_activities: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +39,42 @@ class VenueTruth:
     account: VenueAccount
     missing: frozenset[str] = frozenset()
     silent: frozenset[str] = frozenset()
+    activities: tuple[Activity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
     """`adopted` are legs seen for the first time; `orders` the changed ones as they stand after `fills` (in booking
     order). `resend` names exits that never arrived, `contested` orders whose id means something else at the venue.
-    `differences` maps symbols to (our units, the venue's) where nothing under way explains them.
+    `adopted` has working orders of ours that the ledger does not know, too: those of a time that a restore lost.
+    `foreign` names live orders of another installation. `differences` maps symbols to (our units, the venue's) where
+    nothing under way explains them.
     """
 
     adopted: tuple[Order, ...] = ()
     fills: tuple[Fill, ...] = ()
+    activities: tuple[Activity, ...] = ()
     orders: tuple[Order, ...] = ()
     never_arrived: tuple[Order, ...] = ()
     resend: tuple[str, ...] = ()
     contested: Mapping[str, VenueOrder] = field(default_factory=dict)
+    foreign: tuple[VenueOrder, ...] = ()
     differences: Mapping[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
 
     @property
     def changes_ledger(self) -> bool:
-        return bool(self.adopted or self.fills or self.orders or self.never_arrived or self.contested)
+        return bool(
+            self.adopted or self.fills or self.activities or self.orders or self.never_arrived or self.contested
+        )
 
 
-def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime) -> Corrections:
-    """Orders, then fills, then positions. Fills may come in any order, twice, or late: each is booked once."""
+def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime, prefix: str = "") -> Corrections:
+    """Orders, then fills, then positions. Fills may come in any order, twice, or late: each is booked once.
+
+    `prefix` begins every order id of this installation; empty where that tells nothing.
+    """
     orders = dict(local.orders)
-    adopted = _adopt_legs(orders, venue, account, now)
+    adopted = _adopt_unknown(orders, venue, account, now, prefix)
     contested = {
         name: at_venue
         for name, at_venue in venue.orders.items()
@@ -66,11 +82,13 @@ def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime) -> C
     }
     for name, order in list(orders.items()):
         if name not in contested:
-            orders[name] = _arrived(order, venue, now)
+            orders[name] = _resized(_arrived(order, venue, now), venue.orders.get(name), now)
     fills = _new_fills(venue.fills, local.booked)
+    activities = _new_activities(venue.activities, local.booked_activities)
     portfolio = local.portfolio
+    for news in in_order(fills, activities):
+        portfolio = portfolio.after(entry_of(news))
     for fill in fills:
-        portfolio = portfolio.after(fill)
         if fill.client_order_id in orders and fill.client_order_id not in contested:
             orders[fill.client_order_id] = _filled(orders[fill.client_order_id], fill, now)
     for name, order in list(orders.items()):
@@ -81,18 +99,25 @@ def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime) -> C
     return Corrections(
         adopted=tuple(orders[order.client_order_id] for order in adopted),
         fills=fills,
+        activities=activities,
         orders=tuple(
             order for name, order in orders.items() if name not in adopted_ids and order != local.orders[name]
         ),
         never_arrived=tuple(order for order in lost if order.purpose is Purpose.ENTRY),
         resend=tuple(order.client_order_id for order in lost if order.purpose is not Purpose.ENTRY),
         contested=contested,
+        foreign=tuple(order for name, order in sorted(venue.orders.items()) if is_foreign(name, order, prefix)),
         differences=_differences(portfolio, venue, orders.values()),
     )
 
 
+def is_foreign(name: str, order: VenueOrder, prefix: str) -> bool:
+    """A live order of our program, but not of this installation (OrderNamespace.prefix)."""
+    return bool(prefix) and bool(INSTALLATION.match(name)) and not name.startswith(prefix) and order.state in LIVE
+
+
 def leg_of(at_venue: VenueOrder, account: str, now: datetime) -> Order:
-    """The row of a bracket's leg as first seen at the venue."""
+    """The row of an order as first seen at the venue: a bracket's leg, or one of a time that a restore lost."""
     return Order(
         client_order_id=at_venue.client_order_id,
         account=account,
@@ -112,10 +137,14 @@ def leg_of(at_venue: VenueOrder, account: str, now: datetime) -> Order:
     )
 
 
-def _adopt_legs(orders: dict[str, Order], venue: VenueTruth, account: str, now: datetime) -> list[Order]:
+def _adopt_unknown(
+    orders: dict[str, Order], venue: VenueTruth, account: str, now: datetime, prefix: str
+) -> list[Order]:
     adopted = []
     for name, at_venue in venue.orders.items():
-        if name not in orders and at_venue.parent_client_order_id is not None:
+        is_leg = at_venue.parent_client_order_id is not None and not is_foreign(name, at_venue, prefix)
+        is_ours = bool(prefix) and name.startswith(prefix)
+        if name not in orders and (is_leg or is_ours) and at_venue.state is not OrderState.REJECTED:
             orders[name] = leg_of(at_venue, account, now)
             adopted.append(orders[name])
     return adopted
@@ -138,10 +167,48 @@ def _arrived(order: Order, venue: VenueTruth, now: datetime) -> Order:
     return order
 
 
+def _resized(order: Order, at_venue: VenueOrder | None, now: datetime) -> Order:
+    """A venue changes resting orders by itself: when the other leg fills in part, when a share splits."""
+    if at_venue is None or order.state in UNCERTAIN or not order.is_live:
+        return order
+    theirs = (at_venue.quantity, at_venue.limit_price, at_venue.stop_price)
+    if (order.symbol, order.side) != (at_venue.symbol, at_venue.side):
+        return order
+    if theirs == (order.quantity, order.limit_price, order.stop_price):
+        return order
+    return replace(
+        order,
+        quantity=at_venue.quantity,
+        limit_price=at_venue.limit_price,
+        stop_price=at_venue.stop_price,
+        updated_at=now,
+    )
+
+
 def _new_fills(fills: Iterable[Fill], booked: frozenset[str]) -> tuple[Fill, ...]:
     """Each unknown fill once, by time; what was bought comes before what was sold at the same moment."""
     fresh = {fill.id: fill for fill in fills if fill.id not in booked}
     return tuple(sorted(fresh.values(), key=lambda fill: (fill.at, fill.side is Side.SELL, fill.id)))
+
+
+def _new_activities(activities: Iterable[Activity], booked: frozenset[str]) -> tuple[Activity, ...]:
+    fresh = {activity.id: activity for activity in activities if activity.id not in booked}
+    return tuple(sorted(fresh.values(), key=lambda activity: (activity.at, activity.id)))
+
+
+def in_order(fills: Iterable[Fill], activities: Iterable[Activity]) -> tuple[Fill | Activity, ...]:
+    """All news of one look by when it happened; a split comes before a fill of its very moment, in new units."""
+    return tuple(merge(activities, fills, key=lambda news: news.at))
+
+
+def entry_of(news: Fill | Activity) -> Entry:
+    """What is booked for it: a split changes units and leaves what they cost."""
+    if not isinstance(news, Split):
+        return news
+    note = f"split, {plain(news.ratio)} new for 1 old"
+    return PositionAdjustment(
+        news.id, news.account, news.symbol, AdjustmentKind.SPLIT, news.quantity, ZERO, news.at, note
+    )
 
 
 def _filled(order: Order, fill: Fill, now: datetime) -> Order:

@@ -30,8 +30,9 @@ COMMITS = (
     "owner",
     "expiry",
     "report",
+    "rescaled",
 )
-CALLS = ("query", "lookup", "submit", "cancel", "quotes", "file")
+CALLS = ("query", "lookup", "submit", "cancel", "quotes", "file", "rescale")
 CHECKPOINTS: tuple[str, ...] = (
     "cycle.start",
     *(f"{step}.before_commit" for step in COMMITS),

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from core.domain.accounts import Mode
 from core.domain.decisions import Brake, BrakeKind, Decision, Signal
 from core.domain.events import ErrorRaised
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refused, SubmitResult, Unknown, VenueOrder
-from core.domain.views import Health
-from core.errors import Transient
+from core.errors import Ambiguous, Transient
 from core.execution import manual, tidings
 from core.execution.desk import Desk
 from core.ports import DuplicateOrder, UnitOfWork
@@ -71,19 +71,40 @@ def submit(desk: Desk, order: Order, now: datetime) -> Order:
     broker = desk.brokers.get(order.account)
     if broker is None:
         return _commit_answer(desk, order, Refused(f"no broker is connected for account {order.account}"), now)
-    if order.purpose is not Purpose.ENTRY and order.parent_id is None:
-        _withdraw_legs(desk, order, now)
+    if order.purpose is Purpose.ENTRY:
+        held_back = _hold_back(desk, order, now)
+        if held_back is not None:
+            return held_back
+    desk.fence()
     try:
         with desk.calling("submit"):
             answer = broker.submit(request_of(order, supports_brackets=broker.supports_brackets))
-    except Transient as error:
+    except (Transient, Ambiguous) as error:
         # A submission that failed half-way may have arrived: only a look-up by its id can tell.
         answer = Unknown(str(error))
     return _commit_answer(desk, order, answer, now)
 
 
+def _hold_back(desk: Desk, order: Order, now: datetime) -> Order | None:
+    """The entry as withdrawn, where a brake was set or the mode changed between its decision and its sending."""
+    with desk.reading() as work:
+        brake = next(
+            (brake for brake in work.brakes() if brake.holds(now) and brake.concerns(order.account, order.symbol)), None
+        )
+        observes = desk.mode(work) is Mode.OBSERVE
+    if brake is None and not observes:
+        return None
+    why = f"{brake.kind.value.replace('_', ' ')}: {brake.reason}" if brake else "mode observe"
+    with desk.committing("result") as work:
+        current = work.order(order.client_order_id) or order
+        withdrawn = current.moved(OrderState.CANCELED, now, reason=f"not sent: {why}")
+        work.save_order(withdrawn)
+        manual.settle_approved(work, desk, withdrawn, f"not sent: {why}", now)
+    return withdrawn
+
+
 def request_of(order: Order, *, supports_brackets: bool) -> OrderRequest:
-    bracket = order.bracket if supports_brackets and order.purpose is Purpose.ENTRY else None
+    bracket = order.bracket if supports_brackets and order.purpose in (Purpose.ENTRY, Purpose.STOP) else None
     return OrderRequest(
         client_order_id=order.client_order_id,
         symbol=order.symbol,
@@ -93,7 +114,7 @@ def request_of(order: Order, *, supports_brackets: bool) -> OrderRequest:
         purpose=order.purpose,
         limit_price=order.limit_price,
         stop_price=order.stop_price,
-        bracket_stop=bracket.stop if bracket else None,
+        bracket_stop=bracket.stop if bracket and order.purpose is Purpose.ENTRY else None,
         bracket_target=bracket.target if bracket else None,
     )
 
@@ -128,15 +149,16 @@ def contest(work: UnitOfWork, desk: Desk, order: Order, at_venue: VenueOrder, no
     """The venue has something else under our id: nobody may act on it, and the symbol is blocked."""
     found = f"{at_venue.side} {at_venue.quantity} {at_venue.symbol}"
     reason = f"{order.account} has {found} under the id of our {order.side} {order.quantity} {order.symbol}"
-    block_symbol(work, order.symbol, reason, now)
+    block_symbol(work, order.account, order.symbol, reason, now)
     work.publish(
         ErrorRaised("orders", reason, f"No entries in {order.symbol} until it is cleared up."), market_time=now
     )
     return refuse(work, desk, order, reason, now)
 
 
-def block_symbol(work: UnitOfWork, symbol: str, reason: str, now: datetime) -> None:
-    work.set_brake(Brake(BrakeKind.SYMBOL_BLOCKED, symbol, reason, now))
+def block_symbol(work: UnitOfWork, account: str, symbol: str, reason: str, now: datetime) -> None:
+    """No entries in the symbol, in whatever account, because of what was found in this one."""
+    work.set_brake(Brake(BrakeKind.SYMBOL_BLOCKED, f"{account}/{symbol}", reason, now))
 
 
 def _write_order(work: UnitOfWork, desk: Desk, order: Order, signal: Signal | None, now: datetime) -> bool:
@@ -160,28 +182,6 @@ def _tell_signal(work: UnitOfWork, desk: Desk, signal: Signal, order: Order, now
         work.publish(event, market_time=now)
 
 
-def _withdraw_legs(desk: Desk, exit_order: Order, now: datetime) -> None:
-    """Resting legs claim the units that the exit is about to sell: they go first. Their end shows at reconciliation."""
-    with desk.ledger() as work:
-        live = work.live_orders(exit_order.account)
-    legs = [order for order in live if order.parent_id and order.symbol == exit_order.symbol]
-    if not legs:
-        return
-    broker = desk.brokers[exit_order.account]
-    try:
-        with desk.calling("cancel"):
-            for leg in legs:
-                broker.cancel(leg.client_order_id)
-    except Transient as error:
-        # The exit is sent all the same; a venue that still counts the legs refuses it, and the legs protect.
-        desk.health(exit_order.account, Health.DEGRADED, f"the resting orders could not be cancelled: {error}")
-        return
-    with desk.committing("result") as work:
-        for leg in legs:
-            if leg.state is not OrderState.CANCEL_PENDING:
-                work.save_order(leg.moved(OrderState.CANCEL_PENDING, now, reason="an exit takes its place"))
-
-
 def _commit_answer(desk: Desk, order: Order, answer: SubmitResult, now: datetime) -> Order:
     with desk.committing("result") as work:
         current = work.order(order.client_order_id) or order
@@ -199,6 +199,9 @@ def _has_card(desk: Desk, order: Order) -> bool:
 
 def _answered(work: UnitOfWork, desk: Desk, order: Order, answer: SubmitResult, now: datetime) -> Order:
     match answer:
+        case Accepted(at_venue) if not matches(order, at_venue):
+            # Perhaps somebody else's order was shown to us: only a look-up tells what our id stands for.
+            return doubt(work, desk, order, f"{order.account} answered with another order under our id", now)
         case Accepted(at_venue):
             return adopt(work, desk, order, at_venue, now)
         case Refused(reason):
@@ -215,8 +218,6 @@ def _answered(work: UnitOfWork, desk: Desk, order: Order, answer: SubmitResult, 
 
 def adopt(work: UnitOfWork, desk: Desk, order: Order, at_venue: VenueOrder, now: datetime) -> Order:
     """The venue has the order. Its fills, and its end if it has one, are taken over by reconciliation."""
-    if not matches(order, at_venue):
-        return contest(work, desk, order, at_venue, now)
     if at_venue.state is OrderState.REJECTED:
         return refuse(work, desk, order, at_venue.reason or "refused by the venue", now)
     if order.state not in (OrderState.SUBMITTING, OrderState.UNKNOWN):

@@ -1,13 +1,15 @@
-"""How far a venue's fills are booked: where the next question begins, and what of its answer is known already."""
+"""How far a venue's fills and activities are booked: where the next question begins, and what of its answer is
+known already."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from core.domain.portfolio import Fill
+from core.domain.venue import Activity
 
 OVERLAP = timedelta(days=1)
 """How far behind the newest booked fill the next query begins: a venue may report a fill late."""
@@ -18,27 +20,39 @@ REMEMBERED = timedelta(days=10)
 
 @dataclass(frozen=True, slots=True)
 class FillCursor:
-    """`floor` is when the account was opened; `booked` the newest booked fills with when they happened."""
+    """`floor` is when the account was opened; `booked` the newest booked fills with when they happened, `activities`
+    likewise."""
 
     floor: datetime
     booked: Mapping[str, datetime]
+    activities: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def since(self) -> datetime:
         newest = max(self.booked.values(), default=self.floor)
         return max(self.floor, newest - OVERLAP)
 
-    def after(self, fills: Iterable[Fill]) -> FillCursor:
-        grown = replace(self, booked={**self.booked, **{fill.id: fill.at for fill in fills}})
+    def after(self, fills: Iterable[Fill], activities: Iterable[Activity] = ()) -> FillCursor:
+        grown = replace(
+            self,
+            booked={**self.booked, **{fill.id: fill.at for fill in fills}},
+            activities={**self.activities, **{activity.id: activity.at for activity in activities}},
+        )
         oldest = grown.since - REMEMBERED
-        return replace(grown, booked={name: at for name, at in grown.booked.items() if at >= oldest})
+        return replace(
+            grown,
+            booked={name: at for name, at in grown.booked.items() if at >= oldest},
+            activities={name: at for name, at in grown.activities.items() if at >= oldest},
+        )
 
     def text(self) -> str:
         booked = {name: at.isoformat() for name, at in self.booked.items()}
-        return json.dumps({"floor": self.floor.isoformat(), "booked": booked})
+        activities = {name: at.isoformat() for name, at in self.activities.items()}
+        return json.dumps({"floor": self.floor.isoformat(), "booked": booked, "activities": activities})
 
     @classmethod
     def of(cls, text: str) -> FillCursor:
         stored = json.loads(text)
         booked = {name: datetime.fromisoformat(at) for name, at in stored["booked"].items()}
-        return cls(datetime.fromisoformat(stored["floor"]), booked)
+        activities = {name: datetime.fromisoformat(at) for name, at in stored.get("activities", {}).items()}
+        return cls(datetime.fromisoformat(stored["floor"]), booked, activities)

@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from core.domain.decisions import BrakeKind
-from core.domain.events import ErrorRaised
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import CashKind, CashMovement, Fill, Guard, Portfolio
-from core.domain.values import plain
 from core.domain.venue import VenueOrder
 from core.domain.views import Health
 from core.errors import Transient
-from core.execution import executor, manual, tidings
-from core.execution.corrections import UNCERTAIN, Corrections, LocalTruth, VenueTruth, plan
+from core.execution import activities, differences, executor, foreign, manual, tidings
+from core.execution.corrections import UNCERTAIN, Corrections, LocalTruth, VenueTruth, in_order, plan
 from core.execution.desk import MANUAL, Desk
 from core.execution.fill_cursor import FillCursor
 from core.execution.protect import refresh_guards
@@ -42,6 +39,7 @@ class _OurSide:
 
 def reconcile(desk: Desk, now: datetime) -> Reconciled:
     """Every venue in turn; accounts met for the first time are opened with the cash that they report."""
+    activities.rescale_bars(desk)
     ours = _our_sides(desk)
     reachable, fills = set[str](), 0
     for account, broker in desk.venues().items():
@@ -52,6 +50,7 @@ def reconcile(desk: Desk, now: datetime) -> Reconciled:
         else:
             reachable.add(account)
             desk.health(account, Health.RUNNING, "answers")
+    activities.rescale_bars(desk)
     return Reconciled(frozenset(reachable), fills)
 
 
@@ -84,6 +83,7 @@ def _reconcile_account(desk: Desk, account: str, broker: Broker, ours: _OurSide,
         booked += more
     for name in corrections.resend:
         _send_again(desk, account, name, now)
+    foreign.cancel_taken_over(desk, account, corrections.foreign)
     return booked
 
 
@@ -109,6 +109,7 @@ def _venue_side(desk: Desk, broker: Broker, cursor: FillCursor, ours: tuple[Orde
     """Fills are asked before positions, so that what is missing shows as a difference rather than being hidden."""
     with desk.calling("query"):
         fills = tuple(broker.fills_since(cursor.since))
+        happened = tuple(broker.activities_since(cursor.since))
         orders = {order.client_order_id: order for order in broker.orders()}
         account = broker.state()
     unseen = {order.client_order_id for order in ours if order.state is not OrderState.AWAITING_OWNER}
@@ -122,7 +123,7 @@ def _venue_side(desk: Desk, broker: Broker, cursor: FillCursor, ours: tuple[Orde
             missing.add(name)
         else:
             orders[name] = found
-    return VenueTruth(orders, fills, account, frozenset(missing), frozenset(silent))
+    return VenueTruth(orders, fills, account, frozenset(missing), frozenset(silent), happened)
 
 
 def _look_up(desk: Desk, broker: Broker, name: str) -> VenueOrder | Transient | None:
@@ -144,15 +145,16 @@ def _settle(
         stored = work.value(_key(account))
         cursor = FillCursor.of(stored) if stored else FillCursor(now, {})
         known = _known_orders(work, account, venue, cursor)
-        local = LocalTruth(known, work.portfolio(account), frozenset(cursor.booked))
-        corrections = plan(local, venue, account, now)
+        local = LocalTruth(known, work.portfolio(account), frozenset(cursor.booked), frozenset(cursor.activities))
+        corrections = plan(local, venue, account, now, desk.namespace.prefix)
         changed = corrections.changes_ledger
         booked = 0
         if changed:
             booked = _apply(work, desk, account, corrections, known, now)
-            work.set_value(_key(account), cursor.after(corrections.fills).text())
+            work.set_value(_key(account), cursor.after(corrections.fills, corrections.activities).text())
         if mark or not corrections.differences:
-            changed |= _mark_differences(work, account, corrections, now)
+            changed |= differences.mark(work, desk, account, corrections.differences, now)
+        changed |= foreign.mark(work, desk, account, corrections.foreign, now)
         if not changed:
             return corrections, 0
         desk.checkpoint("reconcile.before_commit")
@@ -191,8 +193,12 @@ def _apply(
         executor.refuse(work, desk, order, NEVER_ARRIVED, now)
     for name, at_venue in corrections.contested.items():
         executor.contest(work, desk, known[name], at_venue, now)
-    before = work.portfolio(account)
-    booked = [fill for fill in corrections.fills if work.book(fill, recorded_at=desk.system_clock.now())]
+    before, booked = work.portfolio(account), list[Fill]()
+    for news in in_order(corrections.fills, corrections.activities):
+        if not isinstance(news, Fill):
+            activities.book(work, desk, news, now)
+        elif work.book(news, recorded_at=desk.system_clock.now()):
+            booked.append(news)
     bought = frozenset(fill.symbol for fill in booked if fill.purpose is Purpose.ENTRY)
     refresh_guards(work, desk, account, now, bought=bought)
     guards = {guard.symbol: guard for guard in work.guards(account)}
@@ -234,29 +240,6 @@ def _touches_cards(desk: Desk, corrections: Corrections) -> bool:
         return False
     with desk.ledger() as work:
         return any(work.instruction_of(name) is not None for name in names)
-
-
-def _mark_differences(work: UnitOfWork, account: str, corrections: Corrections, now: datetime) -> bool:
-    """Blocks entries where positions differ without an explanation, tells once, and unblocks when they agree again."""
-    start = f"{account}: "
-    blocked = {
-        brake.scope
-        for brake in work.brakes()
-        if brake.kind is BrakeKind.SYMBOL_BLOCKED and brake.reason.startswith(start)
-    }
-    for symbol in corrections.differences.keys() - blocked:
-        text = start + _words(*corrections.differences[symbol])
-        executor.block_symbol(work, symbol, text, now)
-        consequence = f"No entries in {symbol} until both agree."
-        work.publish(ErrorRaised(f"positions of {symbol}", text, consequence), market_time=now)
-    cleared = blocked - corrections.differences.keys()
-    for symbol in cleared:
-        work.release_brake(BrakeKind.SYMBOL_BLOCKED, symbol)
-    return bool(cleared or corrections.differences.keys() - blocked)
-
-
-def _words(ours: Decimal, theirs: Decimal) -> str:
-    return f"the ledger holds {plain(ours)} units, the venue {plain(theirs)}"
 
 
 def _send_again(desk: Desk, account: str, name: str, now: datetime) -> None:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, bindparam, func, select
+from sqlalchemy import Connection, Engine, bindparam, func, select, update
 
 from core.domain.bars import BarSize
 from core.errors import DataFault
@@ -85,6 +86,23 @@ class SqlBarStore:
                 for series, source in news:
                     self._note(series, source)
         return [len(series) for series, _ in news]
+
+    def rescale(self, symbol: str, size: BarSize, until: datetime, ratio: Decimal) -> int:
+        """Divides prices and multiplies volumes of the bars closed at or before `until`; returns how many bars."""
+        factor = float(ratio)
+        values = {name: _B.c[name] / factor for name in ("open", "high", "low", "close")}
+        key = (symbol, size)
+        statement = update(_B).where(_OF, _B.c.closed_at <= bindparam("end"))
+        with self._one_by_one:
+            with self._writing() as connection:
+                done = connection.execute(
+                    statement.values(**values, volume=_B.c.volume * factor),
+                    {"of_symbol": symbol, "of_size": size, "end": seconds_of(until)},
+                ).rowcount
+            with self._lock:
+                self._writes[key] = self._writes.get(key, 0) + 1
+                self._tails.pop(key, None)
+        return done
 
     def _news(self, series: BarSeries, source: str) -> BarSeries:
         known = self._tail((series.symbol, series.size))

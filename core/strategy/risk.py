@@ -152,12 +152,13 @@ def has_live_exit(view: AccountView, symbol: str) -> bool:
 
 
 def _no_brake(gate: str, case: Case, kinds: set[BrakeKind], fine: str) -> Verdict:
-    scopes = {"*", case.symbol, case.snapshot.entry_account}
     holding = [
         f"{brake.kind.value.replace('_', ' ')}: {brake.reason}"
         + (f" (until {_when(brake.until)})" if brake.until else "")
         for brake in case.snapshot.brakes
-        if brake.kind in kinds and brake.scope in scopes and brake.holds(case.snapshot.now)
+        if brake.kind in kinds
+        and brake.concerns(case.snapshot.entry_account, case.symbol)
+        and brake.holds(case.snapshot.now)
     ]
     return Verdict(gate, not holding, "; ".join(holding) or fine)
 
