@@ -1,4 +1,4 @@
-"""One tick, in order (DESIGN 2): reconcile, protect, look, decide, write, send, write what was answered."""
+"""One tick, in order (DESIGN 2): reconcile, protect, sell, look, decide, write, send, write what was answered."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from core.execution.executor import Committed, submit_all, write_intents
 from core.execution.picture import take_picture
 from core.execution.protect import protect
 from core.execution.reconcile import Reconciled, reconcile
+from core.execution.stale import cancel_stale_entries
+from core.execution.watch import look_after
 from core.ports import Predictor
 from core.strategy.decide import decide
 from core.strategy.snapshot import Snapshot
@@ -66,14 +68,17 @@ def run_cycle(
     desk.checkpoint("cycle.start")
     reconciled = reconcile(desk, now)
     protect(desk, now, reconciled.reachable)
-    snapshot = take_picture(desk, now, scheduled_at.isoformat(), reconciled.reachable, faults)
+    cancel_stale_entries(desk, now, reconciled.reachable)
+    origin = scheduled_at.isoformat()
+    sold, _, _ = look_after(desk, now, origin, reconciled.reachable)
+    snapshot = take_picture(desk, now, origin, reconciled.reachable, faults)
     predictor = desk.predictor()
-    decision = _news(snapshot, decide(snapshot, predictor, desk.policy))
+    decision = _entries(_news(snapshot, decide(snapshot, predictor, desk.policy)))
     committed = _commit(desk, snapshot, decision)
     submit_all(desk, committed.to_submit, now)
-    instructed = committed.instructed + first_card(desk, snapshot, decision, predictor)
+    instructed = committed.instructed + sold.instructed + first_card(desk, snapshot, decision, predictor)
     desk.checkpoint("cycle.end")
-    return _result(now, desk, decision, committed, reconciled, instructed)
+    return _result(now, desk, decision, committed, reconciled, sold.sent, instructed)
 
 
 def recover(desk: Desk, now: datetime) -> None:
@@ -110,6 +115,11 @@ def first_card(desk: Desk, snapshot: Snapshot, decision: Decision, predictor: Pr
     return issued
 
 
+def _entries(decision: Decision) -> Decision:
+    """The decision without exits: those have gone out before, by the one way there is to sell."""
+    return replace(decision, orders=tuple(order for order in decision.orders if order.purpose is Purpose.ENTRY))
+
+
 def _news(snapshot: Snapshot, decision: Decision) -> Decision:
     """The decision without the signals on bars that an earlier tick has judged: their record stands."""
     judged = {market.instrument.symbol: market.judged_until for market in snapshot.markets}
@@ -138,13 +148,14 @@ def _result(
     decision: Decision,
     committed: Committed,
     reconciled: Reconciled,
+    exits_sent: int,
     instructed: int,
 ) -> CycleResult:
     return CycleResult(
         at=now,
         fills=reconciled.fills,
         buy_signals=sum(signal.is_buy for signal in decision.signals),
-        submitted=len(committed.to_submit),
+        submitted=len(committed.to_submit) + exits_sent,
         instructed=instructed,
         duplicates=committed.duplicates,
         excluded={

@@ -42,11 +42,20 @@ def _wrong_bracket(request: OrderRequest) -> str | None:
     stop, target = request.bracket_stop, request.bracket_target
     if stop is None and target is None:
         return None
+    if request.side is Side.SELL and stop is None:
+        return _wrong_pair(request)
     if stop is None or target is None:
         return "a bracket needs both its stop and its target"
     if request.side is not Side.BUY:
         return "only a purchase can carry a bracket"
     return None if stop < target else "the stop of a bracket must be below its target"
+
+
+def _wrong_pair(request: OrderRequest) -> str | None:
+    """A stop with a target beside it, of which one cancels the other."""
+    if request.type is not OrderType.STOP or request.stop_price is None or request.bracket_target is None:
+        return "only a stop order can carry a target beside it"
+    return None if request.stop_price < request.bracket_target else "the stop of a pair must be below its target"
 
 
 def cost_of(request: OrderRequest, last_price: Decimal, instrument: Instrument, costs: Costs) -> Decimal:

@@ -143,11 +143,29 @@ class VenueBook:
             stop_price=request.stop_price,
             parent_client_order_id=None,
         )
-        bracket = None
+        bracket = rival = None
         if request.bracket_stop is not None and request.bracket_target is not None:
             bracket = (request.bracket_stop, request.bracket_target)
+        elif request.side is Side.SELL and request.bracket_target is not None:
+            rival = order.client_order_id + TARGET_SUFFIX
+            self._rest_target(order, rival, request.bracket_target, event.at, sequence)
         self.orders[order.client_order_id] = order
-        self.live[order.client_order_id] = Resting(order, (sequence, 0), event.at, event.reserved, bracket)
+        self.live[order.client_order_id] = Resting(order, (sequence, 0), event.at, event.reserved, bracket, rival)
+
+    def _rest_target(self, stop: VenueOrder, name: str, price: Decimal, since: datetime, sequence: int) -> None:
+        """The other half of a protective pair."""
+        target = replace(
+            stop,
+            client_order_id=name,
+            venue_order_id=stop.venue_order_id + TARGET_SUFFIX,
+            type=OrderType.LIMIT,
+            purpose=Purpose.TARGET,
+            limit_price=price,
+            stop_price=None,
+            parent_client_order_id=stop.client_order_id,
+        )
+        self.orders[name] = target
+        self.live[name] = Resting(target, (sequence, 1), since, rival=stop.client_order_id)
 
     def _end(self, name: str, state: OrderState, reason: str) -> None:
         ended = self.live.pop(name)

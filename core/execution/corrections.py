@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from heapq import merge
 
@@ -17,6 +17,9 @@ from core.domain.venue import Activity, Split, VenueAccount, VenueOrder
 INSTALLATION = re.compile(r"at[0-9a-f]{5}-")
 """How order ids of this program begin, whatever the installation (core.domain.orders.OrderNamespace.prefix)."""
 
+CANCEL_GRACE = timedelta(minutes=3)
+"""How long a cancellation may be under way before an order that still works is taken for one that works on."""
+WORKING = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 UNCERTAIN = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
 
 
@@ -224,6 +227,10 @@ def _ended(order: Order, at_venue: VenueOrder | None, now: datetime) -> Order:
     """Takes over the venue's last word once every fill that it counts is booked."""
     if at_venue is None or not order.is_live or at_venue.filled_quantity != order.filled_quantity:
         return order
+    if order.state is OrderState.CANCEL_PENDING and at_venue.state in WORKING:
+        # The venue never heard of the cancellation, or would not: what rests there counts again.
+        is_over = order.updated_at is not None and now - order.updated_at >= CANCEL_GRACE
+        return order.moved(at_venue.state, now) if is_over else order
     if at_venue.state in FINAL - {OrderState.FILLED} and at_venue.state in TRANSITIONS[order.state]:
         return order.moved(at_venue.state, now, reason=at_venue.reason)
     return order

@@ -31,6 +31,7 @@ COMMITS = (
     "expiry",
     "report",
     "rescaled",
+    "withdraw",
 )
 CALLS = ("query", "lookup", "submit", "cancel", "quotes", "file", "rescale")
 CHECKPOINTS: tuple[str, ...] = (

@@ -96,7 +96,7 @@ def _reduced(units: Decimal, paid: Decimal, sold: Decimal) -> tuple[Decimal, Dec
 def _resting_legs(orders: Iterable[Order]) -> Mapping[str, tuple[Order, ...]]:
     legs: dict[str, tuple[Order, ...]] = {}
     for order in orders:
-        if order.purpose in (Purpose.STOP, Purpose.TARGET) and order.parent_id and order.state in RESTING:
+        if order.purpose in (Purpose.STOP, Purpose.TARGET) and order.state in RESTING:
             legs[order.symbol] = (*legs.get(order.symbol, ()), order)
     return legs
 

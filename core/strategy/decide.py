@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from core.domain.accounts import Mode
-from core.domain.decisions import Decision, Prediction, Signal, Verdict
+from core.domain.decisions import BrakeKind, Decision, Prediction, Signal, Verdict
+from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose, Side
-from core.domain.portfolio import Guard, GuardKind, Position
-from core.domain.values import ZERO, floor_to, nearest
+from core.domain.portfolio import Guard, GuardKind
+from core.domain.values import ZERO, exact, floor_to, nearest
 from core.ports import Predictor
 from core.series import time_of
 from core.strategy.policy import Policy
 from core.strategy.risk import DATA_RULES, ENTRY_RULES, Case, entry_account, has_live_exit
 from core.strategy.signal import signal_verdicts
-from core.strategy.sizing import Sizing, prices_of, size_entry
+from core.strategy.sizing import Sizing, size_entry
 from core.strategy.snapshot import AccountView, MarketView, Snapshot
+
+LEFT_BEHIND_BARS = 2
+"""How many closed bars a venue has to act on its own stop before the engine sells in its place."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,51 +47,87 @@ def decide(snapshot: Snapshot, predictor: Predictor | None, policy: Policy) -> D
 
 
 def exits(snapshot: Snapshot) -> tuple[Order, ...]:
-    """A sale for every position whose price is at or through its stop or target and that no venue guards.
+    """A sale for every position whose price is at or through its stop or target and that no venue guards, and for
+    every one that is to be flattened.
 
-    No mode, brake, pause, data fault or missing model holds an exit back. A position with a live exit gets no second.
+    A venue's stop that the price has left behind for two bars has failed: then the position is sold, too. No mode,
+    pause, data fault or missing model holds an exit back. A position with a live exit gets no second.
     """
-    prices = prices_of(snapshot)
-    return tuple(_exits_of(snapshot, prices))
+    return tuple(_exits_of(snapshot))
 
 
 def _as_of_now(snapshot: Snapshot, market: MarketView) -> MarketView:
     return replace(market, daily=market.daily.until(snapshot.now), confirm=market.confirm.until(snapshot.now))
 
 
-def _exits_of(snapshot: Snapshot, prices: Mapping[str, Decimal]) -> Iterator[Order]:
-    instruments = {market.instrument.symbol: market.instrument for market in snapshot.markets}
+def _exits_of(snapshot: Snapshot) -> Iterator[Order]:
+    markets = {market.instrument.symbol: market for market in snapshot.markets}
     for view in snapshot.accounts:
         for symbol, position in sorted(view.portfolio.positions.items()):
-            guard, price = view.guards.get(symbol), prices.get(symbol)
-            if guard is None or guard.kind is GuardKind.VENUE or price is None or has_live_exit(view, symbol):
+            if has_live_exit(view, symbol):
                 continue
-            cause = _cause(guard, price)
-            quantity = floor_to(position.quantity, instruments[symbol].quantity_step)
-            if cause and quantity > 0:
-                yield _exit(snapshot, view, position, quantity, price, cause, guard)
+            market = markets.get(symbol)
+            instrument = market.instrument if market else instrument_for(symbol)
+            quantity = floor_to(position.quantity, instrument.quantity_step)
+            found = _flattened(snapshot, view, symbol) or _level_reached(view.guards.get(symbol), market)
+            if found and quantity > 0:
+                price = market.price if market and market.price is not None else position.average_cost
+                yield _exit(snapshot, view, symbol, quantity, price, *found)
 
 
-def _cause(guard: Guard, price: Decimal) -> str:
+def _flattened(snapshot: Snapshot, view: AccountView, symbol: str) -> tuple[str, str] | None:
+    """(cause, reason) where the owner, or a failed protection, wants the position sold."""
+    account = view.account.id
+    scopes = {"*", account, symbol, f"{account}/{symbol}"}
+    for brake in snapshot.brakes:
+        if brake.kind is BrakeKind.FLATTEN and brake.scope in scopes and brake.holds(snapshot.now):
+            return "flatten", f"to be sold: {brake.reason}"
+    return None
+
+
+def _level_reached(guard: Guard | None, market: MarketView | None) -> tuple[str, str] | None:
+    """(cause, reason) where the price is at or beyond a level that no venue watches, or no longer does."""
+    if guard is None or market is None or market.price is None:
+        return None
+    price = market.price
+    if guard.kind is GuardKind.VENUE:
+        if price > guard.stop or not _left_behind(guard, market):
+            return None
+        return "stop", f"price {price:f} has left the stop-loss {guard.stop:f} behind, and the venue has not sold"
     if price <= guard.stop:
-        return "stop"
-    return "target" if price >= guard.target else ""
+        return "stop", f"price {price:f} is at or below the stop-loss {guard.stop:f}{_already_placed(guard)}"
+    if price >= guard.target:
+        return "target", f"price {price:f} is at or above the take-profit {guard.target:f}{_cancel_first(guard)}"
+    return None
+
+
+def _left_behind(guard: Guard, market: MarketView) -> bool:
+    """Whether the newest two closed bars, both younger than the guard, ended below the stop while trading was on."""
+    closes = market.confirm.last(LEFT_BEHIND_BARS)
+    if len(closes) < LEFT_BEHIND_BARS or not market.is_open:
+        return False
+    is_newer = time_of(closes.opened_at[0]) >= guard.last_seen_at
+    return is_newer and all(exact(float(close)) < guard.stop for close in closes.close)
+
+
+def _already_placed(guard: Guard) -> str:
+    if guard.placed_at is None:
+        return ""
+    return ". The stop that you placed at your broker should have sold it: if it did, report that fill"
+
+
+def _cancel_first(guard: Guard) -> str:
+    if guard.placed_at is None:
+        return ""
+    return f". First cancel the stop at {guard.stop:f} that you placed at your broker, then sell"
 
 
 def _exit(
-    snapshot: Snapshot,
-    view: AccountView,
-    position: Position,
-    quantity: Decimal,
-    price: Decimal,
-    cause: str,
-    guard: Guard,
+    snapshot: Snapshot, view: AccountView, symbol: str, quantity: Decimal, price: Decimal, cause: str, reason: str
 ) -> Order:
-    level = guard.stop if cause == "stop" else guard.target
-    relation = "at or below the stop-loss" if cause == "stop" else "at or above the take-profit"
-    order = _order(snapshot, view, position.symbol, Side.SELL, Purpose.EXIT, quantity, price)
+    order = _order(snapshot, view, symbol, Side.SELL, Purpose.EXIT, quantity, price)
     state = OrderState.AWAITING_OWNER if view.account.is_manual else OrderState.SUBMITTING
-    return replace(order, state=state, reason=f"price {price:f} is {relation} {level:f}", tags=(cause,))
+    return replace(order, state=state, reason=reason, tags=(cause,))
 
 
 def _entries(

@@ -1,0 +1,97 @@
+"""The one way to sell: what rests in the way is cancelled, its cancellation confirmed, and what is then held is sold.
+
+An exit never trusts an older figure: its size comes from the position after every fill of the cancelled orders is
+booked. Where the venue does not confirm, nothing is sold; what rests there still protects, and the next minute tries
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.domain.decisions import Decision
+from core.domain.orders import FINAL, Order, OrderState, Purpose
+from core.domain.views import Health
+from core.errors import Ambiguous, Transient
+from core.execution.desk import Desk
+from core.execution.executor import commit_intents, submit_all
+from core.execution.picture import take_picture
+from core.execution.reconcile import reconcile
+from core.strategy.decide import exits
+
+Place = tuple[str, str]
+"""Account and symbol."""
+IN_DOUBT = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class SoldOut:
+    """How many exits went to a venue, how many to the owner, and how many must wait for a venue's word."""
+
+    sent: int = 0
+    instructed: int = 0
+    waiting: int = 0
+
+
+def sell_out(desk: Desk, now: datetime, origin: str, wanted: Iterable[Order], reachable: frozenset[str]) -> SoldOut:
+    """Sells the positions of the `wanted` exits, as far as the venues let go of what rests there."""
+    orders, blocked = tuple(wanted), set[Place]()
+    cleared = {place for place in map(_place, orders) if place[0] in desk.venues()}
+    resting = _in_the_way(desk, cleared)
+    if resting:
+        blocked = withdraw(desk, resting, now)
+        reachable = reconcile(desk, now).reachable
+        snapshot = take_picture(desk, now, origin, reachable, only_held=True)
+        places = {_place(order) for order in orders}
+        orders = tuple(order for order in exits(snapshot) if _place(order) in places)
+    ready = tuple(order for order in orders if _place(order) not in blocked)
+    if not ready:
+        return SoldOut(waiting=len(blocked))
+    committed = commit_intents(desk, Decision(now, ready[0].account, (), ready), now)
+    submit_all(desk, committed.to_submit, now)
+    return SoldOut(len(committed.to_submit), committed.instructed, len(blocked))
+
+
+def withdraw(desk: Desk, resting: Iterable[Order], now: datetime) -> set[Place]:
+    """Cancels orders at their venues and asks whether they are gone; returns the places where one is not, for sure.
+
+    The intention is committed before the venue hears of it.
+    """
+    orders = tuple(resting)
+    doubtful = {_place(order) for order in orders if order.state in IN_DOUBT}
+    going = [order for order in orders if _place(order) not in doubtful]
+    fresh = [order for order in going if order.state is not OrderState.CANCEL_PENDING]
+    if fresh:
+        with desk.committing("withdraw") as work:
+            for order in fresh:
+                work.save_order(order.moved(OrderState.CANCEL_PENDING, now, reason="another order takes its place"))
+    return doubtful | {_place(order) for order in going if not _is_gone(desk, order)}
+
+
+def _is_gone(desk: Desk, order: Order) -> bool:
+    broker = desk.brokers[order.account]
+    desk.fence()
+    try:
+        with desk.calling("cancel"):
+            broker.cancel(order.client_order_id)
+        with desk.calling("lookup"):
+            at_venue = broker.find(order.client_order_id)
+    except (Transient, Ambiguous) as error:
+        desk.health(order.account, Health.DEGRADED, f"a resting order could not be cancelled yet: {error}")
+        return False
+    return at_venue is None or at_venue.state in FINAL
+
+
+def _in_the_way(desk: Desk, places: set[Place]) -> list[Order]:
+    """Everything live in these places but the exits themselves: resting stops and targets, and entries half filled."""
+    if not places:
+        return []
+    with desk.reading() as work:
+        live = work.live_orders()
+    return [order for order in live if _place(order) in places and order.purpose is not Purpose.EXIT]
+
+
+def _place(order: Order) -> Place:
+    return order.account, order.symbol

@@ -1,0 +1,194 @@
+"""Stops that rest where they belong: a protective pair at the venue for whatever no resting stop covers, and a stop
+that follows the price where the owner wants that.
+
+A venue's stop is placed only when nothing else is under way for the position: while an entry is half filled, an exit
+works or an order is in doubt, the engine watches (kind ENGINE).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from core.domain.decisions import Brake, BrakeKind, Decision
+from core.domain.events import GuardMoved, ProtectionFailed
+from core.domain.instruments import Instrument
+from core.domain.orders import Bracket, Order, OrderState, OrderType, Purpose, Side
+from core.domain.portfolio import Guard, GuardKind, Position
+from core.domain.values import ONE, ZERO, ceil_to, floor_to
+from core.execution.desk import Desk
+from core.execution.executor import commit_intents, submit
+from core.execution.exits import withdraw
+from core.ports import UnitOfWork
+from core.strategy.policy import Policy
+
+RESTING = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
+
+
+def place_missing(desk: Desk, now: datetime, reachable: Collection[str], prices: Mapping[str, Decimal]) -> int:
+    """Places a protective pair for every position, or part of one, without a resting stop; returns how many were sent.
+
+    A pair that covers more than is held is cancelled first; the next minute places the right one.
+    """
+    missing, oversized = _look(desk, now, reachable, prices)
+    if oversized:
+        withdraw(desk, oversized, now)
+    if not missing:
+        return 0
+    committed = commit_intents(desk, Decision(now, missing[0].account, (), tuple(missing)), now)
+    for order in committed.to_submit:
+        if submit(desk, order, now).state is OrderState.REJECTED:
+            _give_up(desk, order, now)
+    return len(committed.to_submit)
+
+
+def _look(
+    desk: Desk, now: datetime, reachable: Collection[str], prices: Mapping[str, Decimal]
+) -> tuple[list[Order], list[Order]]:
+    """(pairs to place, resting stops that cover too much)."""
+    missing, oversized = list[Order](), list[Order]()
+    with desk.reading() as work:
+        for account in sorted(reachable):
+            if not desk.brokers[account].supports_brackets:
+                continue
+            live = work.live_orders(account)
+            guards = {guard.symbol: guard for guard in work.guards(account)}
+            for symbol, position in sorted(work.portfolio(account).positions.items()):
+                instrument = desk.instrument(symbol)
+                own = [order for order in live if order.symbol == symbol]
+                if instrument is None or not _is_quiet(own) or symbol not in guards:
+                    continue
+                stops = [order for order in own if order.purpose is Purpose.STOP]
+                covered = sum((order.remaining for order in stops), ZERO)
+                held = floor_to(max(position.quantity, ZERO), instrument.quantity_step)
+                if covered > held:
+                    oversized += stops
+                elif covered < held and _is_between(guards[symbol], prices.get(symbol)):
+                    missing.append(_pair(desk, position, guards[symbol], held - covered, instrument, now))
+    return missing, oversized
+
+
+def _is_quiet(orders: list[Order]) -> bool:
+    """Nothing but stops and targets that rest."""
+    return all(order.purpose in (Purpose.STOP, Purpose.TARGET) and order.state in RESTING for order in orders)
+
+
+def _is_between(guard: Guard, price: Decimal | None) -> bool:
+    """Beyond its levels a position is sold, not protected; without a price the stop is placed all the same."""
+    return price is None or guard.stop < price < guard.target
+
+
+def _pair(
+    desk: Desk, position: Position, guard: Guard, quantity: Decimal, instrument: Instrument, now: datetime
+) -> Order:
+    origin = f"protect {now.isoformat()}"
+    tick = instrument.price_tick
+    stop, target = ceil_to(guard.stop, tick), floor_to(guard.target, tick)
+    name = desk.namespace.client_order_id(position.account, origin, position.symbol, Side.SELL, Purpose.STOP, 1)
+    return Order(
+        client_order_id=name,
+        account=position.account,
+        symbol=position.symbol,
+        side=Side.SELL,
+        quantity=quantity,
+        purpose=Purpose.STOP,
+        origin=origin,
+        attempt=1,
+        created_at=now,
+        type=OrderType.STOP,
+        stop_price=stop,
+        bracket=Bracket(stop, target),
+        reference_price=stop,
+        reason="protects what no resting stop covers",
+    )
+
+
+def _give_up(desk: Desk, order: Order, now: datetime) -> None:
+    """The venue's final no to a stop: the owner is alarmed, and the position is to be sold at once (S13)."""
+    with desk.committing("protect") as work:
+        refused = work.order(order.client_order_id) or order
+        scope = f"{order.account}/{order.symbol}"
+        reason = f"its stop could not be placed: {refused.reason}"
+        work.set_brake(Brake(BrakeKind.FLATTEN, scope, reason, now))
+        event = ProtectionFailed(
+            order.account,
+            order.symbol,
+            order.quantity,
+            reason,
+            f"The position is being sold now. {order.symbol} takes no entries until you release the brake (/locks).",
+            desk.badges(order.account),
+        )
+        work.publish(event, market_time=now)
+
+
+def follow(desk: Desk, now: datetime, prices: Mapping[str, Decimal]) -> int:
+    """Raises the stops that the price has earned (off unless the policy says so); returns how many were raised.
+
+    A resting stop is cancelled first, with the new level committed before: until the new pair rests, the engine
+    watches at the higher level.
+    """
+    policy = desk.policy
+    if policy.trailing_fraction is None and policy.break_even_fraction is None:
+        return 0
+    with desk.reading() as work:
+        raised = list(_raised(work, desk, prices, policy))
+        live = work.live_orders()
+    if not raised:
+        return 0
+    with desk.committing("protect") as work:
+        for former, guard in raised:
+            work.set_guard(guard)
+            if guard.stop > former.stop:
+                work.publish(_moved(desk, former, guard), market_time=now)
+    moved = {(guard.account, guard.symbol) for former, guard in raised if guard.stop > former.stop}
+    resting = [
+        order
+        for order in live
+        if (order.account, order.symbol) in moved
+        and order.purpose in (Purpose.STOP, Purpose.TARGET)
+        and order.state in RESTING
+        and order.account in desk.venues()
+    ]
+    if resting:
+        withdraw(desk, resting, now)
+    return len(moved)
+
+
+def _raised(
+    work: UnitOfWork, desk: Desk, prices: Mapping[str, Decimal], policy: Policy
+) -> Iterator[tuple[Guard, Guard]]:
+    """(as it is, as it becomes) of every guard that has something to remember."""
+    for guard in work.guards():
+        price, instrument = prices.get(guard.symbol), desk.instrument(guard.symbol)
+        position = work.portfolio(guard.account).positions.get(guard.symbol)
+        if price is None or instrument is None or position is None or position.quantity <= 0:
+            continue
+        peak = max(price, guard.peak or price)
+        stop = raised_stop(guard, position.average_cost, price, peak, instrument, policy)
+        least = ONE + policy.stop_step_fraction
+        if stop >= guard.stop * least:
+            yield guard, replace(guard, stop=stop, peak=peak, placed_at=None)
+        elif guard.peak is None or peak >= guard.peak * least:
+            yield guard, replace(guard, peak=peak)
+
+
+def raised_stop(
+    guard: Guard, entry: Decimal, price: Decimal, peak: Decimal, instrument: Instrument, policy: Policy
+) -> Decimal:
+    """Where the stop belongs by now, USD: never below where it is, always below `price`. `entry` is what a unit cost,
+    fees included."""
+    wanted = [guard.stop]
+    if policy.trailing_fraction is not None:
+        wanted.append(floor_to(peak * (ONE - policy.trailing_fraction), instrument.price_tick))
+    if policy.break_even_fraction is not None and peak >= entry * (ONE + policy.break_even_fraction):
+        wanted.append(ceil_to(entry * (ONE + policy.cost_fraction), instrument.price_tick))
+    return max((stop for stop in wanted if stop < price), default=guard.stop) if guard.stop < price else guard.stop
+
+
+def _moved(desk: Desk, former: Guard, guard: Guard) -> GuardMoved:
+    reason = f"the price has been at {guard.peak:f}" if guard.peak is not None else "the price has risen"
+    if guard.kind is GuardKind.OWNER:
+        reason += "; move the stop at your broker, too"
+    return GuardMoved(guard.account, guard.symbol, former.stop, guard.stop, reason, desk.badges(guard.account))
