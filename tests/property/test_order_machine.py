@@ -1,0 +1,262 @@
+"""Orders, fills, cancels, lost answers, wrong twins, repetitions, re-orderings, crashes and restarts, in any order:
+the ledger ends where the venue is, nothing is doubled or oversold, and every position has its guard."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from core.clock import VirtualClock
+from core.cycle import recover
+from core.domain.orders import OrderState, Purpose, Side
+from core.domain.values import ZERO
+from core.domain.venue import VenueOrder
+from core.execution.protect import UNGUARDED
+from core.execution.watch import guard
+from core.strategy.policy import Policy
+from tests.builders import MONDAY, Bench
+from tests.fakes_chaos import ChaosVenue, Mishap
+
+UNDECIDED = (OrderState.SUBMITTING, OrderState.UNKNOWN)
+ACCOUNT = "simulated"
+MINUTE = timedelta(minutes=1)
+MINUTES_TO_REST = 8
+"""How many guard intervals may pass, once the venue answers again, until nothing is in doubt any more."""
+PATIENT = Policy(
+    min_trade_gap=timedelta(0), loss_streak=10_000, drawdown_fraction=Decimal(1), daily_loss_fraction=Decimal(1)
+)
+"""No brake ends the play before it has begun."""
+
+
+class Crashed(BaseException):
+    """The process is gone: nothing in the product catches it."""
+
+
+class CrashAfter:
+    """Dies at the checkpoint after `steps` others."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def __call__(self, _name: str) -> None:
+        self.steps -= 1
+        if self.steps < 0:
+            raise Crashed
+
+
+class Trading(RuleBasedStateMachine):
+    """The engine on a real ledger against a venue that does what the rules say."""
+
+    @initialize()
+    def install(self) -> None:
+        base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.folder = Path(tempfile.mkdtemp(prefix="orders-", dir=base))
+        self.price = Decimal(100)
+        self.venue = ChaosVenue(VirtualClock(MONDAY), lambda _symbol: self.price)
+        self.bench = Bench(self.folder, policy=PATIENT, wrap=lambda _real: self.venue)
+        self.venue.clock = self.bench.clock
+        self.bench.start()
+
+    def teardown(self) -> None:
+        if hasattr(self, "bench"):
+            try:
+                self.come_to_rest()
+            finally:
+                self.bench.close()
+                shutil.rmtree(self.folder)
+
+    # what the world does
+
+    @rule(percent=st.sampled_from([-6, -2, 0, 1, 3, 16]))
+    def a_bar_closes(self, percent: int) -> None:
+        self.price = max(Decimal(10), (self.price * (100 + percent) / 100).quantize(Decimal("0.01")))
+        self.bench.bar(float(self.price))
+
+    @rule(data=st.data(), share=st.sampled_from([Decimal("0.3"), Decimal("0.5"), Decimal(1)]))
+    def the_venue_fills(self, data: st.DataObject, share: Decimal) -> None:
+        order = self._some_live_order(data)
+        if order is not None:
+            left = order.quantity - order.filled_quantity
+            part = left if share == 1 else (left * share).quantize(Decimal("0.000001"))
+            self.venue.fill(order.client_order_id, part, self.price)
+
+    @rule(data=st.data(), state=st.sampled_from([OrderState.CANCELED, OrderState.EXPIRED, OrderState.REJECTED]))
+    def the_venue_ends_an_order(self, data: st.DataObject, state: OrderState) -> None:
+        order = self._some_live_order(data)
+        if order is not None and not (state is OrderState.REJECTED and order.filled_quantity):
+            self.venue.end(order.client_order_id, state, "ended by the venue")
+
+    @rule(mishap=st.sampled_from(list(Mishap)))
+    def the_next_submission_meets(self, mishap: Mishap) -> None:
+        self.venue.mishap = mishap
+
+    @rule(down=st.booleans())
+    def the_venue_is_reachable_or_not(self, down: bool) -> None:
+        self.venue.is_down = down
+
+    @rule(lost=st.booleans())
+    def the_next_cancel_gets_no_answer(self, lost: bool) -> None:
+        self.venue.cancel_is_lost, self.venue.cancel_is_silent = lost, not lost
+
+    @rule(doubled=st.booleans(), reverse=st.booleans(), withheld=st.booleans())
+    def fills_are_told(self, doubled: bool, reverse: bool, withheld: bool) -> None:
+        self.venue.doubles_fills, self.venue.reverses_fills = doubled, reverse
+        self.venue.withholds_newest = withheld
+
+    # what the engine does
+
+    @rule()
+    def a_tick(self) -> None:
+        self.bench.tick()
+
+    @rule()
+    def a_minute(self) -> None:
+        self._advance(MINUTE)
+        guard(self.bench.desk, self.bench.clock.now())
+
+    @rule(steps=st.integers(0, 25), tick=st.booleans())
+    def the_process_dies(self, steps: int, tick: bool) -> None:
+        """Somewhere within a tick or a guard, or between two of them; the next one recovers."""
+        self.bench.checkpoint = CrashAfter(steps)
+        try:
+            if tick:
+                self.bench.tick()
+            else:
+                guard(self.bench.desk, self.bench.clock.now())
+        except Crashed:
+            pass
+        self.bench.checkpoint = _alive
+        self.bench.restart()
+        recover(self.bench.desk, self.bench.clock.now())
+
+    @precondition(lambda self: not self.venue.is_down)
+    @rule()
+    def the_same_tick_again(self) -> None:
+        """A tick that is repeated for the same time meets its own orders."""
+        before = len(self.venue.requests)
+        scheduled = self.bench.clock.now()
+        self.bench.tick(scheduled)
+        self.bench.tick(scheduled)
+        entries = [each for each in self.venue.requests[before:] if each.purpose is Purpose.ENTRY]
+        assert len(entries) <= 1
+
+    # what must hold always
+
+    @invariant()
+    def no_id_was_sent_twice_and_lives_twice(self) -> None:
+        if not hasattr(self, "venue"):
+            return
+        sent = Counter(request.client_order_id for request in self.venue.requests)
+        assert not [name for name, count in sent.items() if count > 1]
+
+    @invariant()
+    def at_most_one_entry_lives(self) -> None:
+        if hasattr(self, "venue"):
+            entries = [order for order in self.venue.live() if order.side is Side.BUY]
+            assert len(entries) <= 1, entries
+
+    @invariant()
+    def nothing_is_oversold(self) -> None:
+        if hasattr(self, "venue"):
+            assert all(units >= 0 for units in self.venue.positions.values()), self.venue.positions
+
+    @invariant()
+    def the_ledger_books_only_what_happened(self) -> None:
+        if not hasattr(self, "bench"):
+            return
+        made = {fill.id: fill for fill in self.venue.fills}
+        booked = [
+            entry for entry in self.bench.read(lambda work: work.entries(ACCOUNT)) if hasattr(entry, "fee_currency")
+        ]
+        assert all(made.get(fill.id) == fill for fill in booked)
+        assert len({fill.id for fill in booked}) == len(booked)
+
+    # what must hold once everything answers again
+
+    def come_to_rest(self) -> None:
+        self.venue.calm()
+        for _ in range(MINUTES_TO_REST):
+            self._advance(MINUTE)
+            guard(self.bench.desk, self.bench.clock.now())
+        self._the_ledger_is_the_venue()
+        self._every_position_is_guarded()
+        assert self.bench.database.verify() == []
+
+    @rule()
+    def everything_calms_down(self) -> None:
+        self.come_to_rest()
+
+    def _the_ledger_is_the_venue(self) -> None:
+        portfolio = self.bench.read(lambda work: work.portfolio(ACCOUNT))
+        held = {symbol: position.quantity for symbol, position in portfolio.positions.items()}
+        assert (portfolio.cash, held) == (self.venue.cash, self.venue.positions)
+        live = self.bench.read(lambda work: work.live_orders(ACCOUNT))
+        assert not [order for order in live if order.state in UNDECIDED], live
+        theirs = {order.client_order_id: order.filled_quantity for order in self.venue.live()}
+        assert {order.client_order_id: order.filled_quantity for order in live} == theirs
+
+    def _every_position_is_guarded(self) -> None:
+        guards = {each.symbol: each for each in self.bench.read(lambda work: work.guards(ACCOUNT))}
+        told = (self.bench.read(lambda work: work.value(UNGUARDED)) or "").split()
+        for symbol in self.venue.positions:
+            assert symbol in guards or f"{ACCOUNT}/{symbol}" in told, symbol
+        assert guards.keys() <= self.venue.positions.keys()
+        resting: dict[str, Decimal] = {}
+        for order in self.venue.live():
+            if order.purpose is Purpose.STOP:
+                resting[order.symbol] = resting.get(order.symbol, ZERO) + order.quantity - order.filled_quantity
+        for symbol, units in resting.items():
+            assert units <= self.venue.positions.get(symbol, ZERO), "more stops than units"
+
+    # helpers
+
+    def _some_live_order(self, data: st.DataObject) -> VenueOrder | None:
+        live = self.venue.live()
+        return data.draw(st.sampled_from(live), label="order") if live else None
+
+    def _advance(self, span: timedelta) -> None:
+        self.bench.clock.advance(span)
+        self.bench.system.advance(span)
+
+
+def _alive(_name: str) -> None:
+    """Nobody dies here."""
+
+
+SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+
+@pytest.mark.timeout(600)
+def test_whatever_happens_to_orders_the_ledger_ends_where_the_venue_is() -> None:
+    run_state_machine_as_test(
+        Trading,
+        settings=settings(max_examples=200, stateful_step_count=15, deadline=None, suppress_health_check=SLOW_IS_FINE),
+    )
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_it_does_so_in_two_thousand_lives() -> None:
+    run_state_machine_as_test(
+        Trading,
+        settings=settings(
+            max_examples=2_000, stateful_step_count=40, deadline=None, suppress_health_check=SLOW_IS_FINE
+        ),
+    )
