@@ -70,7 +70,7 @@ class Played:
 
     orders: Sequence[str]
     fills: Sequence[str]
-    reports: Sequence[datetime]
+    reports: Sequence[str]
     cash: Decimal
     units: dict[str, Decimal]
     problems: Sequence[str]
@@ -121,7 +121,9 @@ def _played(engine: Engine, clock: VirtualClock, folder: Path, history: MarketDa
         )
         fills = [entry for entry in work.entries(SIMULATED) if isinstance(entry, Fill)]
         portfolio = work.portfolio(SIMULATED)
-        reports = [each.market_time for each in work.messages(EVERY) if isinstance(each.event, DailyReport)]
+        reports = [
+            f"{each.market_time:%a %d %H:%M}" for each in work.messages(EVERY) if isinstance(each.event, DailyReport)
+        ]
     return Played(
         [order_line(order) for order in orders],
         [fill_line(fill) for fill in fills],
