@@ -22,6 +22,7 @@ from core.domain.orders import Bracket, Order, OrderNamespace, OrderState, Purpo
 from core.domain.records import Instruction
 from core.execution import executor
 from core.execution.desk import Desk
+from core.execution.exits import withdraw
 from core.execution.manual_broker import ManualBroker
 from core.execution.owner import OwnerDesk
 from core.execution.protect import protect
@@ -182,7 +183,14 @@ class Bench:
         return reconciled
 
     def place(self, *orders: Order, signals: tuple[Signal, ...] = ()) -> executor.Committed:
-        """Commits and sends hand-made intents as a cycle does with decided ones."""
+        """Commits and sends hand-made intents as a cycle does with decided ones; before an exit the way is cleared."""
+        places = {(order.account, order.symbol) for order in orders if order.purpose is Purpose.EXIT}
+        resting = [
+            order for order in self.read(lambda work: work.live_orders()) if (order.account, order.symbol) in places
+        ]
+        if resting and self.has_broker:
+            withdraw(self.desk, resting, self.clock.now())
+            reconcile(self.desk, self.clock.now())
         account = orders[0].account if orders else "simulated"
         decision = Decision(self.clock.now(), account, signals, orders)
         committed = executor.commit_intents(self.desk, decision, self.clock.now())

@@ -71,9 +71,10 @@ class Outcome:
 
     def words(self) -> str:
         ways = ", ".join(f"{way.value} {self.injected[way]}" for way in Way)
+        failed = sum(self.injected.values())
         return (
             f"{self.days} trading days: {self.ticks} ticks, {self.guards} guards, {self.restarts} crashes, "
-            f"{self.orders} orders, {self.fills} fills; {sum(self.injected.values())} of {self.calls} calls failed ({ways}); "
+            f"{self.orders} orders, {self.fills} fills; {failed} of {self.calls} calls failed ({ways}); "
             f"{len(self.violations)} promises broken"
         )
 

@@ -14,12 +14,13 @@ from core.cycle import recover
 from core.domain.accounts import Badge, Mode, World
 from core.domain.decisions import BrakeKind
 from core.domain.events import (
-    ErrorRaised,
     InstructionIssued,
     OrderFilled,
     OrderRefused,
     OrderUncertain,
     PositionUnguarded,
+    QuestionAsked,
+    QuestionSettled,
     SignalRaised,
 )
 from core.domain.orders import Order, OrderState, Purpose
@@ -241,12 +242,14 @@ def test_a_position_that_nobody_can_explain_blocks_its_symbol_once_until_both_si
     for _ in range(2):
         assert bench.tick().submitted == 0
         bench.bar(100.0)
-    (error,) = bench.events(ErrorRaised)
-    assert "the venue 3" in error.summary
+    (card,) = bench.events(QuestionAsked)
+    assert (card.kind, card.ours, card.theirs) == ("difference", 0, 3)
     assert [brake.kind for brake in bench.read(lambda work: work.brakes())] == [BrakeKind.SYMBOL_BLOCKED]
     venue.extra = {}
     bench.reconcile()
     assert bench.read(lambda work: work.brakes()) == []
+    (settled,) = bench.events(QuestionSettled)
+    assert (settled.number, settled.detail) == (card.number, "both sides agree again")
 
 
 @pytest.mark.feature("C1")
@@ -352,11 +355,12 @@ def test_where_no_stop_can_rest_the_engine_watches_and_sells_at_the_stop(tmp_pat
     assert (sold.purpose, bench.venue.state().positions) == (Purpose.STOP, {})
 
 
-def test_guard_has_nothing_to_watch_where_the_venue_holds_the_stop(tmp_path: Path) -> None:
+def test_guard_leaves_a_position_alone_whose_stop_rests_at_the_venue(tmp_path: Path) -> None:
     bench = a_bench(tmp_path)
+    assert guard(bench.desk, bench.clock.now()) == "no position needs watching"
     bench.tick()
     bench.bar(100.0)
-    assert guard(bench.desk, bench.clock.now()) == "no position needs watching"
+    assert guard(bench.desk, bench.clock.now()) == "no stop or target reached"
 
 
 @pytest.mark.feature("S13")
