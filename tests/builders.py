@@ -188,7 +188,8 @@ class Bench:
         resting = [
             order for order in self.read(lambda work: work.live_orders()) if (order.account, order.symbol) in places
         ]
-        if resting and self.has_broker:
+        resting = [order for order in resting if order.account in self.desk.venues()]
+        if resting:
             withdraw(self.desk, resting, self.clock.now())
             reconcile(self.desk, self.clock.now())
         account = orders[0].account if orders else "simulated"
