@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from core.domain.accounts import AccountKind
 from core.domain.values import ZERO
 
 
@@ -154,6 +155,23 @@ class Order:
         if state is OrderState.PARTIALLY_FILLED and self.state in _STAYS_WHEN_PARTLY_FILLED:
             state = self.state
         return replace(self.moved(state, at), filled_quantity=done)
+
+    def restated(self, filled: Decimal, rest: OrderState, at: datetime, *, reason: str = "") -> Order:
+        """This order of the manual account with `filled` units in all, after a fill was taken back or corrected.
+
+        `rest` is the state of what is left: AWAITING_OWNER where it may still be executed. The table of transitions
+        does not apply: what the owner reported was never so. Raises ImpossibleTransition for a venue's order, whose
+        fills are final.
+        """
+        if self.account != AccountKind.MANUAL:
+            raise ImpossibleTransition(f"{self.client_order_id}: the fills of {self.account} are the venue's")
+        if filled >= self.quantity:
+            state = OrderState.FILLED
+        elif filled > 0 and rest is OrderState.AWAITING_OWNER:
+            state = OrderState.PARTIALLY_FILLED
+        else:
+            state = rest
+        return replace(self, state=state, filled_quantity=filled, updated_at=at, reason=reason or self.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,8 @@ class PositionAdjustment:
 class Reversal:
     """From now on the entry `of` (of `kind`, in the same account) counts as never booked; it stays in the record.
 
-    How a mistake is undone: the correct version, if there is one, is an entry of its own. A reversal is final.
+    How a mistake is undone. `instead` names the entry of the same kind that counts in its place, as if it had been
+    booked then; empty where nothing does. A reversal is final.
     """
 
     id: str
@@ -98,9 +99,11 @@ class Reversal:
     of: str
     at: datetime
     note: str = ""
+    instead: str = ""
 
 
-Entry = Fill | CashMovement | PositionAdjustment | Reversal
+Booking = Fill | CashMovement | PositionAdjustment
+Entry = Booking | Reversal
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,11 @@ class Portfolio:
         gross = fill.quantity * fill.price
         booked = replace(
             self,
-            last_trade_at={**self.last_trade_at, fill.symbol: fill.at},
+            # A fill may be booked late: one of yesterday does not move today's trade back.
+            last_trade_at={
+                **self.last_trade_at,
+                fill.symbol: max(fill.at, self.last_trade_at.get(fill.symbol, fill.at)),
+            },
             fees=self.fees + fee_usd,
             turnover=self.turnover + gross,
         )
@@ -233,19 +240,39 @@ def portfolio_of(account: str, entries: Iterable[Entry]) -> Portfolio:
     return portfolio
 
 
-def kind_of(entry: Fill | CashMovement | PositionAdjustment) -> EntryKind:
+def kind_of(entry: Booking) -> EntryKind:
     if isinstance(entry, Fill):
         return EntryKind.FILL
     return EntryKind.CASH if isinstance(entry, CashMovement) else EntryKind.ADJUSTMENT
 
 
-def standing(entries: Iterable[Entry]) -> tuple[Fill | CashMovement | PositionAdjustment, ...]:
-    """What counts, in booking order: without the reversed entries and the reversals themselves."""
+def standing(entries: Iterable[Entry]) -> tuple[Booking, ...]:
+    """What counts, in booking order: without the reversed entries and the reversals themselves.
+
+    An entry that counts instead of another stands in the other's place.
+    """
     booked = tuple(entries)
-    gone = {(each.account, each.kind, each.of) for each in booked if isinstance(each, Reversal)}
-    return tuple(
-        each for each in booked if not isinstance(each, Reversal) and (each.account, kind_of(each), each.id) not in gone
-    )
+    reversals = {(each.account, each.kind, each.of): each for each in booked if isinstance(each, Reversal)}
+    if not reversals:
+        return tuple(each for each in booked if not isinstance(each, Reversal))
+    by_key = {_key(each): each for each in booked if not isinstance(each, Reversal)}
+    moved = {(each.account, each.kind, each.instead) for each in reversals.values() if each.instead}
+    places = (_in_place_of(key, reversals, by_key) for key in by_key if key not in moved)
+    return tuple(each for each in places if each is not None)
+
+
+_Key = tuple[str, EntryKind, str]
+
+
+def _key(entry: Booking) -> _Key:
+    return entry.account, kind_of(entry), entry.id
+
+
+def _in_place_of(key: _Key, reversals: Mapping[_Key, Reversal], by_key: Mapping[_Key, Booking]) -> Booking | None:
+    """What stands today where the entry `key` was booked."""
+    while (reversal := reversals.get(key)) is not None:
+        key = (reversal.account, reversal.kind, reversal.instead)
+    return by_key.get(key)
 
 
 class GuardKind(StrEnum):

@@ -56,18 +56,25 @@ class StatusView:
 
 @dataclass(frozen=True, slots=True)
 class ReportedFill:
-    """A fill in the owner's words. None where he left it to us: the instruction's quantity or shown price."""
+    """A fill in the owner's words. None where he left it to us: the instruction's quantity or shown price.
+
+    `insist`: he knows that it looks like one that is booked already.
+    """
 
     symbol: str | None
     quantity: Decimal | None
     price: Decimal | None
     fee: Decimal | None
     number: int | None
+    insist: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OwnTrade:
-    """A trade of the owner's own making. Units and USD; `at` by the market clock, None for now."""
+    """A trade of the owner's own making. Units and USD; `at` by the market clock, None for now.
+
+    `insist`: he knows that it looks like one that is booked already, or like an instruction that waits.
+    """
 
     symbol: str
     side: Side
@@ -75,6 +82,7 @@ class OwnTrade:
     price: Decimal
     fee: Decimal
     at: datetime | None
+    insist: bool = False
 
 
 @dataclass(frozen=True, slots=True)

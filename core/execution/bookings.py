@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain.orders import Order, OrderState, Purpose, Side
-from core.domain.portfolio import Fill
+from core.domain.portfolio import Fill, standing
 from core.domain.records import Instruction, InstructionState
 from core.domain.values import ZERO, plain
 from core.domain.views import AnswerKind, OwnerAnswer
@@ -17,6 +17,8 @@ from core.execution.desk import Desk
 from core.execution.protect import refresh_guards
 from core.ports import UnitOfWork
 
+LOOKS_REPEATED = timedelta(minutes=15)
+"""Two fills of the same figures that lie closer together than this are taken for one, reported twice (M6)."""
 LAPSED = frozenset({InstructionState.SKIPPED, InstructionState.EXPIRED, InstructionState.SUPERSEDED})
 
 
@@ -66,14 +68,11 @@ def objection(work: UnitOfWork, instruction: Instruction, order: Order | None, e
     )
 
 
-def book(
-    work: UnitOfWork, desk: Desk, instruction: Instruction, order: Order, execution: Execution, now: datetime
-) -> Instruction | None:
-    """Books the execution; None where it is booked already. A lapsed instruction stays lapsed for what is left."""
-    fill = Fill(
+def fill_of(instruction: Instruction, execution: Execution) -> Fill:
+    return Fill(
         id=f"manual-{digest(execution.key)}",
         account=instruction.account,
-        client_order_id=order.client_order_id,
+        client_order_id=instruction.client_order_id,
         symbol=instruction.symbol,
         side=instruction.side,
         quantity=execution.quantity,
@@ -83,6 +82,27 @@ def book(
         at=execution.at,
         purpose=instruction.purpose,
     )
+
+
+def repetition(work: UnitOfWork, fill: Fill) -> str:
+    """Why `fill` looks like one that was reported before, in other words or by another tap; empty where it does not."""
+    alike = (fill.symbol, fill.side, fill.quantity, fill.price)
+    for booked in standing(work.entries(fill.account)):
+        if not isinstance(booked, Fill) or (booked.symbol, booked.side, booked.quantity, booked.price) != alike:
+            continue
+        if abs(booked.at - fill.at) <= LOOKS_REPEATED:
+            return (
+                f"Just this is booked already: {tidings.booking_words(booked)}, {booked.at:%Y-%m-%d %H:%M} UTC. If "
+                "you really traded twice, report it again and add the word again. Nothing was booked."
+            )
+    return ""
+
+
+def book(
+    work: UnitOfWork, desk: Desk, instruction: Instruction, order: Order, execution: Execution, now: datetime
+) -> Instruction | None:
+    """Books the execution; None where it is booked already. A lapsed instruction stays lapsed for what is left."""
+    fill = fill_of(instruction, execution)
     before = work.portfolio(fill.account)
     if not work.book(fill, recorded_at=desk.system_clock.now()):
         return None

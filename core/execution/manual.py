@@ -57,9 +57,14 @@ def issue(work: UnitOfWork, desk: Desk, order: Order, signal: Signal | None, now
     """
     supersede(work, desk, order, now)
     instruction = _instruction(work.next_instruction_number(), desk, order, signal, now)
+    reissue(work, desk, instruction, now)
+    return instruction
+
+
+def reissue(work: UnitOfWork, desk: Desk, instruction: Instruction, now: datetime) -> None:
+    """Writes this version of an instruction and its card; a card of an earlier version no longer counts."""
     work.save_instruction(instruction)
     work.publish(_issued(instruction, desk), market_time=now)
-    return instruction
 
 
 def supersede(work: UnitOfWork, desk: Desk, newer: Order, now: datetime) -> None:

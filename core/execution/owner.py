@@ -10,24 +10,21 @@ from core.domain.accounts import Mode
 from core.domain.decisions import Brake, BrakeKind
 from core.domain.events import DailyReport, ModeChanged
 from core.domain.orders import OrderState
-from core.domain.portfolio import CashKind, CashMovement
-from core.domain.records import AuditRecord, Instruction, InstructionState
-from core.domain.values import CENT, ZERO
+from core.domain.records import Instruction, InstructionState
+from core.domain.values import ZERO
 from core.domain.views import AnswerKind, OwnerAnswer, PositionsView, ReportedFill, StatusView
 from core.execution import executor, manual, views
-from core.execution.bookings import LAPSED, Execution, book, digest, objection, refused
-from core.execution.desk import MANUAL, MODE_KEY, Desk
+from core.execution.bookings import LAPSED, Execution, book, fill_of, objection, refused, repetition
+from core.execution.desk import MODE_KEY
 from core.execution.matching import find_instruction
+from core.execution.owner_books import OwnerBooks
 from core.ports import UnitOfWork
 
 EVERYTHING = "*"
 
 
-class OwnerDesk:
+class OwnerDesk(OwnerBooks):
     """The owner's side of the engine. Deeds run in the writer; pause and resume may run in any thread."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
 
     def status(self) -> StatusView:
         return views.status(self._desk)
@@ -77,26 +74,6 @@ class OwnerDesk:
             work.publish(ModeChanged(mode, brake is not None, until, by), market_time=now)
             self._audit(work, by, f"mode {mode}", "set")
         return OwnerAnswer(AnswerKind.DONE, f"The mode is now {mode}.")
-
-    def declare_cash(self, amount: Decimal, by: str, tap: str) -> OwnerAnswer:
-        """Books what is missing so that the manual account's cash equals `amount` USD."""
-        if not amount.is_finite() or amount < 0:
-            return refused("Cash cannot be below zero. Nothing was booked.")
-        amount = amount.quantize(CENT)
-        now = self._desk.market_clock.now()
-        with self._desk.committing("owner") as work:
-            if work.seen_tap(tap, self._desk.system_clock.now()):
-                return OwnerAnswer(AnswerKind.UNCHANGED, "That was done already.")
-            missing = amount - work.portfolio(MANUAL).cash
-            if missing == ZERO:
-                return OwnerAnswer(AnswerKind.UNCHANGED, f"The manual account holds {amount:.2f} USD already.")
-            if all(account.id != MANUAL for account in work.accounts()):
-                work.add_account(self._desk.account(MANUAL))
-            kind = CashKind.DEPOSIT if missing > 0 else CashKind.WITHDRAWAL
-            movement = CashMovement(f"declared-{digest(tap)}", MANUAL, kind, missing, now, f"declared by {by}")
-            work.book(movement, recorded_at=self._desk.system_clock.now())
-            self._audit(work, by, f"cash {amount}", f"booked {missing:+f}")
-        return OwnerAnswer(AnswerKind.DONE, f"The manual account now holds {amount:.2f} USD, as you declared.")
 
     def execute(self, number: int, version: int, tap: str) -> OwnerAnswer:
         """Books what is left of the instruction at the shown price, or approves it where it asks for approval."""
@@ -150,6 +127,10 @@ class OwnerDesk:
             order = work.order(found.client_order_id)
             left = order.remaining if order is not None else found.quantity
             execution = Execution(f"tap:{tap}", fill.quantity or left, fill.price or found.price, fill.fee or ZERO, now)
+            if fill.quantity is not None and not fill.insist:
+                repeated = repetition(work, fill_of(found, execution))
+                if repeated:
+                    return refused(repeated, found)
             answer = self._book(work, found, execution, now)
             if answer.kind is not AnswerKind.DONE:
                 return answer
@@ -212,17 +193,6 @@ class OwnerDesk:
         words = {OrderState.ACCEPTED: "the broker has the order.", OrderState.REJECTED: f"refused: {sent.reason}"}
         told = words.get(sent.state, "the broker has not answered yet; it will be looked up.")
         return OwnerAnswer(answer.kind, f"{answer.text[:-1]}; {told}", answer.instruction)
-
-    def _audit(self, work: UnitOfWork, actor: str, action: str, outcome: str) -> None:
-        work.audit(AuditRecord(self._desk.system_clock.now(), actor, action, outcome))
-
-    def _commit(self, work: UnitOfWork) -> None:
-        self._desk.checkpoint("owner.before_commit")
-        work.commit()
-
-    def _after_commit(self) -> None:
-        self._desk.checkpoint("owner.after_commit")
-        manual.write_manual_trades(self._desk)
 
 
 def _pause_brake(work: UnitOfWork, now: datetime) -> Brake | None:

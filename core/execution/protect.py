@@ -10,7 +10,7 @@ from decimal import Decimal
 from core.domain.events import PositionUnguarded
 from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose, Side
-from core.domain.portfolio import Entry, Fill, Guard, GuardKind, Position, PositionAdjustment
+from core.domain.portfolio import Entry, Fill, Guard, GuardKind, Position, PositionAdjustment, standing
 from core.domain.values import ZERO
 from core.execution.desk import Desk
 from core.ports import UnitOfWork
@@ -76,9 +76,10 @@ def refresh_guards(
 
 
 def average_fill_price(entries: Iterable[Entry], symbol: str) -> Decimal | None:
-    """USD paid a unit, fees apart, for the position now open; None where no fill explains it."""
+    """USD paid a unit, fees apart, for the position now open; None where no fill explains it. `entries` are all of
+    the account's, in booking order: reversed ones do not count."""
     units, paid = ZERO, ZERO
-    for entry in entries:
+    for entry in standing(entries):
         if isinstance(entry, Fill) and entry.symbol == symbol:
             if entry.side is Side.BUY:
                 units, paid = units + entry.quantity, paid + entry.quantity * entry.price

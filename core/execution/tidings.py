@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from core.domain.decisions import Signal
-from core.domain.events import OrderFilled, OrderRefused, OrderUncertain, SignalRaised
+from core.domain.events import EntryUndone, OrderFilled, OrderRefused, OrderUncertain, SignalRaised
 from core.domain.orders import Order, Purpose, Side
-from core.domain.portfolio import Fill, Guard, Portfolio
-from core.domain.values import ZERO
+from core.domain.portfolio import Booking, CashMovement, Fill, Guard, Portfolio, PositionAdjustment
+from core.domain.values import ZERO, plain
 from core.execution.desk import Desk
 
 
@@ -74,3 +74,26 @@ def order_uncertain(desk: Desk, order: Order, reason: str) -> OrderUncertain:
 def fill_words(fill: Fill) -> str:
     """One phrase for a settled card."""
     return f"filled {fill.quantity.normalize():f} at {fill.price.normalize():f} USD"
+
+
+def booking_words(booking: Booking) -> str:
+    """One phrase for a booking of the owner: `bought 10 SPY at 512.3 USD, fee 1 USD`, `deposit of 500.00 USD`."""
+    if isinstance(booking, CashMovement):
+        return f"{booking.kind.value.replace('_', ' ')} of {abs(booking.amount):.2f} USD"
+    if isinstance(booking, PositionAdjustment):
+        return f"{booking.kind} of {booking.symbol}: {booking.quantity:+f} units"
+    verb = "bought" if booking.side is Side.BUY else "sold"
+    fee = f", fee {plain(booking.fee)} USD" if booking.fee else ""
+    return f"{verb} {plain(booking.quantity)} {booking.symbol} at {plain(booking.price)} USD{fee}"
+
+
+def entry_undone(desk: Desk, undone: Booking, instead: Booking | None, cash: Decimal) -> EntryUndone:
+    """The event of a booking that was taken back, or that another one replaced."""
+    return EntryUndone(
+        account=undone.account,
+        symbol="" if isinstance(undone, CashMovement) else undone.symbol,
+        what=booking_words(undone),
+        instead=booking_words(instead) if instead is not None else "",
+        cash=cash,
+        badges=desk.badges(undone.account),
+    )

@@ -115,8 +115,7 @@ class Entries(Chain):
                 known = DerivedPortfolios(0, {})
             self._derived = dict(known.of_account)
             if known.seq < self._head().seq:
-                for row in self._rows(_SINCE, {"after": known.seq}):
-                    self._advance(self._derived, _entry_of(row))
+                self._catch_up(self._derived, [_entry_of(row) for row in self._rows(_SINCE, {"after": known.seq})])
                 if not self._wrote:
                     self._cache.offer(self._known_portfolios())
         return self._derived
@@ -126,6 +125,14 @@ class Entries(Chain):
         if self._derived is None:
             return DerivedPortfolios(0, {})
         return DerivedPortfolios(self._head().seq, dict(self._derived))
+
+    def _catch_up(self, portfolios: dict[str, Portfolio], entries: list[Entry]) -> None:
+        anew = {entry.account for entry in entries if isinstance(entry, Reversal)}
+        for entry in entries:
+            if entry.account not in anew:
+                self._advance(portfolios, entry)
+        for account in anew:
+            portfolios[account] = portfolio_of(account, self.entries(account))
 
     def _advance(self, portfolios: dict[str, Portfolio], entry: Entry) -> None:
         """What a reversal takes back may lie anywhere in the past: its account is derived anew."""

@@ -93,7 +93,7 @@ class PositionAdjustmentRow(SQLModel, table=True):
 
 
 class ReversalRow(SQLModel, table=True):
-    """An entry that counts no more; `of` is its id in the same account and kind."""
+    """An entry that counts no more; `of` is its id in the same account and kind, `instead` of what replaces it."""
 
     __tablename__: ClassVar[str] = "reversals"
     __table_args__ = (
@@ -106,6 +106,7 @@ class ReversalRow(SQLModel, table=True):
     account: str = Field(foreign_key="accounts.id")
     kind: EntryKind = word_field(EntryKind)
     of: str
+    instead: str
     at: datetime = time_field()
     note: str = Field(sa_type=Text)
 

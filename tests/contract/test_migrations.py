@@ -210,7 +210,7 @@ def test_the_database_itself_refuses_to_change_the_record(tmp_path: Path, table:
                 "INSERT INTO position_adjustments VALUES (99, '', 'a', 'simulated', 'SPY', 'split', '1', '0', '', '')"
             )
         if table == "reversals":
-            connection.execute("INSERT INTO reversals VALUES (99, '', '', 'a', 'simulated', 'fill', 'f', '')")
+            connection.execute("INSERT INTO reversals VALUES (99, '', '', 'a', 'simulated', 'fill', 'f', '', '')")
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             connection.execute(change.format(table))
 

@@ -45,7 +45,7 @@ def _create_questions() -> None:
 def _create_reversals() -> None:
     op.create_table(
         "reversals",
-        *columns(number="seq", time="recorded_at at", word="id account kind of", text="note"),
+        *columns(number="seq", time="recorded_at at", word="id account kind of instead", text="note"),
         sa.PrimaryKeyConstraint("seq"),
         sa.ForeignKeyConstraint(["seq"], ["chain.seq"]),
         sa.ForeignKeyConstraint(["account"], ["accounts.id"]),
