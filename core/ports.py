@@ -389,7 +389,7 @@ class Bookkeeping(Protocol):
         ...
 
 
-class Owner(Protocol):
+class Owner(Safekeeping, Bookkeeping, Protocol):
     """What the owner can do and ask. Pause and resume commit at once and wait for nobody; the rest runs in the writer.
 
     `tap` is the business key of a button press or command (not Telegram's update id): a repetition changes nothing.

@@ -14,7 +14,7 @@ from decimal import Decimal
 from core.domain.events import CashBooked, UnitsAdjusted
 from core.domain.instruments import Instrument, instrument_for
 from core.domain.orders import Order, OrderState, Purpose, Side
-from core.domain.portfolio import AdjustmentKind, CashKind, CashMovement, Fill, PositionAdjustment, standing
+from core.domain.portfolio import AdjustmentKind, CashKind, CashMovement, Fill, PositionAdjustment
 from core.domain.records import Instruction, InstructionState
 from core.domain.splits import split_guard, split_units
 from core.domain.values import CENT, ONE, ZERO, plain
@@ -108,7 +108,7 @@ def trade(work: UnitOfWork, desk: Desk, said: OwnTrade, tap: str, now: datetime)
     portfolio = work.portfolio(MANUAL)
     symbol = known_symbol(desk, said.symbol, portfolio.positions)
     fill = _fill_of(desk, said, symbol, tap, now)
-    wrong = _objection(work, desk, fill, now) or ("" if said.insist else repetition(work, fill))
+    wrong = _objection(work, fill, now) or ("" if said.insist else repetition(work, fill))
     if wrong:
         return refused(wrong)
     card = next((each for each in _open_cards(work, symbol) if each.side is fill.side), None)
@@ -124,7 +124,8 @@ def trade(work: UnitOfWork, desk: Desk, said: OwnTrade, tap: str, now: datetime)
     guard = next((each for each in work.guards(MANUAL) if each.symbol == symbol), None)
     shown = guard if fill.side is Side.BUY else None
     work.publish(tidings.order_filled(desk, fill, order, portfolio, shown), market_time=now)
-    text = f"Booked in the manual account: {tidings.booking_words(fill)}. Cash is now {work.portfolio(MANUAL).cash:.2f} USD."
+    left = work.portfolio(MANUAL).cash
+    text = f"Booked in the manual account: {tidings.booking_words(fill)}. Cash is now {left:.2f} USD."
     if fill.side is Side.BUY and guard is None:
         text += f" I have no prices of {symbol}, so nobody watches a stop for it: it counts as unguarded."
     return OwnerAnswer(AnswerKind.DONE, text)
@@ -202,7 +203,7 @@ def _order_of(fill: Fill, tap: str, now: datetime) -> Order:
     )
 
 
-def _objection(work: UnitOfWork, desk: Desk, fill: Fill, now: datetime) -> str:
+def _objection(work: UnitOfWork, fill: Fill, now: datetime) -> str:
     """Why the trade cannot be booked, in words; empty where it can."""
     if not SYMBOL.fullmatch(fill.symbol):
         return f"{fill.symbol or 'Nothing'} is no symbol that I could book. Nothing was booked."
@@ -233,8 +234,8 @@ def _beyond_cash(fill: Fill, held: Decimal) -> str:
     if cost <= held:
         return ""
     return (
-        f"That costs {cost:.2f} USD, but the manual account holds {held:.2f} USD by your reports. Declare the cash that "
-        "it really held before the trade (/cash), then book the trade again. Nothing was booked."
+        f"That costs {cost:.2f} USD, but the manual account holds {held:.2f} USD by your reports. Declare the cash "
+        "that it really held before the trade (/cash), then book the trade again. Nothing was booked."
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 
 from core.domain.accounts import Mode
 from core.domain.decisions import Brake, BrakeKind
@@ -17,13 +16,13 @@ from core.execution import executor, manual, views
 from core.execution.bookings import LAPSED, Execution, book, fill_of, objection, refused, repetition
 from core.execution.desk import MODE_KEY
 from core.execution.matching import find_instruction
-from core.execution.owner_books import OwnerBooks
+from core.execution.owner_safe import OwnerSafe
 from core.ports import UnitOfWork
 
 EVERYTHING = "*"
 
 
-class OwnerDesk(OwnerBooks):
+class OwnerDesk(OwnerSafe):
     """The owner's side of the engine. Deeds run in the writer; pause and resume may run in any thread."""
 
     def status(self) -> StatusView:

@@ -13,6 +13,7 @@ from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.portfolio import Entry, Fill, Guard, GuardKind, Position, PositionAdjustment, standing
 from core.domain.values import ZERO
 from core.execution.desk import Desk
+from core.execution.owner_guards import ask_for_stops
 from core.ports import UnitOfWork
 from core.strategy.sizing import bracket_for
 
@@ -72,6 +73,7 @@ def refresh_guards(
     for symbol in stored.keys() - (positions.keys() - unguarded):
         work.drop_guard(account, symbol)
         changed = True
+    changed |= ask_for_stops(work, desk, account, now)
     return _tell_unguarded(work, desk, [positions[symbol] for symbol in sorted(unguarded)], account, now) or changed
 
 

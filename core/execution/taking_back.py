@@ -273,7 +273,8 @@ def _undone_words(undone: Booking, instead: Booking | None, cash: Decimal) -> st
 
 
 def _corrected_words(old: Fill, new: Fill, before: Portfolio, after: Portfolio) -> str:
-    text = f"Corrected: {tidings.booking_words(old)} is now {tidings.booking_words(new)}. Cash is now {after.cash:.2f} USD."
+    words = f"{tidings.booking_words(old)} is now {tidings.booking_words(new)}"
+    text = f"Corrected: {words}. Cash is now {after.cash:.2f} USD."
     change = _profit(after) - _profit(before)
     return f"{text} The result of closed trades changes by {change:+.2f} USD." if change else text
 

@@ -1,0 +1,83 @@
+"""The owner's hand on what holds trading back (core.ports.Safekeeping): answers, brakes, selling everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.domain.decisions import Brake, BrakeKind
+from core.domain.records import CHOICES, Question, QuestionChoice, QuestionKind
+from core.domain.views import AnswerKind, OwnerAnswer
+from core.execution import differences, foreign, locks, owner_guards, questions
+from core.execution.bookings import refused
+from core.execution.owner_books import OwnerBooks
+from core.execution.protect import refresh_guards
+from core.execution.watch import look_after
+from core.ports import UnitOfWork
+
+
+class OwnerSafe(OwnerBooks):
+    """Answers and exits run in the writer; `unlock` and `flatten` commit at once, in any thread."""
+
+    def questions(self) -> Sequence[Question]:
+        with self._desk.reading() as work:
+            return tuple(work.open_questions())
+
+    def answer(self, number: int, version: int, choice: QuestionChoice, tap: str) -> OwnerAnswer:
+        """What the owner chose, done in one transaction; an older card changes nothing and says so."""
+        now = self._desk.market_clock.now()
+        with self._desk.ledger() as work:
+            question = work.question(number)
+            if question is None:
+                return refused(f"There is no question Q{number}.")
+            if work.seen_tap(tap, self._desk.system_clock.now()):
+                return OwnerAnswer(AnswerKind.UNCHANGED, f"Q{number} has your answer already.")
+            if question.version != version or not question.is_open:
+                text = f"This button is out of date: Q{number} is {question.state} by now. Nothing was changed."
+                return OwnerAnswer(AnswerKind.STALE, text)
+            if choice not in CHOICES[question.kind]:
+                return refused(f"Q{number} cannot be answered with {choice.value.replace('_', ' ')}.")
+            told = self._effect(work, question, choice, now)
+            questions.answered(work, self._desk, question, choice, told, now)
+            self._audit(work, "owner", f"answer Q{number}", choice.value)
+            self._commit(work)
+        self._after_commit()
+        return OwnerAnswer(AnswerKind.DONE, told)
+
+    def locks(self) -> Sequence[Brake]:
+        return locks.locks(self._desk)
+
+    def unlock(self, kind: BrakeKind, scope: str, by: str) -> OwnerAnswer:
+        return locks.unlock(self._desk, kind, scope, by)
+
+    def flatten(self, by: str) -> OwnerAnswer:
+        return locks.flatten(self._desk, by)
+
+    def exit_all(self) -> OwnerAnswer:
+        """Sells what a standing flatten asks for; what cannot be sold now is tried again every minute."""
+        desk = self._desk
+        now = desk.market_clock.now()
+        sold, _, _ = look_after(desk, now, f"flatten {now.isoformat()}", frozenset(desk.venues()))
+        parts = [
+            f"{count} {what}"
+            for count, what in (
+                (sold.sent, "sales sent to the broker; outside market hours they wait for the open"),
+                (sold.instructed, "sales wait for your hand"),
+                (sold.waiting, "positions wait for the broker to let go of a resting order; I try again every minute"),
+            )
+            if count
+        ]
+        return OwnerAnswer(AnswerKind.DONE, ("; ".join(parts) or "There is nothing left to sell") + ".")
+
+    def _effect(self, work: UnitOfWork, question: Question, choice: QuestionChoice, now: datetime) -> str:
+        if question.kind is QuestionKind.PLACE_STOP:
+            if choice is QuestionChoice.PLACED:
+                return owner_guards.placed(work, question, now)
+            return owner_guards.cannot_place(question)
+        if question.kind is QuestionKind.TAKE_OVER:
+            return foreign.take_over(work, question) if choice is QuestionChoice.TAKE_OVER else foreign.leave(question)
+        if choice is QuestionChoice.IGNORE:
+            return differences.ignore(question)
+        told = differences.adopt(work, self._desk, question, now)
+        refresh_guards(work, self._desk, question.account, now, seen_now=False)
+        return told
