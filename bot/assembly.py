@@ -31,6 +31,7 @@ from core.domain.bars import BarSize
 from core.domain.instruments import instrument_for
 from core.domain.values import ZERO
 from core.errors import Fatal
+from core.execution.escalation import remind
 from core.execution.manual import expire_instructions
 from core.execution.owner import OwnerDesk
 from core.ports import LeaseKeeper
@@ -218,7 +219,7 @@ class LiveAssembly:
         work = market_work(engine, Retraining(engine, self._worker, self._settings), tell)
         house = HouseWork(
             renew_lease=lambda: lease.renew(self._system.now()).holder,
-            expire=lambda: f"{expire_instructions(engine.desk)} expired",
+            expire=lambda: f"{expire_instructions(engine.desk)} expired, {remind(engine.desk)} reminders",
             check_health=health.check,
             maintain=lambda: maintain(engine.database, self._system.now() - KEEP_RUNS),
         )

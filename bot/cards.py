@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.message import Button, Keyboard
-from core.domain.events import InstructionIssued
+from core.domain.events import ExitReminder, InstructionIssued
 from core.domain.records import Instruction
 from core.domain.views import AnswerKind, OwnerAnswer
 from core.ports import Owner
@@ -73,7 +73,7 @@ class CardToken:
         return cls(CardAction(parts[1]), number, version) if max(number, version) <= _HIGHEST else None
 
 
-def card_keyboard(card: InstructionIssued | Instruction) -> Keyboard:
+def card_keyboard(card: InstructionIssued | Instruction | ExitReminder) -> Keyboard:
     """The two buttons of a card: Executed / Skip, or Approve / Skip where the engine waits for approval."""
     yes, no = (
         (CardAction.APPROVE, CardAction.DECLINE) if card.needs_approval else (CardAction.EXECUTED, CardAction.SKIP)
@@ -86,7 +86,7 @@ def card_keyboard(card: InstructionIssued | Instruction) -> Keyboard:
     )
 
 
-def _token(action: CardAction, card: InstructionIssued | Instruction) -> str:
+def _token(action: CardAction, card: InstructionIssued | Instruction | ExitReminder) -> str:
     return CardToken(action, card.number, card.version).text()
 
 

@@ -14,13 +14,14 @@ from telegram import Bot, CallbackQuery, Update
 from telegram import Message as TelegramMessage
 from telegram.error import TelegramError
 
-from bot import cards, render_views
+from bot import cards, questions, render_views
 from bot.cards import CardToken
 from bot.commands.table import run_command, run_menu
 from bot.commands.talk import Reply, Talk
 from bot.delivery import Delivery
 from bot.gate import Admission, Gate, Standing, standing
 from bot.message import Message
+from bot.questions import QuestionToken
 from bot.transport import (
     CannotEdit,
     MayHaveArrived,
@@ -115,6 +116,10 @@ class Conversation:
         if token is not None:
             await self._on_card(query, token)
             return
+        asked = QuestionToken.parse(data)
+        if asked is not None:
+            await self._on_question(query, asked)
+            return
         prefix, _, action = data.partition(":")
         if prefix != render_views.MENU_PREFIX:
             await _toast(query, _OLD_BUTTON, alert=True)
@@ -137,6 +142,21 @@ class Conversation:
         if answer.kind is AnswerKind.DONE:
             await _without_buttons(query)
         await self._gate.audit(actor, f"tap {token.tap_key}", answer.kind.value)
+
+    async def _on_question(self, query: CallbackQuery, token: QuestionToken) -> None:
+        """Answered at once from what the ledger shows, then done by the writer, which judges again."""
+        problem = questions.staleness(token, await self._talk.hands.ask(self._talk.owner.questions))
+        await _toast(query, problem or questions.toast(token), alert=problem is not None)
+        outcome = AnswerKind.STALE
+        if problem is None:
+            answer = await self._talk.hands.change(questions.perform, self._talk.owner, token)
+            outcome = answer.kind
+            if cards.needs_words(answer):
+                await self._say(render_views.answer(answer, self._talk.zone))
+        if outcome in (AnswerKind.DONE, AnswerKind.STALE):
+            await _without_buttons(query)
+        tap = f"tap {token.choice.value} Q{token.number} v{token.version}"
+        await self._gate.audit(_actor(query.from_user.id), tap, outcome.value)
 
     async def _on_menu(self, query: CallbackQuery, token: str) -> None:
         """Pause and resume answer in the toast and turn the button under their message; the others answer in chat."""

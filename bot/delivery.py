@@ -16,12 +16,12 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from bot import render_trades
 from bot.hands import AsyncWriter
 from bot.health_hook import HealthHook, OnChange
 from bot.markup import code, esc, split
 from bot.message import Message
 from bot.render import render, stamped
+from bot.settling import card_of, settled_card
 from bot.transport import (
     CannotEdit,
     MayHaveArrived,
@@ -33,11 +33,11 @@ from bot.transport import (
     send_message,
 )
 from core.domain.codec import canonical
-from core.domain.events import InstructionIssued, InstructionSettled, Priority
+from core.domain.events import Priority
 from core.domain.records import OutboxMessage, OutboxState
 from core.domain.views import Health
 from core.errors import Fatal
-from core.ports import Clock, UnitOfWork, UnitOfWorkFactory
+from core.ports import Clock, UnitOfWorkFactory
 from jobs.writer import Urgency
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ COMPONENT = "messages"
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A row to deliver; for a settled instruction also the row of its card."""
+    """A row to deliver; for a settled instruction or question also the row of its card."""
 
     row: OutboxMessage
     card: OutboxMessage | None
@@ -166,7 +166,7 @@ class Delivery:
             if not due:
                 return None
             row = due[0]
-            card = work.card_message(row.event.number) if isinstance(row.event, InstructionSettled) else None
+            card = card_of(work, row)
             # The error text marks a possible repetition, so it must survive this change of state.
             work.save_message(row.id, OutboxState.SENDING, at=self._clock.now(), error=row.last_error)
             work.commit()
@@ -198,11 +198,10 @@ class Delivery:
     async def _hand_over(self, task: _Task) -> int:
         """The id of the message that now says it."""
         row, card = task.row, task.card
-        if isinstance(row.event, InstructionSettled) and card is not None and card.message_id is not None:
-            issued = card.event
-            with suppress(CannotEdit):
-                if isinstance(issued, InstructionIssued):
-                    edited = render_trades.settled_card(row.event, issued, self._zone)
+        if card is not None and card.message_id is not None:
+            edited = settled_card(row.event, card.event, self._zone)
+            if edited is not None:
+                with suppress(CannotEdit):
                     await edit_message(self._transport, card.message_id, edited)
                     return card.message_id
         message = stamped(
@@ -225,7 +224,8 @@ class Delivery:
         """Rows in SENDING at a start: the process died during the call."""
         with self._ledger() as work:
             for row in work.messages_in(OutboxState.SENDING):
-                is_edit = isinstance(row.event, InstructionSettled) and _is_shown(work, row.event)
+                card = card_of(work, row)
+                is_edit = card is not None and card.message_id is not None
                 state = _after_doubt(row, is_edit=is_edit)
                 work.save_message(row.id, state, at=self._clock.now(), error=f"{_REPEAT}: stopped while sending")
             work.commit()
@@ -262,11 +262,6 @@ def _after_doubt(row: OutboxMessage, *, is_edit: bool) -> OutboxState:
 def _kept_mark(row: OutboxMessage, reason: str) -> str:
     """A row that may have arrived once stays marked, whatever goes wrong later."""
     return f"{_REPEAT}: {reason}" if row.last_error.startswith(_REPEAT) else reason
-
-
-def _is_shown(work: UnitOfWork, event: InstructionSettled) -> bool:
-    card = work.card_message(event.number)
-    return card is not None and card.message_id is not None
 
 
 def render_safely(row: OutboxMessage, zone: ZoneInfo) -> Message:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from bot import numbers
-from bot.markup import esc, paragraphs
-from bot.message import Message
-from bot.render_marks import headline
+from bot import numbers, render_reasons
+from bot.cards import card_keyboard
+from bot.markup import italic, line, paragraphs
+from bot.message import Keyboard, Message
+from bot.questions import question_keyboard
+from bot.render_marks import account_name, headline
+from core.domain.accounts import AccountKind, Badge
 from core.domain.events import (
     BrakeReleased,
     BrakeSet,
@@ -21,6 +24,7 @@ from core.domain.events import (
     QuestionSettled,
     UnitsAdjusted,
 )
+from core.domain.records import Question
 from core.domain.values import plain
 
 SafetyEvent = (
@@ -41,7 +45,28 @@ SafetyEvent = (
 def render(event: SafetyEvent, zone: ZoneInfo) -> Message:
     """`event` for the owner, with times in his `zone`."""
     icon, title, text = _words(event, zone)
-    return Message(paragraphs(headline(icon, esc(title), event.badges), esc(text)))
+    keyboard: Keyboard = ()
+    if isinstance(event, QuestionAsked):
+        keyboard = question_keyboard(event)
+    elif isinstance(event, ExitReminder):
+        keyboard = card_keyboard(event)
+    return Message(paragraphs(headline(icon, line(title, 120), event.badges), line(text, 3000)), keyboard)
+
+
+def settled_question(event: QuestionSettled, asked: QuestionAsked, zone: ZoneInfo) -> Message:
+    """The card of an answered question: the outcome on top, what was asked kept, the buttons gone."""
+    icon, title, text = _words(event, zone)
+    return Message(
+        paragraphs(headline(icon, line(title, 120), event.badges), line(text, 1500), italic(line(asked.text, 1500)))
+    )
+
+
+def question(asked: Question, badges: tuple[Badge, ...]) -> Message:
+    """An open question shown again, with its buttons."""
+    title = f"Q{asked.number} {asked.symbol}".strip()
+    return Message(
+        paragraphs(headline("❓", line(title, 120), badges), line(asked.text, 3000)), question_keyboard(asked)
+    )
 
 
 def _words(event: SafetyEvent, zone: ZoneInfo) -> tuple[str, str, str]:
@@ -49,10 +74,12 @@ def _words(event: SafetyEvent, zone: ZoneInfo) -> tuple[str, str, str]:
         case QuestionAsked():
             return "❓", f"Q{event.number} {event.symbol}".strip(), event.text
         case QuestionSettled():
-            return "☑️", f"Q{event.number} {event.symbol}".strip(), f"{event.outcome}: {event.detail}"
+            return "☑️", f"Q{event.number} {event.symbol} {event.outcome}".replace("  ", " "), event.detail
         case ExitReminder():
-            waited = f"It has waited since {numbers.moment(event.since, zone)} (reminder {event.times})."
-            return "🚨", f"{event.symbol} sell {plain(event.quantity)}: still open", f"{event.why}. {waited}"
+            price = f" The price is {numbers.price(event.price)} now." if event.price is not None else ""
+            waited = f"It has waited since {numbers.moment(event.since, zone)} (reminder {event.times}).{price}"
+            deed = f"{event.symbol} SELL {plain(event.quantity)} still waits · #{event.number}"
+            return "🚨", deed, f"{render_reasons.sentence(event.why, zone)} {waited}"
         case BrakeSet() | BrakeReleased():
             return _brake(event, zone)
         case _:
@@ -61,11 +88,20 @@ def _words(event: SafetyEvent, zone: ZoneInfo) -> tuple[str, str, str]:
 
 def _brake(event: BrakeSet | BrakeReleased, zone: ZoneInfo) -> tuple[str, str, str]:
     name = event.kind.value.replace("_", " ")
-    where = "everything" if event.scope == "*" else event.scope
+    where = scope_words(event.scope)
     if isinstance(event, BrakeReleased):
-        return "🟢", f"Brake released: {name}", f"{where}: new entries are no longer held back by it ({event.by})."
-    until = f"until {numbers.moment(event.until, zone)}" if event.until else "until it is released"
-    return "🛑", f"Brake: {name}", f"{where}: {event.reason}. No new entries {until}; exits go on."
+        return "🟢", f"Brake off: {name}, {where}", f"New entries are no longer held back by it (by {event.by})."
+    until = f"until {numbers.moment(event.until, zone)}" if event.until else "until you release it (/locks)"
+    return "🛑", f"Brake: {name}, {where}", f"{event.reason}. No new entries {until}; exits and stops go on."
+
+
+def scope_words(scope: str) -> str:
+    """What a brake holds back, for people: everything, an account, a symbol, or a symbol because of an account."""
+    if scope == "*":
+        return "everything"
+    account, _, symbol = scope.partition("/")
+    shown = account_name(account) if account in {kind.value for kind in AccountKind} else account
+    return f"{symbol} ({shown})" if symbol else shown
 
 
 def _booked(

@@ -21,6 +21,8 @@ from core.reporting import SCORED_FOR
 
 MENU_PREFIX = "m"
 IN_PLACE = "!"
+LONGEST_TOKEN = 64
+"""Bytes of callback data that Telegram allows."""
 NOTHING_WAITS = "✋ Nothing waits for you."
 _HEALTH_ICONS = {Health.RUNNING: "💚", Health.DEGRADED: "🟠", Health.HALTED: "🛑"}
 

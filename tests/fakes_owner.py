@@ -9,10 +9,18 @@ from decimal import Decimal
 from typing import Any
 
 from core.domain.accounts import Badge, Mode
+from core.domain.decisions import Brake, BrakeKind
 from core.domain.events import DailyReport, ModeChanged, ReportAccount, ReportPosition
 from core.domain.orders import Purpose, Side
 from core.domain.portfolio import GuardKind
-from core.domain.records import Instruction, InstructionState
+from core.domain.records import (
+    Instruction,
+    InstructionState,
+    Question,
+    QuestionChoice,
+    QuestionKind,
+    QuestionState,
+)
 from core.domain.views import AnswerKind, Health, OwnerAnswer, PositionsView, ReportedFill, StatusView
 from core.ports import UnitOfWorkFactory
 
@@ -106,6 +114,23 @@ def an_instruction(number: int = 7, **changes: Any) -> Instruction:
     return replace(card, **changes)
 
 
+def a_question(number: int = 3, **changes: Any) -> Question:
+    question = Question(
+        number=number,
+        version=1,
+        kind=QuestionKind.DIFFERENCE,
+        account="simulated",
+        symbol="SPY",
+        ours=Decimal(5),
+        theirs=Decimal(8),
+        stop=None,
+        target=None,
+        text="The ledger holds 5 SPY, simulated holds 8, and no order explains it.",
+        asked_at=NOON,
+    )
+    return replace(question, **changes)
+
+
 @dataclass
 class FakeOwner:
     """`ledger`, where given, gets the event that the real one publishes when it pauses or resumes."""
@@ -118,6 +143,8 @@ class FakeOwner:
     taps: set[str] = field(default_factory=set)
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     before: Callable[[str], None] = lambda _name: None
+    asked: list[Question] = field(default_factory=list)
+    brakes: list[Brake] = field(default_factory=list)
     answer_to_fill: OwnerAnswer = field(
         default_factory=lambda: OwnerAnswer(AnswerKind.DONE, "Booked 10 SPY at 512.30.")
     )
@@ -173,6 +200,33 @@ class FakeOwner:
         self.before("report_fill")
         self.calls.append(("report_fill", fill, tap))
         return self.answer_to_fill
+
+    def questions(self) -> list[Question]:
+        return [question for question in self.asked if question.is_open]
+
+    def answer(self, number: int, version: int, choice: QuestionChoice, tap: str) -> OwnerAnswer:
+        self.calls.append(("answer", number, version, choice, tap))
+        for index, question in enumerate(self.asked):
+            if (question.number, question.version) == (number, version) and question.is_open:
+                self.asked[index] = replace(question, state=QuestionState.ANSWERED, answer=choice)
+                return OwnerAnswer(AnswerKind.DONE, f"Q{number}: {choice.value}.")
+        return OwnerAnswer(AnswerKind.STALE, f"This button is out of date: Q{number}. Nothing was changed.")
+
+    def locks(self) -> list[Brake]:
+        return list(self.brakes)
+
+    def unlock(self, kind: BrakeKind, scope: str, by: str) -> OwnerAnswer:
+        self.calls.append(("unlock", kind, scope, by))
+        self.brakes = [brake for brake in self.brakes if (brake.kind, brake.scope) != (kind, scope)]
+        return OwnerAnswer(AnswerKind.DONE, f"Released: {kind.value} on {scope}.")
+
+    def flatten(self, by: str) -> OwnerAnswer:
+        self.calls.append(("flatten", by))
+        return OwnerAnswer(AnswerKind.DONE, "No entries from now on, and every position is being sold.")
+
+    def exit_all(self) -> OwnerAnswer:
+        self.calls.append(("exit_all",))
+        return OwnerAnswer(AnswerKind.DONE, "1 sales sent to the broker.")
 
     def _settle(self, deed: str, number: int, version: int, tap: str, state: InstructionState) -> OwnerAnswer:
         self.before(deed)

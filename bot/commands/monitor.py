@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot import render_trades, render_views
+from bot import render_safety, render_trades, render_views
 from bot.commands.talk import Command, Reply, Request, Talk, reply
 from bot.markup import bold, code, esc, italic, paragraphs
 from bot.message import Message
@@ -30,14 +30,16 @@ async def report(talk: Talk, _request: Request) -> Reply:
 async def pending(talk: Talk, _request: Request) -> Reply:
     """The list, then each open card again with its buttons: old ones may be far up in the chat."""
     waiting = await talk.hands.ask(talk.owner.pending)
-    if not waiting:
+    asked = await talk.hands.ask(talk.owner.questions)
+    if not waiting and not asked:
         return reply(render_views.pending((), talk.zone))
     simulated = (await talk.hands.ask(talk.owner.status)).simulated_prices
     world = World.SIMULATED if simulated else World.REAL
     cards = [
         render_trades.card(entry, talk.zone, _badges(entry.account, world)) for entry in list(waiting)[-_MOST_CARDS:]
     ]
-    if len(waiting) == 1:
+    cards += [render_safety.question(each, _badges(each.account, world)) for each in list(asked)[-_MOST_CARDS:]]
+    if len(waiting) + len(asked) == 1 or not waiting:
         return Reply(tuple(cards), "answered")
     return Reply((render_views.pending(waiting, talk.zone), *cards), "answered")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
-from bot.commands import control, fills, monitor
+from bot.commands import control, fills, monitor, safety
 from bot.commands.talk import Command, Reply, Request, Talk, reply
 from bot.markup import code, esc
 from bot.message import Message
@@ -25,6 +25,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("skip", "#7", "drop an instruction", fills.skip),
     Command("pause", "2h", "no new entries, for a time or until /resume", control.pause),
     Command("resume", "", "allow new entries again", control.resume),
+    Command("locks", "", "what holds new entries back, and buttons to release it", safety.locks),
+    Command("unlock", "daily_loss", "release one brake", safety.unlock),
+    Command("flatten", "", "sell everything and block new entries", safety.flatten),
     Command("mode", "auto|confirm|manual|observe", "how a decision becomes an order", control.mode),
     Command("cash", "5000", "what cash your own account holds, in USD", control.cash),
     Command("report", "", "the day so far, against buy and hold", monitor.report),

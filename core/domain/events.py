@@ -284,9 +284,12 @@ class QuestionSettled:
 
 @dataclass(frozen=True, slots=True)
 class ExitReminder:
-    """An exit that still waits for the owner's hand; `times` counts the reminders, this one included."""
+    """An exit that still waits for the owner's hand; `times` counts the reminders, this one included. `number`,
+    `version` and `needs_approval` are its instruction's, for the buttons."""
 
     number: int
+    version: int
+    needs_approval: bool
     account: str
     symbol: str
     quantity: Decimal

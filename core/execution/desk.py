@@ -32,6 +32,7 @@ COMMITS = (
     "report",
     "rescaled",
     "withdraw",
+    "reminder",
 )
 CALLS = ("query", "lookup", "submit", "cancel", "quotes", "file", "rescale")
 CHECKPOINTS: tuple[str, ...] = (
