@@ -265,7 +265,10 @@ class UnitOfWork(Protocol):
 
     # events and their delivery
     def publish(self, event: Event, *, market_time: datetime) -> int:
-        """Writes the outbox row in this transaction; returns its id."""
+        """Writes the outbox row in this transaction; returns its id.
+
+        The row of a trade's first message is remembered, so that the trade's other rows know it (D13).
+        """
         ...
 
     def due_messages(self, now: datetime, limit: int) -> Sequence[OutboxMessage]: ...
@@ -278,7 +281,19 @@ class UnitOfWork(Protocol):
         telegram_message_id: int | None = None,
         next_try_at: datetime | None = None,
         error: str = "",
-    ) -> None: ...
+    ) -> None:
+        """Moves a row and those folded into it; a move back to PENDING takes folded rows apart again."""
+        ...
+
+    def fold_messages(self, carrier_id: int, folded: Sequence[int]) -> None:
+        """From now on the message of row `carrier_id` tells of the rows `folded` too: they share its fate."""
+        ...
+
+    def message(self, message_id: int) -> OutboxMessage | None: ...
+    def opening_message(self, row: OutboxMessage) -> int | None:
+        """The id, in the chat, of the first message of the trade that `row` belongs to; None where there is none."""
+        ...
+
     def messages_in(self, state: OutboxState) -> Sequence[OutboxMessage]: ...
     def messages(self, limit: int = 50) -> Sequence[OutboxMessage]: ...
     def card_message(self, instruction_number: int) -> OutboxMessage | None:

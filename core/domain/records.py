@@ -120,11 +120,14 @@ class Question:
 
 
 class OutboxState(StrEnum):
+    """UNCERTAIN: it may have arrived and is not sent again. MUTED: the owner wants no messages of its kind."""
+
     PENDING = "pending"
     SENDING = "sending"
     SENT = "sent"
     UNCERTAIN = "uncertain"
     FAILED = "failed"
+    MUTED = "muted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,8 @@ class OutboxMessage:
     """One event on its way to the owner. `created_at`, `next_try_at` and `sent_at` by the system clock.
 
     SENDING found at a start means: the process died during the call, so the message may have arrived (D3).
+    `opening_id` is the row that opened the trade which this one belongs to (D13); `carrier_id` the row whose message
+    told of this one as well, where it was folded into another (D2).
     """
 
     id: int
@@ -145,6 +150,8 @@ class OutboxMessage:
     sent_at: datetime | None = None
     message_id: int | None = None
     last_error: str = ""
+    opening_id: int | None = None
+    carrier_id: int | None = None
 
 
 class JobOutcome(StrEnum):

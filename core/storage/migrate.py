@@ -17,7 +17,7 @@ from core.storage.engine import database_path, engine_for
 from core.storage.lease import in_words, is_held
 from core.storage.process import this_process
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The newest revision. Kept here so that an ordinary start need not load Alembic; a test compares."""
 
 

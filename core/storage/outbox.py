@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,13 +16,18 @@ from core.domain.events import (
     VERSION,
     Event,
     InstructionIssued,
+    InstructionSettled,
     Priority,
     QuestionAsked,
+    QuestionSettled,
     priority_of,
 )
 from core.domain.records import OutboxMessage, OutboxState
+from core.domain.trades import Story, begins_trade, ends_trade, trade_of
 from core.storage import tables
-from core.storage.session import Session, new_id
+from core.storage.entries import Entries
+from core.storage.journal import Journal
+from core.storage.session import new_id
 
 _T = tables.outbox
 _PUBLISH = insert(_T)
@@ -34,13 +40,22 @@ _DUE = (
     .order_by(_T.c.priority, _T.c.id)
     .limit(bindparam("most"))
 )
+_BY_ID = select(_T).where(_T.c.id == bindparam("of_id"))
 _IN_STATE = select(_T).where(_T.c.state == bindparam("of_state")).order_by(_T.c.id)
 _NEWEST = select(_T).order_by(_T.c.id.desc()).limit(bindparam("most"))
 _CARD = select(_T).where(_T.c.instruction_number == bindparam("of_number")).order_by(_T.c.id.desc()).limit(1)
 _QUESTION = select(_T).where(_T.c.question_number == bindparam("of_number")).order_by(_T.c.id.desc()).limit(1)
+_FIRST_SEEN_OF_TRADE = (
+    select(_T.c.message_id)
+    .where((_T.c.id == bindparam("of_opening")) | (_T.c.opening_id == bindparam("of_opening")))
+    .where(_T.c.message_id.is_not(None))
+    .order_by(_T.c.id)
+    .limit(1)
+)
+_FOLD = update(_T).where(_T.c.id == bindparam("of_id")).values(carrier_id=bindparam("of_carrier"))
 _SAVE = (
     update(_T)
-    .where(_T.c.id == bindparam("of_id"))
+    .where((_T.c.id == bindparam("of_id")) | (_T.c.carrier_id == bindparam("of_id")))
     .values(
         state=bindparam("new_state", type_=_T.c.state.type),
         attempts=_T.c.attempts + bindparam("tries"),
@@ -51,13 +66,45 @@ _SAVE = (
         ),
         message_id=func.coalesce(bindparam("new_message_id"), _T.c.message_id),
         last_error=bindparam("new_error"),
+        carrier_id=case((bindparam("goes_back"), None), else_=_T.c.carrier_id),
     )
 )
+_TRADE = "trade:{}/{}"
 
 
-class Outbox(Session):
+class Outbox(Entries, Journal):
     def publish(self, event: Event, *, market_time: datetime) -> int:
-        """Writes the outbox row in this transaction; returns its id."""
+        """Writes the outbox row in this transaction; returns its id.
+
+        The row of a trade's first message is remembered, so that the trade's other rows know it (D13).
+        """
+        card = self._settled_card(event)
+        trade = trade_of(card.event if card is not None else event)
+        if trade is None:
+            return self._insert(event, market_time, _opening_of(card))
+        key = _TRADE.format(*trade)
+        told = self.value(key)
+        story = Story.parse(told) if told is not None else None
+        is_held = bool(self.portfolio(trade[0]).quantity(trade[1]))
+        opening = _opening_of(card)
+        is_open = story is not None and not story.is_over
+        begins = opening is None and begins_trade(event, is_open=is_open, is_held=is_held)
+        if opening is None and story is not None and not begins:
+            opening = story.opening
+        row = self._insert(event, market_time, opening)
+        newer = Story(row) if begins else story
+        if newer is not None and opening in (None, newer.opening) and ends_trade(event, is_held=is_held):
+            newer = replace(newer, is_over=True)
+        if newer is not None and newer != story:
+            self.set_value(key, newer.text())
+        return row
+
+    def _settled_card(self, event: Event) -> OutboxMessage | None:
+        if isinstance(event, InstructionSettled):
+            return self.card_message(event.number)
+        return self.question_message(event.number) if isinstance(event, QuestionSettled) else None
+
+    def _insert(self, event: Event, market_time: datetime, opening: int | None) -> int:
         written = self._write(
             _PUBLISH,
             {
@@ -72,6 +119,7 @@ class Outbox(Session):
                 "state": OutboxState.PENDING,
                 "attempts": 0,
                 "last_error": "",
+                "opening_id": opening,
             },
         )
         return new_id(written)
@@ -90,7 +138,8 @@ class Outbox(Session):
         next_try_at: datetime | None = None,
         error: str = "",
     ) -> None:
-        """Every move to SENDING counts an attempt; SENT stamps `at`. Raises KeyError for an unknown id."""
+        """Moves a row and those folded into it. Every move to SENDING counts an attempt; SENT stamps `at`; a move back
+        to PENDING takes folded rows apart again. Raises KeyError for an unknown id."""
         written = self._write(
             _SAVE,
             {
@@ -102,10 +151,27 @@ class Outbox(Session):
                 "new_at": at,
                 "new_message_id": telegram_message_id,
                 "new_error": error,
+                "goes_back": state is OutboxState.PENDING,
             },
         )
-        if written.rowcount != 1:
+        if written.rowcount < 1:
             raise KeyError(message_id)
+
+    def fold_messages(self, carrier_id: int, folded: Sequence[int]) -> None:
+        """From now on the message of row `carrier_id` tells of the rows `folded` too: they share its fate."""
+        if folded:
+            self._write(_FOLD, [{"of_id": each, "of_carrier": carrier_id} for each in folded])
+
+    def message(self, message_id: int) -> OutboxMessage | None:
+        row = self._row(_BY_ID, {"of_id": message_id})
+        return _message_of(row) if row else None
+
+    def opening_message(self, row: OutboxMessage) -> int | None:
+        """The id, in the chat, of the first message of the trade that `row` belongs to; None where there is none."""
+        if row.opening_id is None:
+            return None
+        found = self._row(_FIRST_SEEN_OF_TRADE, {"of_opening": row.opening_id})
+        return int(found["message_id"]) if found else None
 
     def messages_in(self, state: OutboxState) -> Sequence[OutboxMessage]:
         """The oldest first."""
@@ -124,6 +190,10 @@ class Outbox(Session):
         """The newest QuestionAsked message of that number."""
         row = self._row(_QUESTION, {"of_number": question_number})
         return _message_of(row) if row else None
+
+
+def _opening_of(card: OutboxMessage | None) -> int | None:
+    return None if card is None else card.opening_id or card.id
 
 
 def event_of(kind: str, payload: str) -> Event:
@@ -148,4 +218,6 @@ def _message_of(row: Mapping[str, Any]) -> OutboxMessage:
         sent_at=row["sent_at"],
         message_id=row["message_id"],
         last_error=row["last_error"],
+        opening_id=row["opening_id"],
+        carrier_id=row["carrier_id"],
     )

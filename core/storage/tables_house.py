@@ -15,7 +15,10 @@ from core.storage.fields import decimal_field, time_field, word_field
 
 
 class OutboxRow(SQLModel, table=True):
-    """An event (its class name, version and fields) and how far its delivery has come."""
+    """An event (its class name, version and fields) and how far its delivery has come.
+
+    `opening_id` is the row whose message opened the trade; `carrier_id` the row whose message tells of this one too.
+    """
 
     __tablename__: ClassVar[str] = "outbox"
     __table_args__ = (Index("ix_outbox_state_priority_id", "state", "priority", "id"),)
@@ -34,6 +37,8 @@ class OutboxRow(SQLModel, table=True):
     sent_at: datetime | None = time_field(nullable=True)
     message_id: int | None = Field(sa_type=BigInteger, nullable=True)
     last_error: str = Field(sa_type=Text)
+    opening_id: int | None
+    carrier_id: int | None = Field(index=True)
 
 
 class JobRunRow(SQLModel, table=True):

@@ -10,15 +10,14 @@ from sqlalchemy import Connection, Engine
 from core.ports import Clock
 from core.storage.decisions import Decisions
 from core.storage.engine import WriterLock
-from core.storage.entries import Entries, PortfolioCache
-from core.storage.journal import Journal
+from core.storage.entries import PortfolioCache
 from core.storage.memory import memory_of
 from core.storage.orders import Orders
 from core.storage.outbox import Outbox
 from core.storage.safeguards import Safeguards
 
 
-class SqlUnitOfWork(Orders, Entries, Decisions, Safeguards, Outbox, Journal):
+class SqlUnitOfWork(Orders, Decisions, Safeguards, Outbox):
     """Writers wait for one another at the with statement; readers see the last commit and wait for nobody.
 
     `check_lease` runs inside every commit and raises LeaseLost. After a commit the block may go on: what follows
