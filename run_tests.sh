@@ -21,6 +21,11 @@ env_example_is_in_step() {
         { say "run: .venv/bin/python -m core.settings > .env.example"; return 1; }
 }
 
+bot_api_is_in_step() {
+    .venv/bin/python -m bot.localphone.describe | diff bot/localphone/bot_api.json - ||
+        { say "run: .venv/bin/python -m bot.localphone.describe > bot/localphone/bot_api.json"; return 1; }
+}
+
 locks_name_no_index() {
     ! grep -nE '^ *-|://' requirements.lock requirements-dev.lock | grep -v -- '--hash=sha256:'
 }
@@ -39,6 +44,7 @@ run_checks() {
     check "Dockerfile" "$bin/hadolint" Dockerfile
     check "compose.yaml" compose_is_valid
     check ".env.example" env_example_is_in_step
+    check "bot_api.json" bot_api_is_in_step
     check "lock files" locks_name_no_index
     [[ ${#failed[@]} -eq 0 ]] || give_up_checks
 }

@@ -1,4 +1,4 @@
-"""The Bot API methods the local phone knows, by name; names are compared without regard to case, as there."""
+"""The Bot API methods the local phone serves, by name."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from bot.localphone.conversation import OWNER_ID, Conversation
-from bot.localphone.errors import ApiError, bad_request
+from bot.localphone.described import Described
+from bot.localphone.errors import bad_request
 from bot.localphone.formatted import FormattedText, formatted
 from bot.localphone.keyboards import Keyboard, inline_keyboard
-from bot.localphone.parameters import Parameters
+from bot.localphone.parameters import Parameters, Upload
 from bot.localphone.polling import UpdateQueue
 from bot.localphone.store import PhoneStore
 
@@ -48,27 +49,26 @@ class BotApi:
         self._conversation = conversation
         self._updates = updates
         self._store = store
+        self._described = Described()
         self._methods: dict[str, Callable[[Parameters], Awaitable[Any]]] = {
-            "getme": self._get_me,
-            "getupdates": self._get_updates,
-            "deletewebhook": self._delete_webhook,
-            "getwebhookinfo": self._get_webhook_info,
-            "setmycommands": self._set_my_commands,
-            "getmycommands": self._get_my_commands,
-            "deletemycommands": self._delete_my_commands,
-            "sendmessage": self._send_message,
-            "editmessagetext": self._edit_message_text,
-            "editmessagereplymarkup": self._edit_message_reply_markup,
-            "deletemessage": self._delete_message,
-            "answercallbackquery": self._answer_callback_query,
-            "sendchataction": self._send_chat_action,
+            "getMe": self._get_me,
+            "getUpdates": self._get_updates,
+            "deleteWebhook": self._delete_webhook,
+            "getWebhookInfo": self._get_webhook_info,
+            "setMyCommands": self._set_my_commands,
+            "getMyCommands": self._get_my_commands,
+            "deleteMyCommands": self._delete_my_commands,
+            "sendMessage": self._send_message,
+            "editMessageText": self._edit_message_text,
+            "editMessageReplyMarkup": self._edit_message_reply_markup,
+            "deleteMessage": self._delete_message,
+            "answerCallbackQuery": self._answer_callback_query,
+            "sendChatAction": self._send_chat_action,
         }
 
-    async def call(self, method: str, parameters: Parameters) -> Any:
-        handler = self._methods.get(method.lower())
-        if handler is None:
-            raise ApiError(404, "Not Found: method not found")
-        return await handler(parameters)
+    async def call(self, method: str, values: dict[str, Any], uploads: dict[str, Upload]) -> Any:
+        name = self._described.method(method)
+        return await self._methods[name](self._described.read(name, values, uploads))
 
     def menu(self) -> list[dict[str, str]]:
         """The commands the owner is offered: those of the narrowest scope that has any."""
@@ -84,7 +84,7 @@ class BotApi:
 
     async def _get_updates(self, parameters: Parameters) -> list[dict[str, Any]]:
         if "allowed_updates" in parameters:
-            self._updates.allow(parameters.json("allowed_updates", "allowed updates"))
+            self._updates.allow(parameters.value("allowed_updates"))
         return await self._updates.get(
             parameters.integer("offset"), parameters.integer("limit", 100), parameters.integer("timeout")
         )
@@ -98,9 +98,7 @@ class BotApi:
         return {"url": "", "has_custom_certificate": False, "pending_update_count": self._store.update_count()}
 
     async def _set_my_commands(self, parameters: Parameters) -> bool:
-        commands = parameters.json("commands", "commands")
-        if not isinstance(commands, list):
-            raise bad_request("Can't parse commands: expected an Array of BotCommand")
+        commands = parameters.value("commands")
         if len(commands) > _MAX_COMMANDS:
             raise bad_request("BOT_COMMANDS_TOO_MUCH")
         self._store.set_commands(*_scope(parameters), [_command(command) for command in commands])
@@ -121,19 +119,19 @@ class BotApi:
         extra: dict[str, Any] = {}
         if parameters.flag("protect_content"):
             extra["has_protected_content"] = True
-        preview = parameters.json("link_preview_options", "link preview options")
-        if isinstance(preview, dict) and preview.get("is_disabled"):
-            extra["link_preview_options"] = {"is_disabled": True}
+        preview = parameters.value("link_preview_options")
+        if preview:
+            extra["link_preview_options"] = preview
         return self._conversation.bot_sends(content, keyboard, self._reply_to(parameters), extra)
 
     def _reply_to(self, parameters: Parameters) -> int | None:
-        reply = parameters.json("reply_parameters", "reply parameters")
-        if isinstance(reply, dict):
-            message_id, optional = reply.get("message_id"), bool(reply.get("allow_sending_without_reply"))
-        else:
-            message_id = parameters.integer("reply_to_message_id") or None
-            optional = parameters.flag("allow_sending_without_reply")
-        if not isinstance(message_id, int) or (optional and not self._conversation.has_message(message_id)):
+        reply = parameters.value("reply_parameters")
+        if reply is None:
+            return None
+        if str(reply.get("chat_id", OWNER_ID)) != str(OWNER_ID):
+            raise bad_request("Chat not found")
+        message_id = int(reply["message_id"])
+        if reply.get("allow_sending_without_reply") and not self._conversation.has_message(message_id):
             return None
         return message_id
 
@@ -145,8 +143,6 @@ class BotApi:
         return self._conversation.bot_edits(_target(parameters), None, _keyboard(parameters))
 
     async def _delete_message(self, parameters: Parameters) -> bool:
-        if not parameters.text("chat_id"):
-            raise bad_request("Chat identifier is not specified")
         self._conversation.bot_deletes(_target(parameters))
         return True
 
@@ -166,13 +162,11 @@ class BotApi:
 
 
 def _content(parameters: Parameters) -> FormattedText:
-    return formatted(
-        parameters.text("text"), parameters.text("parse_mode"), parameters.json("entities", "message entities")
-    )
+    return formatted(parameters.text("text"), parameters.text("parse_mode"), parameters.value("entities"))
 
 
 def _keyboard(parameters: Parameters) -> Keyboard:
-    return inline_keyboard(parameters.json("reply_markup", "reply keyboard markup"))
+    return inline_keyboard(parameters.value("reply_markup"))
 
 
 def _check_chat(parameters: Parameters) -> None:
@@ -192,21 +186,16 @@ def _target(parameters: Parameters) -> int:
 
 
 def _scope(parameters: Parameters) -> tuple[str, str]:
-    scope = parameters.json("scope", "BotCommandScope")
-    if scope is not None and not isinstance(scope, dict):
-        raise bad_request("Can't parse BotCommandScope: Object expected")
-    return _key(scope or _DEFAULT_SCOPE), parameters.text("language_code")
+    return _key(parameters.value("scope") or _DEFAULT_SCOPE), parameters.text("language_code")
 
 
 def _key(scope: dict[str, Any]) -> str:
     return json.dumps({name: str(value) for name, value in scope.items()}, sort_keys=True)
 
 
-def _command(command: Any) -> dict[str, str]:
-    if not isinstance(command, dict) or not isinstance(command.get("command"), str):
-        raise bad_request("Can't parse BotCommand: Object expected")
+def _command(command: dict[str, str]) -> dict[str, str]:
     name = command["command"].removeprefix("/")
-    description = str(command.get("description", "")).strip()
+    description = command["description"].strip()
     if not _COMMAND.fullmatch(name):
         raise bad_request("BOT_COMMAND_INVALID")
     if not 0 < len(description) <= _MAX_DESCRIPTION:

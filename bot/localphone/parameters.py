@@ -2,66 +2,87 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from bot.localphone.errors import bad_request
 
+ATTACHED = "attach://"
+"""Before the name of the multipart part that holds a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that came with a request."""
+
+    name: str
+    mime_type: str
+    content: bytes
+
 
 class Parameters:
-    """Values by name. Forms carry everything as text; JSON bodies may carry the types themselves."""
+    """Values by name, of the types that the description gives them."""
 
-    def __init__(self, values: dict[str, Any]) -> None:
+    def __init__(self, values: dict[str, Any], uploads: dict[str, Upload] | None = None) -> None:
         self._values = values
+        self._uploads = uploads or {}
 
     def text(self, name: str) -> str:
         """Empty where absent."""
-        value = self._values.get(name)
-        if value is None:
-            return ""
-        return value if isinstance(value, str) else json.dumps(value)
+        return str(self._values.get(name, ""))
 
     def integer(self, name: str, default: int = 0) -> int:
-        """`default` where absent or not a number, as the real server reads it."""
-        value = self._values.get(name)
-        try:
-            return int(value) if value is not None else default
-        except (TypeError, ValueError):
-            return default
+        return int(self._values.get(name, default))
 
     def flag(self, name: str) -> bool:
-        return str(self._values.get(name, "")).lower() in ("true", "yes", "1")
+        return bool(self._values.get(name, False))
 
-    def json(self, name: str, what: str) -> Any:
-        """The value, parsed where it came as text; None where absent or empty. Raises ApiError naming `what`."""
-        value = self._values.get(name)
-        if value is None or value == "":
-            return None
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value)
-        except ValueError as error:
-            raise bad_request(f"Can't parse {what} JSON object") from error
+    def value(self, name: str) -> Any:
+        """As JSON has it: a list, an object, or None where absent."""
+        return self._values.get(name)
+
+    def file(self, name: str) -> Upload | str:
+        """The file sent for a parameter, or the text that names one: an id, an address; empty for none."""
+        return self._uploads[name] if name in self._uploads else self.attached(self.text(name))
+
+    def attached(self, named: str) -> Upload | str:
+        """The part of the request that `attach://...` names; any other text as it is. Raises ApiError."""
+        if not named.startswith(ATTACHED):
+            return named
+        upload = self._uploads.get(named.removeprefix(ATTACHED))
+        if upload is None:
+            raise bad_request("Wrong file identifier/HTTP URL specified")
+        return upload
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
 
-async def read_parameters(request: web.Request) -> Parameters:
-    """Raises ApiError for a body that is not what its content type says."""
+async def read_request(request: web.Request) -> tuple[dict[str, Any], dict[str, Upload]]:
+    """The values as they came, and the files by the names of their parts.
+
+    Raises ApiError for a body that is not what its content type says.
+    """
     values: dict[str, Any] = dict(request.query)
+    uploads: dict[str, Upload] = {}
     if request.content_type == "application/json":
-        try:
-            body = await request.json()
-        except ValueError as error:
-            raise bad_request("Can't parse JSON-encoded request body") from error
-        if not isinstance(body, dict):
-            raise bad_request("Can't parse JSON-encoded request body")
-        values.update(body)
+        values.update(await _json_body(request))
     elif request.can_read_body:
-        form = await request.post()
-        values.update({name: value for name, value in form.items() if isinstance(value, str)})
-    return Parameters(values)
+        for name, value in (await request.post()).items():
+            if isinstance(value, web.FileField):
+                uploads[name] = Upload(value.filename, value.content_type, value.file.read())
+            else:
+                values[name] = value if isinstance(value, str) else bytes(value).decode()
+    return values, uploads
+
+
+async def _json_body(request: web.Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError as error:
+        raise bad_request("Can't parse JSON-encoded request body") from error
+    if not isinstance(body, dict):
+        raise bad_request("Can't parse JSON-encoded request body")
+    return body

@@ -17,7 +17,7 @@ from bot.localphone.conversation import OWNER_ID, Conversation
 from bot.localphone.errors import ApiError
 from bot.localphone.feed import Feed
 from bot.localphone.page import ChatPage
-from bot.localphone.parameters import read_parameters
+from bot.localphone.parameters import read_request
 from bot.localphone.polling import UpdateQueue
 from bot.localphone.store import PhoneStore
 from core.ports import Clock
@@ -158,7 +158,7 @@ class LocalPhone:
         async def bot_method(request: web.Request) -> web.StreamResponse:
             if not hmac.compare_digest(request.match_info["token"].encode(), token.encode()):
                 raise ApiError(401, "Unauthorized")
-            result = await api.call(request.match_info["method"], await read_parameters(request))
+            result = await api.call(request.match_info["method"], *await read_request(request))
             return web.json_response({"ok": True, "result": result})
 
         application = web.Application(middlewares=[loopback_guard(self._hosts), _refusals])
