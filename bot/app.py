@@ -32,6 +32,7 @@ from bot.health_hook import HealthHook
 from bot.pairing import Pairing
 from bot.poll_watch import PollWatch, Trouble, WatchedRequest
 from bot.transport import TelegramTransport
+from core.checkpoints import Checkpoint, nowhere
 from core.domain.accounts import Badge, World
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.ports import Clock, Owner, UnitOfWorkFactory
@@ -70,6 +71,7 @@ class BotParts:
     symbols: tuple[str, ...] = DEFAULT_SYMBOLS
     world: World = World.REAL
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    checkpoint: Checkpoint = nowhere
 
 
 class BotApp:
@@ -186,7 +188,10 @@ def build_app(parts: BotParts) -> BotApp:
     pairing = Pairing(parts.clock, parts.announce_code)
     gate = Gate(parts.ledger, hands, parts.clock, parts.market_clock, pairing, parts.fixed_owner)
     transport = TelegramTransport(
-        application.bot, gate.chat, Badge.SIMULATED.value if parts.world is World.SIMULATED else ""
+        application.bot,
+        gate.chat,
+        Badge.SIMULATED.value if parts.world is World.SIMULATED else "",
+        parts.checkpoint,
     )
     delivery = Delivery(
         transport,

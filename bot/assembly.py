@@ -22,8 +22,10 @@ from bot.bootstrap import (
 )
 from bot.live import Live, LiveParts
 from bot.market_work import MARKET_TIME, Retraining, market_work, recipe_of
+from bot.opening import kept_seed
 from bot.telephone import Telephone
 from bot.worlds import Place, choose_place
+from core.checkpoints import Checkpoint, nowhere
 from core.clock import ScaledClock, SystemClock
 from core.collect import MOST_DAILY_BARS
 from core.domain.accounts import World
@@ -53,7 +55,6 @@ SCOUTED_DAYS = timedelta(days=60)
 INTRADAY_LEAD = timedelta(days=8)
 SCOUT_DEADLINE = 300.0
 PARALLEL_FETCHES = 4
-MARKET_SEED = "market_seed"
 KEEP_RUNS = timedelta(days=14)
 
 
@@ -75,7 +76,7 @@ class LiveAssembly:
         settings: Settings,
         options: RunOptions,
         live: Live,
-        checkpoint: Callable[[str], None] = lambda _name: None,
+        checkpoint: Checkpoint = nowhere,
     ) -> None:
         self._settings = settings
         self._options = options
@@ -93,7 +94,7 @@ class LiveAssembly:
         settings.make_folders()
         yahoo = make_yahoo(self._calendar, self._system, settings.data_dir / "yahoo")
         place = self._place(lambda: yahoo.reachable(YAHOO_PROBE_SECONDS))
-        database = open_ledger(place, self._system)
+        database = open_ledger(place, self._system, checkpoint=self._checkpoint)
         lease = database.lease()
         try:
             lease.acquire(self._system.now())
@@ -119,15 +120,10 @@ class LiveAssembly:
 
     def _seed(self, database: Database) -> int:
         """A simulated world keeps the seed it began with: another one would be another market."""
-        with database.unit_of_work() as work:
-            stored = work.value(MARKET_SEED)
-            if stored is None:
-                work.set_value(MARKET_SEED, str(self._options.seed))
-                work.commit()
-                return self._options.seed
-        if int(stored) != self._options.seed:
-            log.info("this simulated market began with seed %s and keeps it", stored)
-        return int(stored)
+        seed = kept_seed(database.unit_of_work, self._options.seed)
+        if seed != self._options.seed:
+            log.info("this simulated market began with seed %s and keeps it", seed)
+        return seed
 
     def _market_clock(self, database: Database, market: GeneratedMarket | None) -> SystemClock | ScaledClock:
         """Real prices follow real time. Simulated time resumes where it stopped, and begins where it is lively."""
@@ -177,7 +173,9 @@ class LiveAssembly:
         clock: SystemClock | ScaledClock,
     ) -> LiveParts:
         settings, system = self._settings, self._system
-        health = HealthDesk(database.unit_of_work, system, clock, settings.heartbeat_file, os.getpid())
+        health = HealthDesk(
+            database.unit_of_work, system, clock, settings.heartbeat_file, os.getpid(), self._checkpoint
+        )
         hooks = Hooks(health.report, health.components, clock.speed, self._live.next_cycle_at, self._checkpoint)
         engine = build_engine(
             settings,
@@ -191,7 +189,14 @@ class LiveAssembly:
             parallel=None if place.world is World.SIMULATED else PARALLEL_FETCHES,
         )
         writer = Writer()
-        telephone = Telephone(settings, settings.data_dir / "phone.sqlite", system, clock, local=self._local)
+        telephone = Telephone(
+            settings,
+            settings.data_dir / "phone.sqlite",
+            system,
+            clock,
+            local=self._local,
+            checkpoint=self._checkpoint,
+        )
         jobs = self._jobs(engine, writer, lease, health, telephone)
         return LiveParts(
             engine=engine,

@@ -15,6 +15,7 @@ from core.adapters.model_files import ModelFiles
 from core.adapters.simulated_broker import SimulatedBroker
 from core.adapters.simulated_market import SimulatedMarket
 from core.adapters.yahoo import YahooData
+from core.checkpoints import Checkpoint, nowhere
 from core.clock import SystemClock
 from core.collect import OVERLAP, Collector
 from core.domain.accounts import Account, AccountKind, Mode
@@ -52,7 +53,7 @@ class Hooks:
     components: Callable[[], tuple[ComponentHealth, ...]] = lambda: ()
     speed: Callable[[], float] = lambda: 1.0
     next_cycle_at: Callable[[], datetime | None] = lambda: None
-    checkpoint: Callable[[str], None] = lambda _name: None
+    checkpoint: Checkpoint = nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,14 @@ class Engine:
         self.database.close()
 
 
-def open_ledger(place: Place, clock: Clock, *, durable: bool = True, installation_id: str | None = None) -> Database:
+def open_ledger(
+    place: Place,
+    clock: Clock,
+    *,
+    durable: bool = True,
+    installation_id: str | None = None,
+    checkpoint: Checkpoint = nowhere,
+) -> Database:
     """The ledger of `place`, made where there is none. `installation_id` names a new one, else it is random."""
     return open_database(
         place.database,
@@ -83,6 +91,7 @@ def open_ledger(place: Place, clock: Clock, *, durable: bool = True, installatio
         clock=clock,
         world=place.world,
         installation_id=installation_id,
+        checkpoint=checkpoint,
     )
 
 
@@ -134,7 +143,9 @@ def build_engine(
         next_cycle_at=hooks.next_cycle_at,
         default_mode=settings.mode or (Mode.AUTO if venue else Mode.MANUAL),
     )
-    collector = Collector(sources, database.bars, calendar, parallel=parallel, overlap=overlap)
+    collector = Collector(
+        sources, database.bars, calendar, parallel=parallel, overlap=overlap, checkpoint=hooks.checkpoint
+    )
     sizes = tuple(dict.fromkeys((BarSize.D1, confirm_size)))
     return Engine(database, calendar, desk, collector, champion, clocks, venue, sizes)
 

@@ -232,7 +232,7 @@ class Conversation:
         event = ErrorRaised("bot", words or cause, "Your last command may not have been carried out; trading goes on.")
         with self._ledger() as work:
             work.publish(event, market_time=self._talk.market_clock.now())
-            work.commit()
+            work.commit("bot.error")
 
 
 async def _toast(query: CallbackQuery, text: str, *, alert: bool = False) -> None:

@@ -169,7 +169,7 @@ class Delivery:
             card = card_of(work, row)
             # The error text marks a possible repetition, so it must survive this change of state.
             work.save_message(row.id, OutboxState.SENDING, at=self._clock.now(), error=row.last_error)
-            work.commit()
+            work.commit("outbox.claim")
         return _Task(row, card)
 
     async def _deliver(self, task: _Task) -> int:
@@ -218,7 +218,7 @@ class Delivery:
     def _save(self, row: OutboxMessage, state: OutboxState, message_id: int | None, error: str) -> None:
         with self._ledger() as work:
             work.save_message(row.id, state, at=self._clock.now(), telegram_message_id=message_id, error=error)
-            work.commit()
+            work.commit("outbox.done")
 
     def _recover(self) -> None:
         """Rows in SENDING at a start: the process died during the call."""
@@ -228,7 +228,7 @@ class Delivery:
                 is_edit = card is not None and card.message_id is not None
                 state = _after_doubt(row, is_edit=is_edit)
                 work.save_message(row.id, state, at=self._clock.now(), error=f"{_REPEAT}: stopped while sending")
-            work.commit()
+            work.commit("outbox.recover")
 
     def _postpone(self, problem: NotSent) -> None:
         self._failures += 1
@@ -284,5 +284,5 @@ def drain_silently(ledger: UnitOfWorkFactory, clock: Clock, zone: ZoneInfo, limi
         for row in rows:
             split(render(row.event, zone).text)
             work.save_message(row.id, OutboxState.SENT, at=now, telegram_message_id=row.id)
-        work.commit()
+        work.commit("outbox.silent")
     return len(rows)

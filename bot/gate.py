@@ -186,7 +186,7 @@ class Gate:
         with self._ledger() as work:
             fields = {"user_id": owner.user_id, "chat_id": owner.chat_id, "paired_at": self._clock.now().isoformat()}
             work.set_value(OWNER_KEY, json.dumps(fields))
-            work.commit()
+            work.commit("gate.owner")
 
     def _record_stranger(self, user_id: int, summary: str) -> None:
         """The owner is told; before there is one, the audit alone keeps it (he would be told about himself)."""
@@ -194,13 +194,13 @@ class Gate:
             work.audit(AuditRecord(self._clock.now(), f"user {user_id}", _clipped(summary), "refused"))
             if self._owner is not None:
                 work.publish(StrangerSpoke(user_id, _clipped(summary)), market_time=self._market_clock.now())
-            work.commit()
+            work.commit("gate.stranger")
         _LOG.warning("refused a message of user %s", user_id)
 
     def _write_audit(self, actor: str, action: str, outcome: str) -> None:
         with self._ledger() as work:
             work.audit(AuditRecord(self._clock.now(), actor, _clipped(action), _clipped(outcome)))
-            work.commit()
+            work.commit("gate.audit")
 
 
 def _start_code(update: Update) -> str:

@@ -66,6 +66,7 @@ class Retraining:
             recipe=recipe_of(self._settings),
             min_new_labels=self._settings.retrain_min_new_labels,
             force=champion.is_refused,
+            checkpoint=desk.checkpoint,
         )
         champion.trained_anew()
         self.trained += 1
@@ -107,7 +108,7 @@ def market_work(
         with desk.ledger() as work:
             work.set_value(MARKET_TIME, due.isoformat())
             work.set_value(LAST_SEEN, desk.system_clock.now().isoformat())
-            work.commit()
+            work.commit("seen")
         after_cycle()
         return result
 

@@ -12,11 +12,23 @@ from core.domain.events import EngineStarted, Welcome
 from core.domain.portfolio import CashKind, CashMovement
 from core.domain.values import ZERO
 from core.execution.desk import Desk
-from core.ports import UnitOfWork
+from core.ports import UnitOfWork, UnitOfWorkFactory
 
 WELCOMED = "welcomed"
 LAST_SEEN = "last_seen"
 PLAY_MONEY = "play-money"
+MARKET_SEED = "market_seed"
+
+
+def kept_seed(ledger: UnitOfWorkFactory, wanted: int) -> int:
+    """The seed that the simulated market began with; `wanted`, written down, where it begins now."""
+    with ledger() as work:
+        stored = work.value(MARKET_SEED)
+        if stored is None:
+            work.set_value(MARKET_SEED, str(wanted))
+            work.commit("seed")
+            return wanted
+    return int(stored)
 
 
 def open_accounts(desk: Desk, play_money: Decimal) -> str:
@@ -31,7 +43,7 @@ def open_accounts(desk: Desk, play_money: Decimal) -> str:
         if play_money > ZERO:
             gift = CashMovement(PLAY_MONEY, manual, CashKind.DEPOSIT, play_money, now, "play money for trying out")
             work.book(gift, recorded_at=desk.system_clock.now())
-            work.commit()
+            work.commit("gift")
         return "; ".join(_holdings(work, account.id) for account in work.accounts())
 
 
@@ -50,7 +62,7 @@ def greet(desk: Desk, speed: float) -> None:
             work.set_value(WELCOMED, system_now.isoformat())
         else:
             work.publish(_started(desk, work, system_now), market_time=now)
-        work.commit()
+        work.commit("greeting")
 
 
 def _welcome(desk: Desk, work: UnitOfWork, speed: float) -> Welcome:

@@ -14,6 +14,7 @@ from bot.gate import Identity
 from bot.hands import AsyncWriter
 from bot.health_hook import HealthHook
 from bot.localphone.server import LocalPhone
+from core.checkpoints import Checkpoint, nowhere
 from core.clock import ScaledClock, SystemClock
 from core.domain.accounts import World
 from core.ports import Owner, UnitOfWorkFactory
@@ -33,11 +34,13 @@ class Telephone:
         market_clock: SystemClock | ScaledClock,
         *,
         local: bool,
+        checkpoint: Checkpoint = nowhere,
     ) -> None:
         self._settings = settings
         self._store_path = store_path
         self._system = system_clock
         self._market = market_clock
+        self._checkpoint = checkpoint
         self._phone = (
             LocalPhone(store_path=store_path, clock=system_clock, port=settings.local_phone_port) if local else None
         )
@@ -75,6 +78,7 @@ class Telephone:
                 symbols=self._settings.symbols,
                 # Only a simulated market has a clock of its own.
                 world=World.SIMULATED if isinstance(self._market, ScaledClock) else World.REAL,
+                checkpoint=self._checkpoint,
             )
         )
         await self._app.start()

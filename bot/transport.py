@@ -23,6 +23,7 @@ from telegram.error import (
 from bot.markup import LIMIT, split, visible
 from bot.message import Keyboard, Message
 from bot.render_marks import MARK_ROOM, marked
+from core.checkpoints import Checkpoint, calling, nowhere
 
 
 class NotSent(Exception):
@@ -107,37 +108,42 @@ class TelegramTransport:
     `mark` is put on every message that does not carry it already: SIMULATED where the market is.
     """
 
-    def __init__(self, bot: Bot, chat: Callable[[], int | None], mark: str = "") -> None:
+    def __init__(
+        self, bot: Bot, chat: Callable[[], int | None], mark: str = "", checkpoint: Checkpoint = nowhere
+    ) -> None:
         self._bot = bot
         self._chat = chat
         self._mark = mark
+        self._checkpoint = checkpoint
 
     def is_ready(self) -> bool:
         return self._chat() is not None
 
     async def send(self, text: str, *, html: bool, keyboard: Keyboard) -> int:
         try:
-            sent = await self._bot.send_message(
-                self._owner_chat(),
-                marked(text, self._mark, html=html),
-                parse_mode=ParseMode.HTML if html else None,
-                reply_markup=markup_of(keyboard),
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-            )
+            with calling(self._checkpoint, "send"):
+                sent = await self._bot.send_message(
+                    self._owner_chat(),
+                    marked(text, self._mark, html=html),
+                    parse_mode=ParseMode.HTML if html else None,
+                    reply_markup=markup_of(keyboard),
+                    link_preview_options=LinkPreviewOptions(is_disabled=True),
+                )
         except TelegramError as error:
             raise _told_apart(error) from None
         return sent.message_id
 
     async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Keyboard) -> None:
         try:
-            await self._bot.edit_message_text(
-                marked(text, self._mark, html=html),
-                self._owner_chat(),
-                message_id,
-                parse_mode=ParseMode.HTML if html else None,
-                reply_markup=markup_of(keyboard),
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-            )
+            with calling(self._checkpoint, "edit"):
+                await self._bot.edit_message_text(
+                    marked(text, self._mark, html=html),
+                    self._owner_chat(),
+                    message_id,
+                    parse_mode=ParseMode.HTML if html else None,
+                    reply_markup=markup_of(keyboard),
+                    link_preview_options=LinkPreviewOptions(is_disabled=True),
+                )
         except BadRequest as error:
             words = error.message.lower()
             if "not modified" in words:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
+from core.checkpoints import Checkpoint, calling, nowhere
 from core.domain.bars import BarSize
 from core.domain.instruments import Instrument
 from core.errors import DataFault, Transient
@@ -110,6 +111,7 @@ class Collector:
     parallel: int | None = None
     deadline: float = 60.0
     overlap: int = OVERLAP
+    checkpoint: Checkpoint = nowhere
     _known: dict[_Key, tuple[datetime, str | None]] = field(default_factory=dict)
     _pool: ThreadPoolExecutor | None = None
     _running: dict[_Key, Future[_Answer]] = field(default_factory=dict)
@@ -183,7 +185,8 @@ class Collector:
             return _Answer(error=f"stored bars come from {request.only}; {held} may not continue them")
         failed: list[_Answer] = []
         for source in sources:
-            answer = _ask(source, request, now)
+            with calling(self.checkpoint, "fetch"):
+                answer = _ask(source, request, now)
             if not answer.error:
                 return answer
             failed.append(answer)

@@ -6,6 +6,7 @@ import shutil
 import threading
 from pathlib import Path
 
+from core.checkpoints import Checkpoint, calling, nowhere
 from core.domain.events import HealthChanged
 from core.domain.views import ComponentHealth, Health
 from core.health import HealthBoard, write_heartbeat
@@ -18,13 +19,20 @@ class HealthDesk:
     """`report` may be called from any thread and inside a transaction; the events are committed by `tell`."""
 
     def __init__(
-        self, ledger: UnitOfWorkFactory, system_clock: Clock, market_clock: Clock, heartbeat: Path, pid: int
+        self,
+        ledger: UnitOfWorkFactory,
+        system_clock: Clock,
+        market_clock: Clock,
+        heartbeat: Path,
+        pid: int,
+        checkpoint: Checkpoint = nowhere,
     ) -> None:
         self._ledger = ledger
         self._system = system_clock
         self._market = market_clock
         self._heartbeat = heartbeat
         self._pid = pid
+        self._checkpoint = checkpoint
         self._board = HealthBoard()
         self._untold: list[HealthChanged] = []
         self._lock = threading.Lock()
@@ -46,7 +54,7 @@ class HealthDesk:
             with self._ledger() as work:
                 for event in news:
                     work.publish(event, market_time=self._market.now())
-                work.commit()
+                work.commit("health")
         return len(news)
 
     def end(self) -> None:
@@ -59,5 +67,6 @@ class HealthDesk:
         state = Health.RUNNING if free >= LEAST_FREE_BYTES else Health.DEGRADED
         self.report("disk", state, f"{free / 1e9:.1f} GB free")
         self.tell()
-        write_heartbeat(self._heartbeat, self.components(), self._system.now(), self._pid)
+        with calling(self._checkpoint, "heartbeat"):
+            write_heartbeat(self._heartbeat, self.components(), self._system.now(), self._pid)
         return self._board.summary()

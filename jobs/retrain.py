@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from core.checkpoints import Checkpoint, calling, nowhere
 from core.domain.bars import BarSize
 from core.domain.decisions import ModelState, ModelVersion
 from core.domain.events import ModelTrained
@@ -38,6 +39,7 @@ def retrain(
     min_new_labels: int = 40,
     force: bool = False,
     deadline: float = 600.0,
+    checkpoint: Checkpoint = nowhere,
 ) -> str:
     """Trains on the daily bars closed by `now` (market time), registers the model and tells of it; returns a line.
 
@@ -51,7 +53,8 @@ def retrain(
     if not force:
         _skip_unless_new(daily, known, horizon, min_new_labels)
     try:
-        outcome = worker.run(train, TrainingRequest(daily, models_folder, horizon, recipe), deadline=deadline)
+        with calling(checkpoint, "train"):
+            outcome = worker.run(train, TrainingRequest(daily, models_folder, horizon, recipe), deadline=deadline)
     except DataFault as fault:
         raise JobSkipped(f"not trained: {fault.reason}") from fault
     if champion is not None and champion.version == outcome.version:
@@ -97,7 +100,7 @@ def _register(outcome: TrainingOutcome, now: datetime, uow: UnitOfWorkFactory) -
     with uow() as work:
         work.add_model(model)
         work.publish(_told(model, reason), market_time=now)
-        work.commit()
+        work.commit("model")
     scores = outcome.scores
     fate = f"rejected, {reason}; the former model stays" if reason else "live"
     return (

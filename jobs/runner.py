@@ -89,7 +89,7 @@ class JobRunner:
         log.warning("%s due %s %s: %s", job.name, due.isoformat(), outcome, detail)
         with self._unit_of_work() as work:
             work.record_job(job.name, due, self._system.now(), outcome, detail)
-            work.commit()
+            work.commit("job.missed")
 
     def close_crashed(self) -> int:
         """Marks runs that a former process left open; returns how many."""
@@ -97,19 +97,19 @@ class JobRunner:
             open_runs = work.unfinished_jobs()
             for run in open_runs:
                 work.finish_job(run.id, self._system.now(), JobOutcome.CRASHED, "the process ended during this run")
-            work.commit()
+            work.commit("job.closed")
         return len(open_runs)
 
     def _start(self, job: Job, due: datetime) -> int:
         with self._unit_of_work() as work:
             run_id = work.start_job(job.name, due, self._system.now())
-            work.commit()
+            work.commit("job.start")
         return run_id
 
     def _finish(self, run_id: int, outcome: JobOutcome, detail: str) -> None:
         with self._unit_of_work() as work:
             work.finish_job(run_id, self._system.now(), outcome, detail[:500])
-            work.commit()
+            work.commit("job.end")
 
     def _recorded(self) -> None:
         if not self._is_recording:
@@ -127,7 +127,7 @@ class JobRunner:
         later = "It will be tried again." if isinstance(error, Transient) else "The next run starts afresh."
         with self._unit_of_work() as work:
             work.publish(ErrorRaised(job.name, detail, later), market_time=self._market.now())
-            work.commit()
+            work.commit("job.failed")
 
     def _recovered(self, job: Job) -> None:
         with self._lock:

@@ -29,7 +29,7 @@ def score_predictions(now: datetime, uow: UnitOfWorkFactory, bars: BarStore, hor
         with uow() as work:
             for each, hit in due:
                 work.add_prediction_score(each.symbol, each.bar_closed_at, each.model_version, hit)
-            work.commit()
+            work.commit("scores")
     return len(due)
 
 

@@ -108,7 +108,11 @@ class Bench:
     def open(self) -> None:
         """Opens ledger and venue; call `start` to recover and to open the accounts."""
         self.database: Database = open_database(
-            self.folder / "ledger.db", durable=False, clock=self.system, installation_id=NAMESPACE.installation_id
+            self.folder / "ledger.db",
+            durable=False,
+            clock=self.system,
+            installation_id=NAMESPACE.installation_id,
+            checkpoint=self._pass,
         )
         brokers: dict[str, Broker] = {
             "manual": ManualBroker(replace(MANUAL_ACCOUNT, world=self.world), self.database.unit_of_work, self.clock)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from core.checkpoints import Checkpoint, calling, nowhere
 from core.domain.accounts import Account, AccountKind, Badge, Mode, World
 from core.domain.bars import BarSize
 from core.domain.instruments import Instrument
@@ -18,36 +19,6 @@ from core.strategy.policy import Policy
 
 MANUAL = AccountKind.MANUAL.value
 MODE_KEY = "mode"
-
-COMMITS = (
-    "accounts",
-    "reconcile",
-    "protect",
-    "intents",
-    "result",
-    "resend",
-    "card",
-    "owner",
-    "expiry",
-    "report",
-    "rescaled",
-    "withdraw",
-    "reminder",
-)
-CALLS = ("query", "lookup", "submit", "cancel", "quotes", "file", "rescale")
-CHECKPOINTS: tuple[str, ...] = (
-    "cycle.start",
-    *(f"{step}.before_commit" for step in COMMITS),
-    *(f"{step}.after_commit" for step in COMMITS),
-    *(f"{call}.before_call" for call in CALLS),
-    *(f"{call}.after_call" for call in CALLS),
-    "cycle.end",
-)
-"""Every place where a crash is rehearsed: both sides of each commit and of each call that leaves the process."""
-
-
-def _nowhere(name: str) -> None:
-    """The checkpoint of ordinary operation."""
 
 
 def _unwatched(component: str, state: Health, reason: str) -> None:
@@ -99,7 +70,7 @@ class Desk:
     predictor: Callable[[], Predictor | None] = lambda: None
     health: Callable[[str, Health, str], None] = _unwatched
     components: Callable[[], tuple[ComponentHealth, ...]] = _no_components
-    checkpoint: Callable[[str], None] = _nowhere
+    checkpoint: Checkpoint = nowhere
     fence: Callable[[], None] = _unfenced
     speed: Callable[[], float] = _real_time
     next_cycle_at: Callable[[], datetime | None] = _unscheduled
@@ -137,16 +108,11 @@ class Desk:
 
     @contextmanager
     def committing(self, step: str) -> Iterator[UnitOfWork]:
-        """A transaction that is committed at the end of the block, with a checkpoint on both sides of the commit."""
+        """A transaction that is committed at the end of the block, under the name of its checkpoints."""
         with self.ledger() as work:
             yield work
-            self.checkpoint(f"{step}.before_commit")
-            work.commit()
-        self.checkpoint(f"{step}.after_commit")
+            work.commit(step)
 
-    @contextmanager
-    def calling(self, call: str) -> Iterator[None]:
+    def calling(self, call: str) -> AbstractContextManager[None]:
         """Wraps one call that leaves the process in its two checkpoints."""
-        self.checkpoint(f"{call}.before_call")
-        yield
-        self.checkpoint(f"{call}.after_call")
+        return calling(self.checkpoint, call)

@@ -38,9 +38,7 @@ def remind(desk: Desk) -> int:
             kept[str(card.number)] = [times, now.isoformat()]
             work.publish(_reminder(work, desk, card, times, prices.get(card.symbol)), market_time=market_now)
         work.set_value(REMINDED, json.dumps(kept) if kept else None)
-        desk.checkpoint("reminder.before_commit")
-        work.commit()
-    desk.checkpoint("reminder.after_commit")
+        work.commit("reminder")
     return len(due)
 
 

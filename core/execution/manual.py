@@ -130,9 +130,7 @@ def expire_instructions(desk: Desk) -> int:
         for old in over:
             detail = f"not answered within {int(desk.policy.instruction_life.total_seconds() // 60)} minutes"
             lapse(work, desk, old, InstructionState.EXPIRED, OrderState.EXPIRED, detail, market_now)
-        desk.checkpoint("expiry.before_commit")
-        work.commit()
-    desk.checkpoint("expiry.after_commit")
+        work.commit("expiry")
     write_manual_trades(desk)
     return len(over)
 

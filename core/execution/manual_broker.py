@@ -55,7 +55,7 @@ class ManualBroker:
                     "left to the owner: nothing rests at a venue that we could reach",
                 )
             )
-            work.commit()
+            work.commit("wish")
 
     def find(self, client_order_id: str) -> VenueOrder | None:
         """None also for an order that was written but never handed to the owner."""

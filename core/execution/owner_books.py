@@ -107,9 +107,7 @@ class OwnerBooks:
         work.audit(AuditRecord(self._desk.system_clock.now(), actor, action, outcome))
 
     def _commit(self, work: UnitOfWork) -> None:
-        self._desk.checkpoint("owner.before_commit")
-        work.commit()
+        work.commit("owner")
 
     def _after_commit(self) -> None:
-        self._desk.checkpoint("owner.after_commit")
         manual.write_manual_trades(self._desk)

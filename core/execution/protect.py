@@ -40,9 +40,7 @@ def protect(desk: Desk, now: datetime, reachable: Iterable[str] = ()) -> None:
         ]
         if not any(changed):
             return
-        desk.checkpoint("protect.before_commit")
-        work.commit()
-    desk.checkpoint("protect.after_commit")
+        work.commit("protect")
 
 
 def refresh_guards(

@@ -66,9 +66,7 @@ def _our_sides(desk: Desk) -> Mapping[str, _OurSide]:
         if any(account.is_manual for account in work.accounts()):
             return sides
         work.add_account(desk.account(MANUAL))
-        desk.checkpoint("accounts.before_commit")
-        work.commit()
-    desk.checkpoint("accounts.after_commit")
+        work.commit("accounts")
     return sides
 
 
@@ -93,7 +91,7 @@ def _key(account: str) -> str:
 
 def _open_account(desk: Desk, broker: Broker, now: datetime) -> FillCursor:
     """The account's first entry: the cash that its venue reports. Raises Transient."""
-    with desk.calling("query"):
+    with desk.calling("state"):
         cash = broker.state().cash
     cursor = FillCursor(now, {})
     with desk.committing("accounts") as work:
@@ -107,10 +105,13 @@ def _open_account(desk: Desk, broker: Broker, now: datetime) -> FillCursor:
 
 def _venue_side(desk: Desk, broker: Broker, cursor: FillCursor, ours: tuple[Order, ...]) -> VenueTruth:
     """Fills are asked before positions, so that what is missing shows as a difference rather than being hidden."""
-    with desk.calling("query"):
+    with desk.calling("fills"):
         fills = tuple(broker.fills_since(cursor.since))
+    with desk.calling("activities"):
         happened = tuple(broker.activities_since(cursor.since))
+    with desk.calling("orders"):
         orders = {order.client_order_id: order for order in broker.orders()}
+    with desk.calling("state"):
         account = broker.state()
     unseen = {order.client_order_id for order in ours if order.state is not OrderState.AWAITING_OWNER}
     unseen |= {fill.client_order_id for fill in fills if fill.id not in cursor.booked}
@@ -157,9 +158,7 @@ def _settle(
         changed |= foreign.mark(work, desk, account, corrections.foreign, now)
         if not changed:
             return corrections, 0
-        desk.checkpoint("reconcile.before_commit")
-        work.commit()
-    desk.checkpoint("reconcile.after_commit")
+        work.commit("reconcile")
     if _touches_cards(desk, corrections):
         manual.write_manual_trades(desk)
     return corrections, booked

@@ -81,9 +81,7 @@ def publish_daily_report(desk: Desk, now: datetime) -> bool:
             return False
         work.publish(_report(work, desk, now), market_time=now)
         work.set_value(REPORTED_DAY, day.isoformat())
-        desk.checkpoint("report.before_commit")
-        work.commit()
-    desk.checkpoint("report.after_commit")
+        work.commit("report")
     return True
 
 

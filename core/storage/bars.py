@@ -50,9 +50,9 @@ class Tail:
 
 
 class SqlBarStore:
-    """`writing` opens a write transaction."""
+    """`writing` opens a write transaction by the name of its checkpoint."""
 
-    def __init__(self, engine: Engine, writing: Callable[[], AbstractContextManager[Connection]]) -> None:
+    def __init__(self, engine: Engine, writing: Callable[[str], AbstractContextManager[Connection]]) -> None:
         self._engine = engine
         self._writing = writing
         self._lock = threading.Lock()
@@ -80,7 +80,7 @@ class SqlBarStore:
             return [0] * len(parts)
         # Two threads must not bring the file and the memory up to date in different orders.
         with self._one_by_one:
-            with self._writing() as connection:
+            with self._writing("bars") as connection:
                 connection.execute(_UPSERT, rows)
             with self._lock:
                 for series, source in news:
@@ -94,7 +94,7 @@ class SqlBarStore:
         key = (symbol, size)
         statement = update(_B).where(_OF, _B.c.closed_at <= bindparam("end"))
         with self._one_by_one:
-            with self._writing() as connection:
+            with self._writing("bars.rescale") as connection:
                 done = connection.execute(
                     statement.values(**values, volume=_B.c.volume * factor),
                     {"of_symbol": symbol, "of_size": size, "end": seconds_of(until)},

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 
+from core.checkpoints import Checkpoint
 from core.errors import Fatal, Transient
 from core.storage.memory import memory_of
 
@@ -87,13 +88,18 @@ class WriterLock:
 
 
 @contextmanager
-def writing(engine: Engine, lock: WriterLock) -> Iterator[Connection]:
-    """A connection in a write transaction that is committed at the end of the block, or rolled back by an error."""
+def writing(engine: Engine, lock: WriterLock, checkpoint: Checkpoint, step: str) -> Iterator[Connection]:
+    """A connection in a write transaction that is committed at the end of the block, or rolled back by an error.
+
+    `step` names the checkpoints on both sides of the commit.
+    """
     lock.acquire()
     try:
         with engine.connect() as connection:
             connection.execution_options(writes=True)
             with connection.begin():
                 yield connection
+                checkpoint(f"{step}.before_commit")
+        checkpoint(f"{step}.after_commit")
     finally:
         lock.release()

@@ -45,9 +45,11 @@ class Fence:
 
 
 class DatabaseLease:
-    """core.ports.LeaseKeeper. `writing` opens a write transaction."""
+    """core.ports.LeaseKeeper. `writing` opens a write transaction by the name of its checkpoint."""
 
-    def __init__(self, writing: Callable[[], AbstractContextManager[Connection]], fence: Fence, holder: Holder) -> None:
+    def __init__(
+        self, writing: Callable[[str], AbstractContextManager[Connection]], fence: Fence, holder: Holder
+    ) -> None:
         self._writing = writing
         self._fence = fence
         self._holder = holder
@@ -57,7 +59,7 @@ class DatabaseLease:
 
         Raises Fatal naming the process that holds it.
         """
-        with self._writing() as connection:
+        with self._writing("lease") as connection:
             row = connection.execute(_ROW).mappings().first()
             if row is not None and is_held(row, now, self._holder):
                 raise Fatal(in_words(row))
@@ -81,7 +83,7 @@ class DatabaseLease:
         """Raises LeaseLost when another process took it, or none was acquired."""
         fencing = self._own_number()
         expires_at = now + TTL
-        with self._writing() as connection:
+        with self._writing("lease") as connection:
             self._fence.check(connection)
             connection.execute(_EXTEND, {"of_fencing": fencing, "new_expires_at": expires_at, "new_held": True})
         self._fence.expires_at = expires_at
@@ -100,7 +102,7 @@ class DatabaseLease:
         """Frees the lease for the next process; does nothing when another process took it already."""
         if self._fence.number is None:
             return
-        with self._writing() as connection:
+        with self._writing("lease") as connection:
             row = connection.execute(_ROW).mappings().one()
             connection.execute(
                 _EXTEND,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
+from core.checkpoints import Checkpoint, calling, nowhere
 from core.clock import SystemClock
 from core.domain.accounts import World
 from core.errors import Fatal
@@ -38,8 +38,9 @@ class Installation(NamedTuple):
 class Database:
     """One open ledger. Safe to use from several threads; each unit of work belongs to one thread."""
 
-    def __init__(self, path: Path, engine: Engine, clock: Clock) -> None:
+    def __init__(self, path: Path, engine: Engine, clock: Clock, checkpoint: Checkpoint = nowhere) -> None:
         self.path = path
+        self._checkpoint = checkpoint
         self._engine = engine
         self._clock = clock
         self._lock = WriterLock()
@@ -65,7 +66,7 @@ class Database:
 
     def raise_epoch(self) -> Installation:
         """After a restore: order ids made from now on cannot meet those of the time that was lost."""
-        with self._writing() as connection:
+        with self._writing("epoch") as connection:
             connection.execute(update(tables.installation).values(epoch=tables.installation.c.epoch + 1))
             return _installation(connection)
 
@@ -76,23 +77,31 @@ class Database:
 
     def forget_runs(self, before: datetime) -> int:
         """Removes the records of runs that finished before then; returns how many."""
-        with self._writing() as connection:
+        with self._writing("old runs") as connection:
             runs = tables.job_runs
             return connection.execute(delete(runs).where(runs.c.finished_at < before)).rowcount
 
     def back_up(self) -> Path:
         """A copy in the folder `backups` beside the file, made while the ledger is in use."""
-        return back_up(self.path, self._clock.now())
+        with calling(self._checkpoint, "backup"):
+            return back_up(self.path, self._clock.now())
 
     def close(self) -> None:
         self._engine.dispose()
 
     def _unit_of_work(self, *, writable: bool) -> SqlUnitOfWork:
-        check: Callable[[Connection], None] = self._fence.check
-        return SqlUnitOfWork(self._engine, self._lock, self._portfolios, self._clock, check, writable=writable)
+        return SqlUnitOfWork(
+            self._engine,
+            self._lock,
+            self._portfolios,
+            self._clock,
+            self._fence.check,
+            self._checkpoint,
+            writable=writable,
+        )
 
-    def _writing(self) -> AbstractContextManager[Connection]:
-        return writing(self._engine, self._lock)
+    def _writing(self, step: str) -> AbstractContextManager[Connection]:
+        return writing(self._engine, self._lock, self._checkpoint, step)
 
 
 def open_database(
@@ -102,19 +111,22 @@ def open_database(
     clock: Clock | None = None,
     world: World | None = None,
     installation_id: str | None = None,
+    checkpoint: Checkpoint = nowhere,
 ) -> Database:
     """Opens a path or `sqlite:///` URL; creates or upgrades the file where needed.
 
     `clock` is the system clock. `durable=False` is for replays in a throw-away file. A new ledger is of `world` (real
-    prices if None) and gets `installation_id` or a random one; an existing one keeps its own.
+    prices if None) and gets `installation_id` or a random one; an existing one keeps its own. `checkpoint` is called
+    on both sides of every commit.
     Raises Fatal when the ledger cannot be used, or belongs to another world than the one asked for.
     """
     clock = clock or SystemClock()
     path = database_path(where)
-    migrate(path, clock.now())
-    database = Database(path, engine_for(path, durable=durable), clock)
+    with calling(checkpoint, "migrate"):
+        migrate(path, clock.now())
+    database = Database(path, engine_for(path, durable=durable), clock, checkpoint)
     try:
-        with database._writing() as connection:
+        with database._writing("founding") as connection:
             _found(connection, world or World.REAL, installation_id, clock)
         known = database.installation().world
         if world is not None and known is not world:

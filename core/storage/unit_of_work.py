@@ -7,6 +7,7 @@ from types import TracebackType
 
 from sqlalchemy import Connection, Engine
 
+from core.checkpoints import Checkpoint
 from core.ports import Clock
 from core.storage.decisions import Decisions
 from core.storage.engine import WriterLock
@@ -31,6 +32,7 @@ class SqlUnitOfWork(Orders, Decisions, Safeguards, Outbox):
         cache: PortfolioCache,
         clock: Clock,
         check_lease: Callable[[Connection], None],
+        checkpoint: Checkpoint,
         *,
         writable: bool,
     ) -> None:
@@ -39,6 +41,7 @@ class SqlUnitOfWork(Orders, Decisions, Safeguards, Outbox):
         self._lock = lock
         self._cache = cache
         self._check_lease = check_lease
+        self._checkpoint = checkpoint
 
     def __enter__(self) -> SqlUnitOfWork:
         if self._writable:
@@ -66,12 +69,14 @@ class SqlUnitOfWork(Orders, Decisions, Safeguards, Outbox):
             if self._writable:
                 self._lock.release()
 
-    def commit(self) -> None:
+    def commit(self, step: str = "") -> None:
         """Makes all changes since the last commit last. Raises LeaseLost, and changes nothing, when fenced out."""
         if not self._writable:
             raise RuntimeError("this unit of work may only read")
         self._check_lease(self._connection)
         portfolios = self._known_portfolios()
+        self._checkpoint(f"{step}.before_commit")
         self._connection.commit()
         self._cache.offer(portfolios)
         self._forget()
+        self._checkpoint(f"{step}.after_commit")

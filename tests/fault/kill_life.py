@@ -79,13 +79,13 @@ class Life:
         self.settings.make_folders()
         self.clock = VirtualClock(START)
         self.place = choose_place("simulated", False, None, self.settings.data_dir, lambda: False)
-        self.database = open_ledger(self.place, self.clock)
+        self.watch = Watch()
+        self.database = open_ledger(self.place, self.clock, checkpoint=self.watch)
         self.database.lease().acquire(self.clock.now())
         with self.database.reading() as work:
             stored = work.value(MARKET_TIME)
         if stored is not None:
             self.clock.move_to(datetime.fromisoformat(stored))
-        self.watch = Watch()
         self.watch.orders_under_way = lambda: bool(self._live(OrderState.SUBMITTING))
         self.memory = Memory(folder)
         self.chat = Chat(folder, self._row_in_hand, self.watch)

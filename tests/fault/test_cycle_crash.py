@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from core.checkpoints import CHECKPOINTS
 from core.cycle import recover
 from core.domain.events import InstructionIssued, InstructionSettled, OrderFilled, OrderRefused, SignalRaised
 from core.domain.orders import OrderState, Purpose
 from core.domain.portfolio import GuardKind
-from core.execution.desk import CHECKPOINTS
 from tests.builders import COIN, Bench, an_entry, an_exit
 
 

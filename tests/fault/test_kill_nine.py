@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.execution.desk import CHECKPOINTS
+from core.checkpoints import CHECKPOINTS
 from tests.fault.crashing import Crash
 from tests.fault.kill_life import ORDERS_WRITTEN
 from tests.fault.kill_memory import APPROVE, CASH, EXECUTE, MODE, PAUSE, RESUME, SENDINGS, SKIP
@@ -112,13 +112,36 @@ DEEDS = tuple(
 FILES = tuple(f"{deed}/file.{side}_call" for deed in (EXECUTE, SKIP, APPROVE) for side in ("before", "after"))
 APPROVALS = tuple(f"approve/submit.{side}_call" for side in ("before", "after"))
 FOUNDING = tuple(f"{step}.{side}_commit" for step in ("accounts", "venue.open") for side in ("before", "after"))
-ELSEWHERE = ("accounts.", "resend.", "cancel.", "protect.")
-"""Passed while an installation is founded (FOUNDING kills there), or only where an exit goes out beside resting legs or
-a guard changes by itself (tests/fault/test_cycle_crash.py)."""
+HERE = (
+    "cycle",
+    "reconcile",
+    "intents",
+    "result",
+    "card",
+    "owner",
+    "expiry",
+    "withdraw",
+    "seen",
+    "bars",
+    "health",
+    "job.start",
+    "job.end",
+    "outbox.claim",
+    "outbox.done",
+    "fills",
+    "orders",
+    "state",
+    "lookup",
+    "submit",
+    "quotes",
+    "file",
+    "fetch",
+)
+"""What a life passes again and again; every other checkpoint is died at in tests/fault/test_kill_points.py."""
 EVERYWHERE = tuple(
     name
     for name in (*CHECKPOINTS, *VENUE, *SENDINGS, *DEEDS, *FILES, *APPROVALS, ORDERS_WRITTEN)
-    if not name.startswith(ELSEWHERE)
+    if name not in CHECKPOINTS or name.rpartition(".")[0] in HERE
 )
 
 
