@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -76,6 +76,10 @@ class Desk:
     next_cycle_at: Callable[[], datetime | None] = _unscheduled
     default_mode: Mode = Mode.AUTO
     tick_job: str = "tick"
+    _by_symbol: Mapping[str, Instrument] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_symbol", {instrument.symbol: instrument for instrument in self.instruments})
 
     @property
     def simulated(self) -> bool:
@@ -86,7 +90,7 @@ class Desk:
         return (self.reader or self.ledger)()
 
     def instrument(self, symbol: str) -> Instrument | None:
-        return next((instrument for instrument in self.instruments if instrument.symbol == symbol), None)
+        return self._by_symbol.get(symbol)
 
     def account(self, account_id: str) -> Account:
         """The account of that id, whether or not a venue is connected for it."""

@@ -85,8 +85,8 @@ def no_entry_pending(case: Case) -> Verdict:
     waiting = [
         f"{view.account.id} ({order.state.value.replace('_', ' ')})"
         for view in case.snapshot.accounts
-        for order in view.live_orders
-        if order.symbol == case.symbol and order.purpose is Purpose.ENTRY
+        for order in view.orders_in(case.symbol)
+        if order.purpose is Purpose.ENTRY
     ]
     return Verdict("pending", not waiting, f"an entry waits in {', '.join(waiting)}" if waiting else "no entry waits")
 
@@ -96,8 +96,8 @@ def nothing_unknown(case: Case) -> Verdict:
     lost = [
         view.account.id
         for view in case.snapshot.accounts
-        for order in view.live_orders
-        if order.symbol == case.symbol and order.state is OrderState.UNKNOWN
+        for order in view.orders_in(case.symbol)
+        if order.state is OrderState.UNKNOWN
     ]
     reason = f"the fate of an order in {' and '.join(lost)} is unknown" if lost else "no order of unknown fate"
     return Verdict("unknown", not lost, reason)
@@ -146,8 +146,7 @@ def entry_account(snapshot: Snapshot) -> AccountView | None:
 
 def has_live_exit(view: AccountView, symbol: str) -> bool:
     return any(
-        order.symbol == symbol and order.side is Side.SELL and order.purpose is Purpose.EXIT and order.is_live
-        for order in view.live_orders
+        order.side is Side.SELL and order.purpose is Purpose.EXIT and order.is_live for order in view.orders_in(symbol)
     )
 
 

@@ -72,6 +72,10 @@ def worst_case(market: MarketView | None, policy: Policy) -> Decimal:
 
 def free_cash(snapshot: Snapshot, account: AccountView, policy: Policy) -> Decimal:
     """Cash of `account` in USD, less what its live entry orders may still take; may be negative."""
+    return snapshot.once(("free cash", account.account.id, policy), lambda: _free_cash(snapshot, account, policy))
+
+
+def _free_cash(snapshot: Snapshot, account: AccountView, policy: Policy) -> Decimal:
     markets = {market.instrument.symbol: market for market in snapshot.markets}
     pending = (
         order.remaining * _order_price(order) * worst_case(markets.get(order.symbol), policy)
@@ -82,26 +86,34 @@ def free_cash(snapshot: Snapshot, account: AccountView, policy: Policy) -> Decim
 
 
 def prices_of(snapshot: Snapshot) -> Mapping[str, Decimal]:
-    return {market.instrument.symbol: market.price for market in snapshot.markets if market.price is not None}
+    return snapshot.once(
+        "prices",
+        lambda: {market.instrument.symbol: market.price for market in snapshot.markets if market.price is not None},
+    )
 
 
 def _cap_room(snapshot: Snapshot, account: AccountView, symbol: str, price: Decimal, policy: Policy) -> Decimal:
     """USD that may still go into `symbol`: the cap counts per account and in total (DESIGN 8), pending entries too."""
-    prices = {**prices_of(snapshot), symbol: price}
 
     def room(views: tuple[AccountView, ...]) -> Decimal:
-        equity = sum((view.portfolio.value(prices) for view in views), ZERO)
+        equity = sum((_equity(snapshot, view, symbol, price) for view in views), ZERO)
         exposed = sum((_exposure(view, symbol, price) for view in views), ZERO)
         return policy.max_asset_fraction * equity - exposed
 
     return max(ZERO, min(room((account,)), room(snapshot.accounts)))
 
 
+def _equity(snapshot: Snapshot, view: AccountView, symbol: str, price: Decimal) -> Decimal:
+    """What the account is worth in USD at the snapshot's prices, but `symbol` at `price`."""
+    prices = prices_of(snapshot)
+    if symbol in view.portfolio.positions and prices.get(symbol) != price:
+        return view.portfolio.value({**prices, symbol: price})
+    return snapshot.once(("equity", view.account.id), lambda: view.portfolio.value(prices))
+
+
 def _exposure(view: AccountView, symbol: str, price: Decimal) -> Decimal:
     pending = (
-        order.remaining * max(_order_price(order), price)
-        for order in view.live_orders
-        if order.symbol == symbol and _is_entry(order)
+        order.remaining * max(_order_price(order), price) for order in view.orders_in(symbol) if _is_entry(order)
     )
     return view.portfolio.quantity(symbol) * price + sum(pending, ZERO)
 
