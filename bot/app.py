@@ -20,17 +20,17 @@ from zoneinfo import ZoneInfo
 from telegram import BotCommand, Update
 from telegram.error import InvalidToken, TelegramError
 from telegram.ext import Application, ApplicationBuilder, ExtBot, TypeHandler, Updater
-from telegram.request import HTTPXRequest
 
 from bot.commands.table import COMMANDS
 from bot.commands.talk import MarketClock, Talk
 from bot.conversation import Conversation
 from bot.delivery import TELEGRAM_PACE, Delivery
+from bot.fenced_request import FencedPoll, FencedRequest
 from bot.gate import Gate, Identity
 from bot.hands import AsyncWriter, Hands
 from bot.health_hook import HealthHook
 from bot.pairing import Pairing
-from bot.poll_watch import PollWatch, Trouble, WatchedRequest
+from bot.poll_watch import PollWatch, Trouble
 from bot.transport import TelegramTransport
 from core.checkpoints import Checkpoint, nowhere
 from core.domain.accounts import Badge, World
@@ -48,13 +48,18 @@ _STOP_LIMIT = 5.0
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]
 
 
+def _unfenced() -> None:
+    """The fence where nobody else can hold the ledger."""
+
+
 @dataclass(frozen=True, slots=True)
 class BotParts:
     """What the composition root gives the bot.
 
     `base_url` is a Bot API server's address up to and including `/bot`; None is Telegram's own. `fixed_owner` needs no
     pairing. `announce_code` shows a pairing code and its end on the console. `health` is called from the event loop. In
-    a simulated `world` every message says so.
+    a simulated `world` every message says so. `fence` raises LeaseLost when another process holds the ledger: asked
+    before every request, in any thread.
     """
 
     token: str
@@ -70,6 +75,7 @@ class BotParts:
     fixed_owner: Identity | None = None
     symbols: tuple[str, ...] = DEFAULT_SYMBOLS
     world: World = World.REAL
+    fence: Callable[[], None] = _unfenced
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     checkpoint: Checkpoint = nowhere
 
@@ -218,8 +224,8 @@ def _application(parts: BotParts, watch: PollWatch) -> AnyApplication:
     bot: ExtBot[None] = ExtBot(
         parts.token,
         base_url=parts.base_url or TELEGRAM_URL,
-        request=HTTPXRequest(connection_pool_size=16, **options),
-        get_updates_request=WatchedRequest(watch, connection_pool_size=2, **options),
+        request=FencedRequest(parts.fence, connection_pool_size=16, **options),
+        get_updates_request=FencedPoll(parts.fence, watch, connection_pool_size=2, **options),
     )
     return ApplicationBuilder().bot(bot).updater(None).concurrent_updates(True).job_queue(None).build()
 

@@ -38,6 +38,7 @@ from core.execution.manual import expire_instructions
 from core.execution.owner import OwnerDesk
 from core.ports import LeaseKeeper
 from core.settings import Settings
+from core.storage.lease import TTL
 from core.storage.store import Database
 from jobs.health import HealthDesk
 from jobs.maintenance import maintain
@@ -77,11 +78,13 @@ class LiveAssembly:
         options: RunOptions,
         live: Live,
         checkpoint: Checkpoint = nowhere,
+        lease_life: timedelta = TTL,
     ) -> None:
         self._settings = settings
         self._options = options
         self._live = live
         self._checkpoint = checkpoint
+        self._lease_life = lease_life
         self._system = SystemClock()
         self._calendar = make_calendar()
         self._worker = SpawnedWorker()
@@ -95,7 +98,7 @@ class LiveAssembly:
         yahoo = make_yahoo(self._calendar, self._system, settings.data_dir / "yahoo")
         place = self._place(lambda: yahoo.reachable(YAHOO_PROBE_SECONDS))
         database = open_ledger(place, self._system, checkpoint=self._checkpoint)
-        lease = database.lease()
+        lease = database.lease(life=self._lease_life)
         try:
             lease.acquire(self._system.now())
             self._live.lease = lease
@@ -176,7 +179,9 @@ class LiveAssembly:
         health = HealthDesk(
             database.unit_of_work, system, clock, settings.heartbeat_file, os.getpid(), self._checkpoint
         )
-        hooks = Hooks(health.report, health.components, clock.speed, self._live.next_cycle_at, self._checkpoint)
+        hooks = Hooks(
+            health.report, health.components, clock.speed, self._live.next_cycle_at, self._checkpoint, self._live.fence
+        )
         engine = build_engine(
             settings,
             place,
@@ -221,11 +226,15 @@ class LiveAssembly:
             health.tell()
             telephone.wake()
 
+        def check_health() -> str:
+            self._live.fence()
+            return health.check()
+
         work = market_work(engine, Retraining(engine, self._worker, self._settings), tell)
         house = HouseWork(
             renew_lease=lambda: lease.renew(self._system.now()).holder,
             expire=lambda: f"{expire_instructions(engine.desk)} expired, {remind(engine.desk)} reminders",
-            check_health=health.check,
+            check_health=check_health,
             maintain=lambda: maintain(engine.database, self._system.now() - KEEP_RUNS),
         )
         table = (*market_jobs(work, writer, self._calendar), *house_jobs(house, writer))

@@ -54,6 +54,7 @@ class Hooks:
     speed: Callable[[], float] = lambda: 1.0
     next_cycle_at: Callable[[], datetime | None] = lambda: None
     checkpoint: Checkpoint = nowhere
+    fence: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ def build_engine(
         health=hooks.health,
         components=hooks.components,
         checkpoint=hooks.checkpoint,
+        fence=hooks.fence,
         speed=hooks.speed,
         next_cycle_at=hooks.next_cycle_at,
         default_mode=settings.mode or (Mode.AUTO if venue else Mode.MANUAL),
@@ -171,6 +173,7 @@ def _venue(
         opening_cash=Decimal(settings.start_cash),
         path=place.venue_file,
         checkpoint=hooks.checkpoint,
+        fence=hooks.fence,
     )
 
 

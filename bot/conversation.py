@@ -19,6 +19,7 @@ from bot.cards import CardToken
 from bot.commands.table import run_command, run_menu
 from bot.commands.talk import Reply, Talk
 from bot.delivery import Delivery
+from bot.fenced_request import lease_lost_in
 from bot.gate import Admission, Gate, Standing, standing
 from bot.message import Message
 from bot.questions import QuestionToken
@@ -34,7 +35,7 @@ from bot.transport import (
 )
 from core.domain.events import ErrorRaised
 from core.domain.views import AnswerKind
-from core.errors import AutoTraderError
+from core.errors import AutoTraderError, LeaseLost
 from core.ports import UnitOfWorkFactory
 
 _LOG = logging.getLogger(__name__)
@@ -214,6 +215,10 @@ class Conversation:
     async def on_error(self, update: object, context: Any) -> None:
         """Logs, answers the owner who waits, and tells him once per cause what failed."""
         error: BaseException = context.error
+        lost = error if isinstance(error, LeaseLost) else lease_lost_in(error)
+        if lost is not None:
+            _LOG.warning("an update was left to the process that holds the ledger now: %s", lost)
+            return
         _LOG.error("an update failed: %s", type(error).__name__, exc_info=error)
         cause = f"{type(error).__name__} in {_place(error)}"
         if isinstance(update, Update) and standing(update, self._gate.owner) is Standing.OWNER:

@@ -18,7 +18,7 @@ from core.clock import ScaledClock, SystemClock
 from core.collect import CollectReport
 from core.domain.records import JobOutcome
 from core.domain.views import Health
-from core.errors import AutoTraderError, Fatal
+from core.errors import AutoTraderError, Fatal, LeaseLost
 from core.execution.owner import OwnerDesk
 from core.ports import LeaseKeeper
 from jobs.health import HealthDesk
@@ -95,6 +95,17 @@ class Live:
         self._fatal = self._fatal or fatal
         self._loop.call_soon_threadsafe(self._stopping.set)
 
+    def fence(self) -> None:
+        """Before anything leaves the process, in any thread: raises LeaseLost, and stops everything, when another
+        process took the ledger."""
+        if self.lease is None:
+            return
+        try:
+            self.lease.check(self._system.now())
+        except LeaseLost as lost:
+            self.fail(lost)
+            raise
+
     def next_cycle_at(self) -> datetime | None:
         return self._scheduler.next_due(TICK) if self._scheduler is not None else None
 
@@ -113,7 +124,9 @@ class Live:
         self._step(1, f"health check: {parts.health.check()}" + (f"; {crashed} runs were cut short" if crashed else ""))
         equity = await self._in_writer(open_accounts, parts.engine.desk, parts.play_money)
         self._step(2, f"portfolio: {equity}")
-        await parts.telephone.open(parts.owner, parts.engine.database.unit_of_work, parts.writer, parts.health.report)
+        await parts.telephone.open(
+            parts.owner, parts.engine.database.unit_of_work, parts.writer, parts.health.report, self.fence
+        )
         await self._in_writer(greet, parts.engine.desk, parts.speed)
         first = now.replace(second=0, microsecond=0)
         first -= (first - datetime.min.replace(tzinfo=first.tzinfo)) % TICK_PERIOD

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import webbrowser
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -57,6 +58,7 @@ class Telephone:
         ledger: UnitOfWorkFactory,
         writer: AsyncWriter,
         health: HealthHook,
+        fence: Callable[[], None],
     ) -> None:
         """Never waits for Telegram: the bot connects in the background."""
         if self._phone is not None:
@@ -79,6 +81,7 @@ class Telephone:
                 # Only a simulated market has a clock of its own.
                 world=World.SIMULATED if isinstance(self._market, ScaledClock) else World.REAL,
                 checkpoint=self._checkpoint,
+                fence=fence,
             )
         )
         await self._app.start()

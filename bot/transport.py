@@ -20,6 +20,7 @@ from telegram.error import (
     TimedOut,
 )
 
+from bot.fenced_request import lease_lost_in
 from bot.markup import LIMIT, split, visible
 from bot.message import Keyboard, Message
 from bot.render_marks import MARK_ROOM, marked
@@ -55,7 +56,7 @@ class Undeliverable(Exception):
 
 
 class Transport(Protocol):
-    """One chat. Raises the six exceptions above and nothing of Telegram's."""
+    """One chat. Raises the six exceptions above and nothing of Telegram's; LeaseLost where the ledger is another's."""
 
     def is_ready(self) -> bool:
         """Whether there is anybody to send to."""
@@ -167,7 +168,10 @@ _UNREACHABLE_CHAT = "Telegram does not let me write to you: open the chat with t
 
 
 def _told_apart(error: TelegramError) -> Exception:
-    """Our word for Telegram's error. Its text is kept only where it cannot hold the token."""
+    """Our word for Telegram's error, or why it was not asked. A text is kept only where it cannot hold the token."""
+    lost = lease_lost_in(error)
+    if lost is not None:
+        return lost
     if isinstance(error, RetryAfter):
         wait = error.retry_after
         return NotSent("too many messages", wait.total_seconds() if isinstance(wait, timedelta) else float(wait))

@@ -91,6 +91,14 @@ def write_heartbeat(file: Path, components: Iterable[ComponentHealth], now: date
     beside.replace(file)
 
 
+def heart_of(file: Path) -> int | None:
+    """The process whose heartbeat stands in `file`; None where none can be read."""
+    try:
+        return int(json.loads(file.read_text(encoding="utf-8"))["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def read_pulse(file: Path, now: datetime, max_age: timedelta = MAX_HEARTBEAT_AGE) -> Pulse:
     """Whether the engine that writes `file` is alive by system time `now` and not halted; DEGRADED is still well."""
     try:

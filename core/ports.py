@@ -347,10 +347,7 @@ class LeaseKeeper(Protocol):
     def release(self) -> None: ...
 
     def check(self, now: datetime) -> None:
-        """Before anything leaves the process: raises LeaseLost when the lease may be another's by now.
-
-        Costs no query while our own lease has not run out.
-        """
+        """Before anything leaves the process: raises LeaseLost when another process took the lease."""
         ...
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.checkpoints import Checkpoint, calling, nowhere
 from core.domain.events import HealthChanged
 from core.domain.views import ComponentHealth, Health
-from core.health import HealthBoard, write_heartbeat
+from core.health import HealthBoard, heart_of, write_heartbeat
 from core.ports import Clock, UnitOfWorkFactory
 
 LEAST_FREE_BYTES = 500_000_000
@@ -58,8 +58,9 @@ class HealthDesk:
         return len(news)
 
     def end(self) -> None:
-        """The engine stops in good order: a health check must not find it alive."""
-        self._heartbeat.unlink(missing_ok=True)
+        """The engine stops: a health check must not find it alive. Another process's heartbeat is left alone."""
+        if heart_of(self._heartbeat) == self._pid:
+            self._heartbeat.unlink(missing_ok=True)
 
     def check(self) -> str:
         """The health job: looks at the disk, tells what changed, writes the heartbeat."""

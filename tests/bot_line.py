@@ -94,7 +94,12 @@ class Line:
 
 @asynccontextmanager
 async def a_line(
-    folder: Path, owner: FakeOwner | None = None, *, paired: bool = True, market_now: datetime = NOON
+    folder: Path,
+    owner: FakeOwner | None = None,
+    *,
+    paired: bool = True,
+    market_now: datetime = NOON,
+    fence: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Line]:
     owner = owner or FakeOwner()
     phone = LocalPhone(store_path=folder / "phone.sqlite", clock=SystemClock())
@@ -115,6 +120,7 @@ async def a_line(
                 announce_code=lambda code, _until: codes.append(code),
                 base_url=phone.base_url,
                 fixed_owner=Identity(phone.owner_id, phone.owner_id) if paired else None,
+                fence=fence,
             )
         )
         await app.start()

@@ -73,12 +73,16 @@ def no_checkpoint(name: str) -> None:
     """Nobody watches."""
 
 
+def no_fence() -> None:
+    """Nobody else can hold the ledger."""
+
+
 @dataclass(eq=False)
 class Bench:
     """One installation. `restart` opens the same files again, as a new process would.
 
     A `symbol` costs 100 USD at the start. `broker_account` None leaves only the manual account. `wrap` may put a
-    fault between the desk and its venue.
+    fault between the desk and its venue. Two installations that are given one `venue_file` share the venue.
     """
 
     folder: Path
@@ -92,6 +96,9 @@ class Bench:
     wrap: Callable[[SimulatedBroker], Broker] = lambda broker: broker
     confirm_size: BarSize = BarSize.M5
     world: World = World.REAL
+    installation: str = NAMESPACE.installation_id
+    venue_file: Path | None = None
+    fence: Callable[[], None] = no_fence
     calendar: Any = field(default_factory=AlwaysOpen)
 
     def __post_init__(self) -> None:
@@ -111,9 +118,11 @@ class Bench:
             self.folder / "ledger.db",
             durable=False,
             clock=self.system,
-            installation_id=NAMESPACE.installation_id,
+            installation_id=self.installation,
             checkpoint=self._pass,
         )
+        known = self.database.installation()
+        self.namespace = OrderNamespace(known.installation_id, known.epoch)
         brokers: dict[str, Broker] = {
             "manual": ManualBroker(replace(MANUAL_ACCOUNT, world=self.world), self.database.unit_of_work, self.clock)
         }
@@ -124,8 +133,9 @@ class Bench:
                 bars_after=self._bars_after,
                 calendar=self.calendar,
                 opening_cash=Decimal(self.cash),
-                path=self.folder / "venue.sqlite",
+                path=self.venue_file or self.folder / "venue.sqlite",
                 faults=self.faults,
+                fence=self.fence,
             )
             brokers["simulated"] = self.wrap(self.venue)
         self.desk = Desk(
@@ -136,7 +146,7 @@ class Bench:
             calendar=self.calendar,
             market_clock=self.clock,
             system_clock=self.system,
-            namespace=NAMESPACE,
+            namespace=self.namespace,
             policy=self.policy,
             instruments=tuple(instrument_for(symbol) for symbol in self.symbols),
             world=self.world,
@@ -146,6 +156,7 @@ class Bench:
             predictor=lambda: self.predictor,
             health=self.health,
             checkpoint=self._pass,
+            fence=self.fence,
             default_mode=self.mode,
         )
         self.owner = OwnerDesk(self.desk)
@@ -239,7 +250,7 @@ def an_entry(bench: Bench, **changes: Any) -> Order:
     symbol, account = changes.get("symbol", COIN), changes.get("account", "simulated")
     origin = changes.pop("origin", bench.clock.now().isoformat())
     order = Order(
-        client_order_id=NAMESPACE.client_order_id(account, origin, symbol, Side.BUY, Purpose.ENTRY, 0),
+        client_order_id=bench.namespace.client_order_id(account, origin, symbol, Side.BUY, Purpose.ENTRY, 0),
         account=account,
         symbol=symbol,
         side=Side.BUY,
@@ -259,7 +270,7 @@ def an_exit(bench: Bench, **changes: Any) -> Order:
     symbol, account = changes.get("symbol", COIN), changes.get("account", "simulated")
     purpose = changes.get("purpose", Purpose.EXIT)
     origin = changes.pop("origin", bench.clock.now().isoformat())
-    identity = NAMESPACE.client_order_id(account, origin, symbol, Side.SELL, purpose, 0)
+    identity = bench.namespace.client_order_id(account, origin, symbol, Side.SELL, purpose, 0)
     entry = an_entry(bench, symbol=symbol, account=account)
     order = replace(entry, client_order_id=identity, side=Side.SELL, purpose=purpose, bracket=None, origin=origin)
     return replace(order, **changes)

@@ -118,6 +118,7 @@ def venue_over(
     calendar: Any = None,
     faults: Any = None,
     checkpoint: Callable[[str], None] = lambda name: None,
+    fence: Callable[[], None] = lambda: None,
 ) -> SimulatedBroker:
     return SimulatedBroker(
         ACCOUNT,
@@ -128,4 +129,5 @@ def venue_over(
         path=path,
         faults=faults,
         checkpoint=checkpoint,
+        fence=fence,
     )

@@ -46,11 +46,16 @@ def _nowhere(name: str) -> None:
     """The checkpoint of ordinary operation."""
 
 
+def _unfenced() -> None:
+    """The fence where nobody else can hold the ledger."""
+
+
 class SimulatedBroker:
     """The Broker port. `opening_cash` (USD) counts only on the first start of a journal.
 
     `path` None keeps the venue in memory, for backtests. Checkpoints: venue.open, venue.submit, venue.cancel and
-    venue.match, each with .before_commit and .after_commit. Raises Fatal for an unusable journal.
+    venue.match, each with .before_commit and .after_commit. `fence` is asked before each of these commits. Raises Fatal
+    for an unusable journal. Several processes may share one journal: each reads what the others have written.
     """
 
     supports_brackets = True
@@ -67,6 +72,7 @@ class SimulatedBroker:
         costs: Mapping[AssetClass, Costs] = COSTS,
         faults: FaultPlan | None = None,
         checkpoint: Callable[[str], None] = _nowhere,
+        fence: Callable[[], None] = _unfenced,
     ) -> None:
         self.account = account
         self._clock = clock
@@ -75,7 +81,7 @@ class SimulatedBroker:
         self._costs = costs
         self._faults = faults
         self._lock = threading.RLock()
-        self._journal = VenueJournal(path, checkpoint)
+        self._journal = VenueJournal(path, checkpoint, fence)
         try:
             self._load()
             if not self._book.account:
@@ -155,6 +161,8 @@ class SimulatedBroker:
             yield
 
     def _load(self) -> None:
+        # First, so that what another process writes while we read is noticed the next time.
+        self._version = self._journal.version()
         self._book = VenueBook()
         for sequence, event in self._journal.events():
             self._book.apply(event, sequence)
@@ -200,7 +208,7 @@ class SimulatedBroker:
 
     def _advance(self) -> datetime:
         """Matches the live orders against every bar closed since; returns the market time it did so for."""
-        if self._stale:
+        if self._stale or self._journal.version() != self._version:
             self._load()
         # A restarted market clock may show an earlier time than before; the venue's own time does not go back.
         now = max(self._clock.now(), self._book.last_at)

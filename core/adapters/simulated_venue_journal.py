@@ -36,9 +36,12 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 class VenueJournal:
     """`path` None keeps it in memory. Every append is one durable transaction. Raises Fatal for an unusable file."""
 
-    def __init__(self, path: Path | None, checkpoint: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path | None, checkpoint: Callable[[str], None], fence: Callable[[], None] = lambda: None
+    ) -> None:
         self._name = str(path) if path else "the simulated venue in memory"
         self._checkpoint = checkpoint
+        self._fence = fence
         try:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +90,8 @@ class VenueJournal:
     ) -> None:
         """All of it in one transaction, or none. `step` names the checkpoints on both sides of the commit.
 
-        Raises Transient where the disk refuses (nothing was written), Fatal where another process writes the file.
+        Raises Transient where the disk refuses or another process was faster (nothing was written), and what the fence
+        raises.
         """
         rows = [(number, _NAMES[type(event)], event.at.isoformat(), canonical(event)) for number, event in events]
         marks = [(symbol, at.isoformat()) for symbol, at in (matched or {}).items()]
@@ -98,7 +102,13 @@ class VenueJournal:
                 marks,
             )
             self._checkpoint(f"venue.{step}.before_commit")
+            self._fence()
         self._checkpoint(f"venue.{step}.after_commit")
+
+    def version(self) -> int:
+        """Changes when another connection has written to the file."""
+        with self._usable():
+            return int(self._database.execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
         self._database.close()
@@ -121,7 +131,7 @@ class VenueJournal:
         try:
             yield
         except sqlite3.IntegrityError as error:
-            raise Fatal(f"{self._name} was changed by another process; stop that one first") from error
+            raise Transient(f"another process has written to {self._name} meanwhile; it is read again") from error
         except sqlite3.OperationalError as error:
             raise Transient(f"{self._name} cannot be used now: {error}") from error
         except sqlite3.DatabaseError as error:

@@ -47,8 +47,8 @@ class Desk:
 
     `brokers` maps account ids to venues, the manual account's included. `broker_account` is None when there is only
     the manual account. `speed` is how fast the market clock runs; `next_cycle_at` when the tick is due next.
-    `fence` raises LeaseLost when another process may hold the ledger by now: asked before every call that changes
-    something at a venue. `reader` gives units of work that only read and wait for nobody; without it reads go through
+    `fence` raises LeaseLost when another process may hold the ledger by now: asked last before every call that changes
+    something outside. `reader` gives units of work that only read and wait for nobody; without it reads go through
     `ledger`.
     """
 
@@ -120,3 +120,10 @@ class Desk:
     def calling(self, call: str) -> AbstractContextManager[None]:
         """Wraps one call that leaves the process in its two checkpoints."""
         return calling(self.checkpoint, call)
+
+    @contextmanager
+    def changing(self, call: str) -> Iterator[None]:
+        """`calling` for what changes something outside. The fence comes last: a process may sleep anywhere before."""
+        with self.calling(call):
+            self.fence()
+            yield

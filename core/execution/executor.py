@@ -75,9 +75,8 @@ def submit(desk: Desk, order: Order, now: datetime) -> Order:
         held_back = _hold_back(desk, order, now)
         if held_back is not None:
             return held_back
-    desk.fence()
     try:
-        with desk.calling("submit"):
+        with desk.changing("submit"):
             answer = broker.submit(request_of(order, supports_brackets=broker.supports_brackets))
     except (Transient, Ambiguous) as error:
         # A submission that failed half-way may have arrived: only a look-up by its id can tell.

@@ -72,9 +72,8 @@ def withdraw(desk: Desk, resting: Iterable[Order], now: datetime) -> set[Place]:
 
 def _is_gone(desk: Desk, order: Order) -> bool:
     broker = desk.brokers[order.account]
-    desk.fence()
     try:
-        with desk.calling("cancel"):
+        with desk.changing("cancel"):
             broker.cancel(order.client_order_id)
         with desk.calling("lookup"):
             at_venue = broker.find(order.client_order_id)

@@ -63,9 +63,8 @@ def cancel_taken_over(desk: Desk, account: str, orders: Sequence[VenueOrder]) ->
             return 0
     done = 0
     for order in orders:
-        desk.fence()
         try:
-            with desk.calling("cancel"):
+            with desk.changing("cancel"):
                 desk.brokers[account].cancel(order.client_order_id)
         except Transient:
             # Still there at the next reconciliation, which tries again.

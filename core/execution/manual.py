@@ -147,7 +147,7 @@ def write_manual_trades(desk: Desk) -> None:
         "simulated_prices": desk.world is World.SIMULATED,
         "instructions": rows,
     }
-    with desk.calling("file"):
+    with desk.changing("file"):
         try:
             replace_file(desk.signals_folder / FILE_NAME, json.dumps(content, indent=2) + "\n")
         except OSError as error:

@@ -36,7 +36,8 @@ class Fence:
         self.expires_at: datetime | None = None
 
     def check(self, connection: Connection) -> None:
-        """Raises LeaseLost when another process took the lease since."""
+        """Raises LeaseLost when another process took the lease since. Asked inside a transaction that holds the write
+        lock, it holds until that ends."""
         if self.number is None:
             return
         current = connection.execute(_FENCING).scalar()
@@ -45,26 +46,41 @@ class Fence:
 
 
 class DatabaseLease:
-    """core.ports.LeaseKeeper. `writing` opens a write transaction by the name of its checkpoint."""
+    """core.ports.LeaseKeeper. `writing` opens a write transaction under its checkpoint's name, `reading` a connection;
+    `sleep` takes seconds."""
 
     def __init__(
-        self, writing: Callable[[str], AbstractContextManager[Connection]], fence: Fence, holder: Holder
+        self,
+        writing: Callable[[str], AbstractContextManager[Connection]],
+        reading: Callable[[], AbstractContextManager[Connection]],
+        fence: Fence,
+        holder: Holder,
+        *,
+        life: timedelta = TTL,
+        sleep: Callable[[float], None],
     ) -> None:
         self._writing = writing
+        self._reading = reading
         self._fence = fence
         self._holder = holder
+        self._life = life
+        self._sleep = sleep
 
     def acquire(self, now: datetime) -> Lease:
         """Takes a lease that is free, expired, or held by a process of this machine that has ended.
 
-        Raises Fatal naming the process that holds it.
+        One that ends later than any holder could have written by our clock was written before the clock was set back:
+        it is watched for its whole life, and taken if nobody renews it. Raises Fatal naming the process that holds it.
         """
+        written_later = self._from_the_future(now)
+        if written_later is not None:
+            self._sleep(self._life.total_seconds())
         with self._writing("lease") as connection:
             row = connection.execute(_ROW).mappings().first()
-            if row is not None and is_held(row, now, self._holder):
+            if row is not None and is_held(row, now, self._holder) and dict(row) != written_later:
                 raise Fatal(in_words(row))
             fencing = (row["fencing"] if row else 0) + 1
-            expires_at = now + TTL
+            expires_at = now + self._life
             connection.execute(
                 _TAKE,
                 {
@@ -82,7 +98,7 @@ class DatabaseLease:
     def renew(self, now: datetime) -> Lease:
         """Raises LeaseLost when another process took it, or none was acquired."""
         fencing = self._own_number()
-        expires_at = now + TTL
+        expires_at = now + self._life
         with self._writing("lease") as connection:
             self._fence.check(connection)
             connection.execute(_EXTEND, {"of_fencing": fencing, "new_expires_at": expires_at, "new_held": True})
@@ -90,13 +106,17 @@ class DatabaseLease:
         return Lease(str(self._holder), self._holder.pid, fencing, expires_at)
 
     def check(self, now: datetime) -> None:
-        """Before anything leaves the process: raises LeaseLost when the lease may be another's by now.
+        """Before anything leaves the process: raises LeaseLost when another process took the lease.
 
-        Costs no query while our own lease has not run out; one that has is renewed first, or found to be taken.
+        Clocks may have jumped and the process may have slept, so the ledger is asked every time. A lease that has run
+        out, or soon will, is renewed first, so that nobody takes it in the same moment.
         """
         expires_at = self._fence.expires_at
-        if expires_at is None or now >= expires_at:
+        if expires_at is None or now >= expires_at - self._life / 3:
             self.renew(now)
+            return
+        with self._reading() as connection:
+            self._fence.check(connection)
 
     def release(self) -> None:
         """Frees the lease for the next process; does nothing when another process took it already."""
@@ -108,6 +128,14 @@ class DatabaseLease:
                 _EXTEND,
                 {"of_fencing": self._fence.number, "new_expires_at": row["expires_at"], "new_held": False},
             )
+
+    def _from_the_future(self, now: datetime) -> dict[str, Any] | None:
+        """The row of a lease that is held and ends later than one that was renewed just now."""
+        with self._reading() as connection:
+            row = connection.execute(_ROW).mappings().first()
+        if row is None or not is_held(row, now, self._holder) or row["expires_at"] <= now + 2 * self._life:
+            return None
+        return dict(row)
 
     def _own_number(self) -> int:
         if self._fence.number is None:

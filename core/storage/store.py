@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import AbstractContextManager
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +21,13 @@ from core.storage.backup import back_up
 from core.storage.bars import SqlBarStore
 from core.storage.engine import WriterLock, database_path, engine_for, writing
 from core.storage.entries import PortfolioCache
-from core.storage.lease import DatabaseLease, Fence
+from core.storage.lease import TTL, DatabaseLease, Fence
 from core.storage.migrate import migrate
 from core.storage.process import Holder, this_process
 from core.storage.unit_of_work import SqlUnitOfWork
 from core.storage.verify import verify_chain
+
+_sleep = SystemClock().sleep
 
 
 class Installation(NamedTuple):
@@ -56,9 +59,22 @@ class Database:
         """A transaction that may only read: sees the last commit and waits for nobody, however long a writer takes."""
         return self._unit_of_work(writable=False)
 
-    def lease(self, holder: Holder | None = None) -> DatabaseLease:
+    def lease(
+        self,
+        holder: Holder | None = None,
+        *,
+        life: timedelta = TTL,
+        sleep: Callable[[float], None] = _sleep,
+    ) -> DatabaseLease:
         """The keeper of the one-process lease. Once acquired, every commit of this object is checked against it."""
-        return DatabaseLease(self._writing, self._fence, holder or this_process())
+        return DatabaseLease(
+            self._unfenced_writing,
+            self._engine.connect,
+            self._fence,
+            holder or this_process(),
+            life=life,
+            sleep=sleep,
+        )
 
     def installation(self) -> Installation:
         with self._engine.connect() as connection:
@@ -100,7 +116,14 @@ class Database:
             writable=writable,
         )
 
-    def _writing(self, step: str) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def _writing(self, step: str) -> Iterator[Connection]:
+        """A write transaction under its checkpoint's name. Raises LeaseLost, and changes nothing, when fenced out."""
+        with self._unfenced_writing(step) as connection:
+            self._fence.check(connection)
+            yield connection
+
+    def _unfenced_writing(self, step: str) -> AbstractContextManager[Connection]:
         return writing(self._engine, self._lock, self._checkpoint, step)
 
 

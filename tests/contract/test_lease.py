@@ -17,6 +17,7 @@ from core.storage.lease import TTL
 from core.storage.process import Holder, is_provably_dead, this_process
 from core.storage.store import Database, open_database
 from tests.ledger_builders import START, a_deposit, ledger, write
+from tests.series_builders import random_walk
 
 MINUTE = timedelta(minutes=1)
 HERE = Holder("pi", "boot-1", "pid:[1]", 100, "5000")
@@ -136,3 +137,69 @@ def test_a_late_process_whose_lease_nobody_took_goes_on(database: Database) -> N
 def test_renewing_without_a_lease_is_refused(database: Database) -> None:
     with pytest.raises(LeaseLost):
         database.lease(HERE).renew(START)
+
+
+def test_before_anything_leaves_the_process_the_lease_is_asked_for_whatever_the_clock_says(
+    database: Database, second: Database
+) -> None:
+    keeper = database.lease(OTHER_HOST)
+    keeper.acquire(START)
+    keeper.check(START + timedelta(seconds=5))
+    second.lease(HERE).acquire(START + MINUTE)
+    for moment in (START - MINUTE, START + timedelta(seconds=5), START + MINUTE):
+        with pytest.raises(LeaseLost):
+            keeper.check(moment)
+
+
+def test_a_lease_that_soon_runs_out_is_renewed_before_anything_is_sent(database: Database, second: Database) -> None:
+    keeper = database.lease(OTHER_HOST)
+    keeper.acquire(START)
+    keeper.check(START + timedelta(seconds=25))
+    with pytest.raises(Fatal, match="process 200"):
+        second.lease(HERE).acquire(START + timedelta(seconds=50))
+
+
+def test_a_clock_set_back_does_not_hand_the_lease_to_a_second_process_while_the_first_renews(
+    database: Database, second: Database
+) -> None:
+    keeper = database.lease(OTHER_HOST)
+    keeper.acquire(START)
+    earlier = START - 10 * MINUTE
+
+    def renewed_meanwhile(seconds: float) -> None:
+        assert seconds == TTL.total_seconds()
+        keeper.renew(earlier)
+
+    with pytest.raises(Fatal, match="process 200"):
+        second.lease(HERE, sleep=renewed_meanwhile).acquire(earlier)
+
+
+def test_a_lease_written_before_the_clock_was_set_back_ends_when_nobody_renews_it(
+    database: Database, second: Database
+) -> None:
+    database.lease(OTHER_HOST).acquire(START)
+    slept: list[float] = []
+    assert second.lease(HERE, sleep=slept.append).acquire(START - 60 * MINUTE).fencing == 2
+    assert slept == [30.0]
+
+
+def test_a_clock_set_forward_may_hand_the_lease_on_and_the_first_process_is_fenced_out(
+    database: Database, second: Database
+) -> None:
+    keeper = database.lease(OTHER_HOST)
+    keeper.acquire(START)
+    second.lease(HERE).acquire(START + 60 * MINUTE)
+    with pytest.raises(LeaseLost):
+        keeper.check(START + timedelta(seconds=1))
+
+
+def test_bars_and_records_of_runs_are_fenced_too(database: Database, second: Database) -> None:
+    database.lease(OTHER_HOST).acquire(START)
+    second.lease(HERE).acquire(START + MINUTE)
+    with pytest.raises(LeaseLost):
+        database.bars.write(random_walk(5), "yahoo")
+    with pytest.raises(LeaseLost):
+        database.forget_runs(START)
+    with pytest.raises(LeaseLost):
+        database.raise_epoch()
+    assert second.installation().epoch == 1

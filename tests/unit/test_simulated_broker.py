@@ -17,7 +17,7 @@ from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, World
 from core.domain.orders import OrderState
 from core.domain.venue import Accepted, Refused, SubmitResult, Unknown
-from core.errors import Fatal, Transient
+from core.errors import Fatal, LeaseLost, Transient
 from tests.fakes_venue import MONDAY, AlwaysOpen, BarShelf, bar_of, flat_bars, request_of, venue_over
 
 FIVE = timedelta(minutes=5)
@@ -135,14 +135,45 @@ def test_a_journal_that_cannot_be_written_now_is_transient_and_nothing_happened(
     assert isinstance(venue.submit(request_of("a")), Accepted)
 
 
-def test_a_second_writer_of_the_same_journal_is_found_out(
+def test_two_processes_at_one_venue_see_what_the_other_has_done(
     venue: SimulatedBroker, path: Path, shelf: BarShelf, clock: VirtualClock
 ) -> None:
     other = venue_over(shelf, clock, path=path)
     other.submit(request_of("a"))
-    with pytest.raises(Fatal, match="changed by another process"):
-        venue.submit(request_of("b"))
+    venue.submit(request_of("b"))
+    assert [order.client_order_id for order in venue.orders()] == ["a", "b"]
+    clock.advance(FIVE)
+    assert venue.state() == other.state()
+    assert [fill.client_order_id for fill in other.fills_since(LONG_AGO)] == ["a", "b"]
     other.close()
+
+
+def test_of_two_that_write_in_the_same_moment_one_is_told_to_try_again(
+    venue: SimulatedBroker, path: Path, shelf: BarShelf, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = venue_over(shelf, clock, path=path)
+    other.submit(request_of("a"))
+    monkeypatch.setattr(venue._journal, "version", lambda: venue._version)
+    with pytest.raises(Transient, match="another process has written"):
+        venue.submit(request_of("b"))
+    assert venue.find("b") is None
+    assert isinstance(venue.submit(request_of("b")), Accepted)
+    assert [order.client_order_id for order in other.orders()] == ["a", "b"]
+    other.close()
+
+
+def test_nothing_is_written_at_the_venue_by_a_process_that_lost_the_ledger(
+    path: Path, shelf: BarShelf, clock: VirtualClock
+) -> None:
+    def lost() -> None:
+        raise LeaseLost("another process took over the ledger")
+
+    venue_over(shelf, clock, path=path).close()
+    venue = venue_over(shelf, clock, path=path, fence=lost)
+    with pytest.raises(LeaseLost):
+        venue.submit(request_of("a"))
+    assert venue.orders() == []
+    venue.close()
 
 
 def test_what_is_written_can_neither_be_changed_nor_removed(venue: SimulatedBroker, path: Path) -> None:
