@@ -67,7 +67,18 @@ def _text(default: object) -> str:
     return str(default) if isinstance(default, str | int | Decimal | StrEnum) else ""
 
 
-ROWS = {row.name: row for row in map(_row, (field for field in Settings.model_fields.values() if field.alias))}
+def _in_groups() -> Iterator[Row]:
+    """Every setting, group by group in the order of the example file."""
+    groups: dict[str, list[Row]] = {name: [] for name in _GROUPS}
+    group = ""
+    for row in map(_row, (field for field in Settings.model_fields.values() if field.alias)):
+        group = row.name if row.name in groups else group
+        groups[group].append(row)
+    for rows in groups.values():
+        yield from rows
+
+
+ROWS = {row.name: row for row in _in_groups()}
 
 
 def env_example() -> str:

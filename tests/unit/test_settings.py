@@ -1,5 +1,7 @@
 """Settings from the environment and .env: precedence, limits, and words for every bad value at once."""
 
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -98,10 +100,64 @@ def test_all_bad_values_are_refused_at_once_with_name_problem_and_example() -> N
         ("DATABASE_URL", "sqlite:///:memory:"),
         ("DATABASE_URL", "sqlite:///data/mine.db"),
         ("TIME_ZONE", "../../etc/passwd"),
+        ("DAILY_LOSS_LIMIT", "4"),
+        ("DRAWDOWN_LIMIT", "0"),
+        ("LOSS_STREAK", "0"),
+        ("LOSS_STREAK_PAUSE_HOURS", "0"),
+        ("MAX_EXPOSURE_FRACTION", "1.5"),
+        ("MAX_CRYPTO_FRACTION", "-0.1"),
+        ("DAILY_RISK_FRACTION", "0"),
+        ("TRAILING_STOP", "1"),
+        ("BREAK_EVEN_AT", "0"),
+        ("ENTRY_LIFE_HOURS", "0"),
+        ("EXIT_REMINDER_MINUTES", "0"),
     ],
 )
 def test_a_value_out_of_its_limits_is_refused(name: str, value: str) -> None:
     assert name in refusal({name: value})
+
+
+@pytest.mark.feature("S8")
+def test_every_number_of_risk_reaches_the_policy() -> None:
+    chosen = {
+        "DAILY_LOSS_LIMIT": "0.03",
+        "DRAWDOWN_LIMIT": "0.1",
+        "LOSS_STREAK": "3",
+        "LOSS_STREAK_PAUSE_HOURS": "6",
+        "MAX_EXPOSURE_FRACTION": "0.8",
+        "MAX_CRYPTO_FRACTION": "0",
+        "DAILY_RISK_FRACTION": "0.005",
+        "TRAILING_STOP": "0.04",
+        "BREAK_EVEN_AT": "0.06",
+        "ENTRY_LIFE_HOURS": "2",
+        "EXIT_REMINDER_MINUTES": "5",
+    }
+    assert load_settings(chosen, None).policy() == replace(
+        Policy(),
+        daily_loss_fraction=Decimal("0.03"),
+        drawdown_fraction=Decimal("0.1"),
+        loss_streak=3,
+        loss_streak_pause=timedelta(hours=6),
+        max_exposure_fraction=Decimal("0.8"),
+        max_crypto_fraction=Decimal(0),
+        daily_risk_fraction=Decimal("0.005"),
+        trailing_fraction=Decimal("0.04"),
+        break_even_fraction=Decimal("0.06"),
+        entry_life=timedelta(hours=2),
+        exit_reminder=timedelta(minutes=5),
+    )
+
+
+@pytest.mark.feature("S13")
+def test_a_stop_follows_the_price_only_where_the_owner_wants_it() -> None:
+    assert load_settings({}, None).policy().trailing_fraction is None
+    assert load_settings({"BREAK_EVEN_AT": ""}, None).policy().break_even_fraction is None
+
+
+def test_the_example_file_begins_with_what_everybody_sets() -> None:
+    groups = [line for line in env_example().splitlines() if line.startswith("# ---")]
+    assert groups[:3] == ["# --- Telegram ---", "# --- Where things are kept ---", "# --- Trading ---"]
+    assert list(ROWS).index("TELEGRAM_BOT_TOKEN") < list(ROWS).index("SYMBOLS") < list(ROWS).index("MODEL_TREES")
 
 
 def test_secrets_are_never_echoed(tmp_path: Path) -> None:
