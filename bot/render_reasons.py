@@ -26,7 +26,9 @@ _NAMES = {
     "unknown": "Unsettled orders",
     "gap": "Trading pause",
     "bracket": "Protection",
-    "cap": "Size",
+    "cap": "Asset cap",
+    "exposure": "Invested",
+    "crypto": "Coins",
 }
 _ROUTINE = {
     "data": "fresh data",
@@ -41,6 +43,10 @@ _ROUTINE = {
     "gap": "no recent trade",
     "account": "account answers",
     "bracket": "stop and target",
+    "cap": "asset cap",
+    "exposure": "exposure cap",
+    "crypto": "coin cap",
+    "cash": "enough cash",
 }
 """Gates whose yes needs no numbers: what they found, in two or three words."""
 _QUEUES = "queues"

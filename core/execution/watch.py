@@ -12,7 +12,7 @@ from core.execution.protect import protect
 from core.execution.reconcile import reconcile
 from core.execution.stale import cancel_stale_entries
 from core.strategy.decide import exits
-from core.strategy.sizing import prices_of
+from core.strategy.stakes import prices_of
 
 
 def guard(desk: Desk, now: datetime, scheduled_at: datetime | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -11,14 +11,15 @@ from core.domain.decisions import BrakeKind, Decision, Prediction, Signal, Verdi
 from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.portfolio import Guard, GuardKind
-from core.domain.values import ZERO, exact, floor_to, nearest
+from core.domain.values import exact, floor_to, nearest
 from core.ports import Predictor
 from core.series import time_of
 from core.strategy.policy import Policy
 from core.strategy.risk import DATA_RULES, ENTRY_RULES, Case, entry_account, has_live_exit
 from core.strategy.signal import signal_verdicts
-from core.strategy.sizing import Sizing, size_entry
+from core.strategy.sizing import Purchase, Sizing, size_entry
 from core.strategy.snapshot import AccountView, MarketView, Snapshot
+from core.strategy.stakes import Stakes, stakes_of
 
 LEFT_BEHIND_BARS = 2
 """How many closed bars a venue has to act on its own stop before the engine sells in its place."""
@@ -137,14 +138,17 @@ def _entries(
         (_judge(snapshot, market, predictor, policy) for market in snapshot.markets),
         key=lambda candidate: candidate.rank,
     )
-    committed, signals, orders = ZERO, dict[str, Signal](), list[Order]()
+    account, stakes = entry_account(snapshot), stakes_of(snapshot, policy)
+    signals, orders = dict[str, Signal](), list[Order]()
     for candidate in candidates:
-        sizing = _sized(snapshot, candidate, policy, committed)
+        sizing = _sized(candidate, account, stakes, policy)
         signal = _signal(snapshot, candidate, sizing)
         signals[signal.symbol] = signal
-        if signal.is_buy and sizing is not None:
-            committed += sizing.reserve
-            orders.append(_entry(snapshot, candidate, sizing))
+        if signal.is_buy and account is not None and sizing is not None:
+            value = sizing.quantity * sizing.price
+            own = stakes[account.account.id].buying(signal.symbol, value, sizing.reserve)
+            stakes = {**stakes, account.account.id: own}
+            orders.append(_entry(snapshot, candidate, account, sizing))
     return tuple(signals[market.instrument.symbol] for market in snapshot.markets), tuple(orders)
 
 
@@ -161,12 +165,16 @@ def _judge(snapshot: Snapshot, market: MarketView, predictor: Predictor | None, 
     return _Candidate(market, prediction, verdicts)
 
 
-def _sized(snapshot: Snapshot, candidate: _Candidate, policy: Policy, committed: Decimal) -> Sizing | None:
+def _sized(
+    candidate: _Candidate, account: AccountView | None, stakes: Mapping[str, Stakes], policy: Policy
+) -> Sizing | None:
     """None where there is no price or no account to size for: the gates have said so."""
-    account, price = entry_account(snapshot), _reference_price(candidate.market)
+    price = _reference_price(candidate.market)
     if account is None or price is None:
         return None
-    return size_entry(snapshot, candidate.market, account, price, policy, committed)
+    own = stakes[account.account.id]
+    others = tuple(each for name, each in stakes.items() if name != account.account.id and each.world is own.world)
+    return size_entry(Purchase(candidate.market, price, own, others, policy))
 
 
 def _reference_price(market: MarketView) -> Decimal | None:
@@ -184,10 +192,10 @@ def _signal(snapshot: Snapshot, candidate: _Candidate, sizing: Sizing | None) ->
     return Signal(market.instrument.symbol, snapshot.now, market.price, candidate.prediction, verdicts, bar_closed_at)
 
 
-def _entry(snapshot: Snapshot, candidate: _Candidate, sizing: Sizing) -> Order:
+def _entry(snapshot: Snapshot, candidate: _Candidate, view: AccountView, sizing: Sizing) -> Order:
     symbol = candidate.market.instrument.symbol
-    order = _order(snapshot, sizing.account, symbol, Side.BUY, Purpose.ENTRY, sizing.quantity, sizing.price)
-    asks = sizing.account.account.is_manual or snapshot.mode in (Mode.CONFIRM, Mode.MANUAL)
+    order = _order(snapshot, view, symbol, Side.BUY, Purpose.ENTRY, sizing.quantity, sizing.price)
+    asks = view.account.is_manual or snapshot.mode in (Mode.CONFIRM, Mode.MANUAL)
     reason = "; ".join(verdict.reason for verdict in candidate.verdicts if verdict.gate in _TELLING)
     state = OrderState.AWAITING_OWNER if asks else OrderState.SUBMITTING
     return replace(order, state=state, bracket=sizing.bracket, reason=reason)

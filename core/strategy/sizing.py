@@ -1,17 +1,51 @@
-"""How much of an instrument may be bought: within the cap per asset, and never with money that is not there. Pure."""
+"""How much of an instrument may be bought: one function for each limit, and the smallest of them is the size. Pure.
+
+A limit answers with a verdict that states its numbers. It says no where what it leaves is less than the smallest order
+that a venue takes. Caps count in the account that buys and over all accounts of its world together (DESIGN 8).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
+import numpy as np
+
 from core.domain.decisions import Verdict
-from core.domain.instruments import Instrument
-from core.domain.orders import Bracket, Order, Purpose, Side
-from core.domain.values import ONE, ZERO, ceil_to, floor_to
+from core.domain.orders import Bracket
+from core.domain.values import ONE, ZERO, ceil_to, exact, floor_to, plain
+from core.series import BarSeries
 from core.strategy.policy import Policy
-from core.strategy.snapshot import AccountView, MarketView, Snapshot
+from core.strategy.snapshot import MarketView
+from core.strategy.stakes import Stakes, worst_case
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Purchase:
+    """One question to the limits: how much of `market` may be bought at `price` (USD)?
+
+    `own` are the stakes of the account that buys, `others` those of the other accounts of its world; entries of the
+    same tick are in them.
+    """
+
+    market: MarketView
+    price: Decimal
+    own: Stakes
+    others: tuple[Stakes, ...]
+    policy: Policy
+
+    @property
+    def symbol(self) -> str:
+        return self.market.instrument.symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `quantity` units, a multiple of the instrument's step; None where the rule sets no limit."""
+
+    verdict: Verdict
+    quantity: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,12 +56,73 @@ class Sizing:
     and take-profit.
     """
 
-    account: AccountView
     price: Decimal
     quantity: Decimal
     reserve: Decimal
     bracket: Bracket
     verdicts: tuple[Verdict, ...]
+
+
+Rule = Callable[[Purchase], Limit]
+
+
+def asset_cap(purchase: Purchase) -> Limit:
+    """In one asset at most `max_asset_fraction` of equity, waiting entries included."""
+    fraction = purchase.policy.max_asset_fraction
+    return _capped("cap", purchase, fraction, lambda stakes: stakes.of_symbol.get(purchase.symbol, ZERO), "")
+
+
+def exposure_cap(purchase: Purchase) -> Limit:
+    """In all assets together at most `max_exposure_fraction` of equity."""
+    fraction = purchase.policy.max_exposure_fraction
+    return _capped("exposure", purchase, fraction, lambda stakes: stakes.invested, " in all assets together")
+
+
+def coin_cap(purchase: Purchase) -> Limit:
+    """In all coins together at most `max_crypto_fraction` of equity; no limit for anything else."""
+    if not purchase.market.instrument.is_crypto:
+        return Limit(Verdict("crypto", True, f"{purchase.symbol} is no coin"), None)
+    fraction = purchase.policy.max_crypto_fraction
+    return _capped("crypto", purchase, fraction, lambda stakes: stakes.in_coins, " in coins")
+
+
+def volatility(purchase: Purchase) -> Limit:
+    """An ordinary day may move the position by at most `daily_risk_fraction` of the account's equity."""
+    policy = purchase.policy
+    sigma = daily_deviation(purchase.market.daily, policy.volatility_bars)
+    if sigma is None:
+        known = max(0, len(purchase.market.daily) - 1)
+        reason = f"cannot be measured: {policy.volatility_bars} daily returns are needed, {known} are known"
+        return Limit(Verdict("volatility", False, reason), ZERO)
+    moves = f"{100 * sigma:.2f} % on an ordinary day ({policy.volatility_bars} days)"
+    if sigma == 0:
+        return Limit(Verdict("volatility", True, moves), None)
+    risk = policy.daily_risk_fraction * purchase.own.equity
+    room = risk / exact(sigma) - purchase.own.of_symbol.get(purchase.symbol, ZERO)
+    words = f"{moves}: {_percent(policy.daily_risk_fraction)} of equity at risk"
+    return _limit("volatility", purchase, room, _banded(purchase), words)
+
+
+def cash(purchase: Purchase) -> Limit:
+    """Cash stays at or above zero even if everything fills as dear as it may, costs included."""
+    unit = purchase.price * worst_case(purchase.market, purchase.policy)
+    free = purchase.own.free_cash
+    quantity = floor_to(max(free, ZERO) / unit, purchase.market.instrument.quantity_step)
+    passed = _is_worth(quantity, purchase)
+    reason = f"{free:,.2f} USD free after pending entries"
+    if not passed:
+        reason += f", {_least(purchase)} ({unit:,.2f} USD a unit at worst)"
+    return Limit(Verdict("cash", passed, reason), quantity)
+
+
+LIMITS: tuple[Rule, ...] = (asset_cap, exposure_cap, coin_cap, volatility, cash)
+_NAMES = {
+    "cap": "the cap on one asset",
+    "exposure": "the cap on all assets",
+    "crypto": "the cap on coins",
+    "volatility": "its volatility",
+    "cash": "the cash",
+}
 
 
 def bracket_for(price: Decimal, tick: Decimal, policy: Policy) -> Bracket:
@@ -37,93 +132,55 @@ def bracket_for(price: Decimal, tick: Decimal, policy: Policy) -> Bracket:
     )
 
 
-def size_entry(
-    snapshot: Snapshot, market: MarketView, account: AccountView, price: Decimal, policy: Policy, committed: Decimal
-) -> Sizing:
-    """The largest purchase at `price` (USD) in `account` that keeps cap and cash.
-
-    `committed` is the USD that earlier entries of the same tick have already taken.
-    """
-    instrument = market.instrument
-    bracket = bracket_for(price, instrument.price_tick, policy)
-    room = _cap_room(snapshot, account, instrument.symbol, price, policy)
-    by_cap = floor_to(room / (price * (ONE + policy.band_fraction)), instrument.quantity_step)
-    free = free_cash(snapshot, account, policy) - committed
-    unit_reserve = price * worst_case(market, policy)
-    by_cash = floor_to(max(free, ZERO) / unit_reserve, instrument.quantity_step)
-    verdicts = (
-        _bracket_verdict(bracket, price),
-        _cap_verdict(by_cap, room, price, instrument, policy),
-        _cash_verdict(by_cash, free, unit_reserve, price, instrument),
-    )
-    quantity = min(by_cap, by_cash) if all(verdict.passed for verdict in verdicts) else ZERO
-    return Sizing(account, price, quantity, quantity * unit_reserve, bracket, verdicts)
+def size_entry(purchase: Purchase) -> Sizing:
+    """The largest purchase that every limit allows."""
+    price, policy = purchase.price, purchase.policy
+    bracket = bracket_for(price, purchase.market.instrument.price_tick, policy)
+    limits = tuple(rule(purchase) for rule in LIMITS)
+    verdicts = (_bracket_verdict(bracket, price), *(limit.verdict for limit in limits))
+    if not all(verdict.passed for verdict in verdicts):
+        return Sizing(price, ZERO, ZERO, bracket, verdicts)
+    quantity = min(limit.quantity for limit in limits if limit.quantity is not None)
+    binding = next(limit.verdict.gate for limit in limits if limit.quantity == quantity)
+    words = f"{plain(quantity)} units for {quantity * price:,.2f} USD, as many as {_NAMES[binding]} allows"
+    reserve = quantity * price * worst_case(purchase.market, policy)
+    return Sizing(price, quantity, reserve, bracket, (*verdicts, Verdict("size", True, words)))
 
 
-def worst_case(market: MarketView | None, policy: Policy) -> Decimal:
-    """By which factor a purchase may become dearer than its price, costs included.
-
-    An order that fills at the very next moment stays within its entry band; one that waits for an open may meet a gap.
-    """
-    soon = market is not None and market.is_open and market.confirm.size.is_intraday
-    slack = policy.band_fraction if soon else policy.gap_fraction
-    return (ONE + slack) * (ONE + policy.cost_fraction)
+def daily_deviation(daily: BarSeries, count: int) -> float | None:
+    """The sample standard deviation of the newest `count` daily returns, a fraction; None where there are fewer."""
+    closes = daily.last(count + 1).close
+    if len(closes) <= count or count < 2 or not (np.isfinite(closes).all() and closes.min() > 0):
+        return None
+    return float(np.std(closes[1:] / closes[:-1], ddof=1))
 
 
-def free_cash(snapshot: Snapshot, account: AccountView, policy: Policy) -> Decimal:
-    """Cash of `account` in USD, less what its live entry orders may still take; may be negative."""
-    return snapshot.once(("free cash", account.account.id, policy), lambda: _free_cash(snapshot, account, policy))
+def _capped(
+    gate: str, purchase: Purchase, fraction: Decimal, invested: Callable[[Stakes], Decimal], what: str
+) -> Limit:
+    """A share of equity, less what is `invested` already: in the account, and in all accounts together."""
+
+    def room(group: tuple[Stakes, ...]) -> Decimal:
+        equity = sum((stakes.equity for stakes in group), ZERO)
+        return fraction * equity - sum(map(invested, group), ZERO)
+
+    own, everywhere = room((purchase.own,)), room((purchase.own, *purchase.others))
+    whose = "equity" if own <= everywhere else "all accounts' equity"
+    return _limit(gate, purchase, min(own, everywhere), _banded(purchase), f"{_percent(fraction)} of {whose}{what}")
 
 
-def _free_cash(snapshot: Snapshot, account: AccountView, policy: Policy) -> Decimal:
-    markets = {market.instrument.symbol: market for market in snapshot.markets}
-    pending = (
-        order.remaining * _order_price(order) * worst_case(markets.get(order.symbol), policy)
-        for order in account.live_orders
-        if _is_entry(order)
-    )
-    return account.portfolio.cash - sum(pending, ZERO)
+def _limit(gate: str, purchase: Purchase, room: Decimal, unit: Decimal, words: str) -> Limit:
+    """What fits into `room` USD at `unit` USD a unit."""
+    left = max(room, ZERO)
+    quantity = floor_to(left / unit, purchase.market.instrument.quantity_step)
+    if _is_worth(quantity, purchase):
+        return Limit(Verdict(gate, True, f"{words} leaves room for {left:,.2f} USD"), quantity)
+    return Limit(Verdict(gate, False, f"{words} leaves {left:,.2f} USD, {_least(purchase)}"), quantity)
 
 
-def prices_of(snapshot: Snapshot) -> Mapping[str, Decimal]:
-    return snapshot.once(
-        "prices",
-        lambda: {market.instrument.symbol: market.price for market in snapshot.markets if market.price is not None},
-    )
-
-
-def _cap_room(snapshot: Snapshot, account: AccountView, symbol: str, price: Decimal, policy: Policy) -> Decimal:
-    """USD that may still go into `symbol`: the cap counts per account and in total (DESIGN 8), pending entries too."""
-
-    def room(views: tuple[AccountView, ...]) -> Decimal:
-        equity = sum((_equity(snapshot, view, symbol, price) for view in views), ZERO)
-        exposed = sum((_exposure(view, symbol, price) for view in views), ZERO)
-        return policy.max_asset_fraction * equity - exposed
-
-    return max(ZERO, min(room((account,)), room(snapshot.accounts)))
-
-
-def _equity(snapshot: Snapshot, view: AccountView, symbol: str, price: Decimal) -> Decimal:
-    """What the account is worth in USD at the snapshot's prices, but `symbol` at `price`."""
-    prices = prices_of(snapshot)
-    if symbol in view.portfolio.positions and prices.get(symbol) != price:
-        return view.portfolio.value({**prices, symbol: price})
-    return snapshot.once(("equity", view.account.id), lambda: view.portfolio.value(prices))
-
-
-def _exposure(view: AccountView, symbol: str, price: Decimal) -> Decimal:
-    pending = (
-        order.remaining * max(_order_price(order), price) for order in view.orders_in(symbol) if _is_entry(order)
-    )
-    return view.portfolio.quantity(symbol) * price + sum(pending, ZERO)
-
-
-def _is_entry(order: Order) -> bool:
-    return order.purpose is Purpose.ENTRY and order.side is Side.BUY and order.is_live
-
-
-def _order_price(order: Order) -> Decimal:
-    return max(order.reference_price, order.limit_price or ZERO)
+def _banded(purchase: Purchase) -> Decimal:
+    """The dearest price within the entry band: at it the limits still hold."""
+    return purchase.price * (ONE + purchase.policy.band_fraction)
 
 
 def _bracket_verdict(bracket: Bracket, price: Decimal) -> Verdict:
@@ -131,27 +188,15 @@ def _bracket_verdict(bracket: Bracket, price: Decimal) -> Verdict:
     return Verdict("bracket", passed, f"stop {bracket.stop:f}, target {bracket.target:f} around {price:f}")
 
 
-def _cap_verdict(quantity: Decimal, room: Decimal, price: Decimal, instrument: Instrument, policy: Policy) -> Verdict:
-    share = f"{100 * policy.max_asset_fraction:.0f} %"
-    if _is_worth(quantity, price, instrument):
-        return Verdict("cap", True, f"{share} of equity leaves room for {room:,.2f} USD")
-    return Verdict("cap", False, f"{share} of equity leaves {room:,.2f} USD, {_least(price, instrument)}")
+def _is_worth(quantity: Decimal, purchase: Purchase) -> bool:
+    return quantity > 0 and quantity * purchase.price >= purchase.market.instrument.min_order_value
 
 
-def _cash_verdict(
-    quantity: Decimal, free: Decimal, unit_reserve: Decimal, price: Decimal, instrument: Instrument
-) -> Verdict:
-    passed = _is_worth(quantity, price, instrument)
-    reason = f"{free:,.2f} USD free after pending entries"
-    if not passed:
-        reason += f", {_least(price, instrument)} ({unit_reserve:,.2f} USD a unit at worst)"
-    return Verdict("cash", passed, reason)
-
-
-def _is_worth(quantity: Decimal, price: Decimal, instrument: Instrument) -> bool:
-    return quantity > 0 and quantity * price >= instrument.min_order_value
-
-
-def _least(price: Decimal, instrument: Instrument) -> str:
-    least = max(instrument.min_order_value, instrument.quantity_step * price)
+def _least(purchase: Purchase) -> str:
+    instrument = purchase.market.instrument
+    least = max(instrument.min_order_value, instrument.quantity_step * purchase.price)
     return f"the smallest order is {least:,.2f} USD"
+
+
+def _percent(fraction: Decimal) -> str:
+    return f"{plain(100 * fraction)} %"

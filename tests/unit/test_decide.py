@@ -66,7 +66,7 @@ def test_every_gate_is_on_record_in_one_fixed_order_even_behind_a_veto() -> None
     gates = [
         *("data", "bar", "probability", "sma", "rsi", "macd"),
         *("mode", "pause", "brakes", "session", "held", "pending", "unknown", "gap", "account"),
-        *("bracket", "cap", "cash"),
+        *("bracket", "cap", "exposure", "crypto", "volatility", "cash", "size"),
     ]
     decision = decide(snapshot(mode=Mode.OBSERVE), None, POLICY)
     assert [verdict.gate for verdict in decision.signals[0].verdicts] == gates
@@ -126,7 +126,7 @@ def traded(minutes: int) -> Snapshot:
         (with_market(excluded="bars jump by a factor of 8"), ["data"]),
         (with_market(price=None), ["data", "size"]),
         (with_market(price_at=NOW - timedelta(minutes=21)), ["data"]),
-        (with_market(daily=BarSeries.empty("SPY", BarSize.D1)), ["data", "probability"]),
+        (with_market(daily=BarSeries.empty("SPY", BarSize.D1)), ["data", "probability", "volatility"]),
         (with_market(confirm=BarSeries.empty("SPY", BarSize.M5)), ["bar", "sma", "rsi", "macd"]),
         (with_market(confirm=market(now=NOW - timedelta(minutes=25)).confirm), ["data"]),
         (with_market(daily=market(now=NOW - timedelta(days=6)).daily), ["data"]),
@@ -145,7 +145,7 @@ def traded(minutes: int) -> Snapshot:
         (traded(60), []),
         (snapshot(accounts=[account_view(reachable=False)]), ["account"]),
         (snapshot(entry_account=None), ["account", "size"]),
-        (snapshot(accounts=[account_view("0")]), ["cap", "cash"]),
+        (snapshot(accounts=[account_view("0")]), ["cap", "exposure", "volatility", "cash"]),
         (snapshot(accounts=[account_view("399")]), ["cap"]),
     ],
 )
@@ -183,7 +183,7 @@ def test_entries_of_one_tick_share_the_cash_and_the_likeliest_comes_first() -> N
     rich_in_stock = position("DIA", "80", "8000")
     decision = decide(snapshot(*markets, accounts=[account_view("4000", rich_in_stock)]), SURE, POLICY)
     assert [(order.symbol, order.quantity) for order in decision.orders] == [("QQQ", 29), ("IWM", 10)]
-    assert vetoes(decision, "SPY") == ["cash"]
+    assert vetoes(decision, "SPY") == ["exposure", "cash"]
     assert [signal.symbol for signal in decision.signals] == ["SPY", "IWM", "QQQ"]
 
 
