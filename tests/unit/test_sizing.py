@@ -74,7 +74,7 @@ def asked(
     return Purchase(seen, Decimal(price), own, tuple(others), policy)
 
 
-def answer(limit: Limit) -> tuple[bool, Decimal | None, str]:
+def answer(limit: Limit) -> tuple[object, ...]:
     return limit.verdict.passed, limit.quantity, limit.verdict.reason
 
 
@@ -149,7 +149,8 @@ def test_the_cap_on_all_assets_counts_over_all_accounts() -> None:
     policy = replace(EXACT, max_exposure_fraction=Decimal("0.5"))
     views = [account_view("10000"), account_view("0", position("DIA", "60", "6000"), account=MANUAL)]
     limit = exposure_cap(asked(views=views, policy=policy))
-    assert (limit.quantity, limit.verdict.reason) == (
+    assert answer(limit) == (
+        True,
         20,
         "50 % of all accounts' equity in all assets together leaves room for 2,000.00 USD",
     )
@@ -256,7 +257,7 @@ def test_the_size_names_the_limit_that_set_it() -> None:
 
 def test_a_purchase_that_any_limit_refuses_has_no_size() -> None:
     sizing = size_entry(asked(views=[account_view("399")]))
-    assert (sizing.quantity, sizing.reserve) == (0, 0)
+    assert sizing.quantity == sizing.reserve == 0
     assert [verdict.gate for verdict in sizing.verdicts if not verdict.passed] == ["cap"]
     assert "size" not in {verdict.gate for verdict in sizing.verdicts}
 
