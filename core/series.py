@@ -77,6 +77,8 @@ class BarSeries:
 
     def until(self, end: datetime) -> BarSeries:
         """The bars closed at or before `end`."""
+        if not len(self) or self.closed_at[-1] <= end.timestamp():
+            return self
         return self.part(slice(0, int(np.searchsorted(self.closed_at, seconds_of(end), side="right"))))
 
     def after(self, start: datetime) -> BarSeries:
@@ -85,6 +87,8 @@ class BarSeries:
 
     def last(self, count: int) -> BarSeries:
         """The newest `count` bars, or all if there are fewer."""
+        if len(self) <= count:
+            return self
         return self.part(slice(max(0, len(self) - count), None))
 
     def bar(self, index: int) -> Bar:

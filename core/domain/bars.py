@@ -16,16 +16,19 @@ class BarSize(StrEnum):
     @property
     def span(self) -> timedelta:
         """Nominal length; a session may cut a bar short (see the calendar)."""
-        return {
-            BarSize.M1: timedelta(minutes=1),
-            BarSize.M5: timedelta(minutes=5),
-            BarSize.H1: timedelta(hours=1),
-            BarSize.D1: timedelta(days=1),
-        }[self]
+        return _SPANS[self]
 
     @property
     def is_intraday(self) -> bool:
         return self is not BarSize.D1
+
+
+_SPANS = {
+    BarSize.M1: timedelta(minutes=1),
+    BarSize.M5: timedelta(minutes=5),
+    BarSize.H1: timedelta(hours=1),
+    BarSize.D1: timedelta(days=1),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from core.domain.values import plain
 T = TypeVar("T")
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
+_PLAIN = frozenset({str, bool, int, float, type(None)})
 _TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
@@ -44,11 +45,20 @@ def canonical(value: object) -> str:
 def _encoder(kind: type) -> Callable[[Any], Json]:
     if dataclasses.is_dataclass(kind):
         names = tuple(field.name for field in dataclasses.fields(kind))
-        return lambda value: {name: encode(getattr(value, name)) for name in names}
+        return lambda value: _encode_fields(value, names)
     for base, encoder in _ENCODERS:
         if issubclass(kind, base):
             return encoder
     raise TypeError(f"cannot be stored: {kind.__name__}")
+
+
+def _encode_fields(value: object, names: tuple[str, ...]) -> Json:
+    encoded: dict[str, Json] = {}
+    for name in names:
+        found = getattr(value, name)
+        # Most fields are what JSON has itself: a decision holds thousands of them.
+        encoded[name] = found if type(found) in _PLAIN else encode(found)
+    return encoded
 
 
 def _encode_time(value: datetime) -> Json:

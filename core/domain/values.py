@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
 CENT = Decimal("0.01")
+# The division itself must not round: a quotient just below a whole number would become that number, and a quantity
+# rounded "down" would exceed what is held.
+_DOWN, _UP, _NEAREST = (Context(prec=100, rounding=way) for way in (ROUND_FLOOR, ROUND_CEILING, ROUND_HALF_EVEN))
 
 
 def exact(number: float | int | str | Decimal) -> Decimal:
@@ -18,26 +21,21 @@ def exact(number: float | int | str | Decimal) -> Decimal:
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """`value` rounded down (toward minus infinity) to a multiple of `step`."""
-    return _steps(value, step, ROUND_FLOOR)
+    return _steps(value, step, _DOWN)
 
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """`value` rounded up to a multiple of `step`."""
-    return _steps(value, step, ROUND_CEILING)
+    return _steps(value, step, _UP)
 
 
 def nearest(value: Decimal, step: Decimal) -> Decimal:
     """`value` rounded to the nearest multiple of `step`, ties to even."""
-    return _steps(value, step, ROUND_HALF_EVEN)
+    return _steps(value, step, _NEAREST)
 
 
-def _steps(value: Decimal, step: Decimal, rounding: str) -> Decimal:
-    # The division itself must not round: a quotient just below a whole number would become that number, and a
-    # quantity rounded "down" would exceed what is held.
-    with localcontext() as exactly:
-        exactly.prec = 100
-        exactly.rounding = rounding
-        return (value / step).to_integral_value() * step
+def _steps(value: Decimal, step: Decimal, exactly: Context) -> Decimal:
+    return exactly.multiply(exactly.divide(value, step).to_integral_value(context=exactly), step)
 
 
 def plain(value: Decimal) -> str:

@@ -29,12 +29,13 @@ def last_prices(desk: Desk, symbols: Iterable[str], now: datetime) -> dict[str, 
 
 def stored_price(desk: Desk, symbol: str, now: datetime) -> Price | None:
     """The newest close of any stored size, and when its bar closed."""
-    found: Price | None = None
-    for size in (BarSize.M5, BarSize.D1):
-        bar = desk.bars.read(symbol, size, now, 1)
-        if len(bar) and (found is None or time_of(bar.closed_at[-1]) > found[1]):
-            found = exact(float(bar.close[-1])), time_of(bar.closed_at[-1])
-    return found
+    return _newest_price(desk.bars.read(symbol, size, now, 1) for size in (BarSize.M5, BarSize.D1))
+
+
+def _newest_price(series: Iterable[BarSeries]) -> Price | None:
+    """The last close of what closed last; of the earlier one where both closed together."""
+    newest = max((bars for bars in series if len(bars)), key=lambda bars: int(bars.closed_at[-1]), default=None)
+    return None if newest is None else (exact(float(newest.close[-1])), time_of(newest.closed_at[-1]))
 
 
 def quotes_of(desk: Desk, instruments: Iterable[Instrument], now: datetime) -> Mapping[str, Quote]:
@@ -64,7 +65,8 @@ def market_view(
     symbol = instrument.symbol
     daily = desk.bars.read(symbol, BarSize.D1, now, DAILY_BARS)
     confirm = _confirming(desk, symbol, now, daily)
-    price = stored_price(desk, symbol, now)
+    small = confirm if confirm.size is BarSize.M5 else desk.bars.read(symbol, BarSize.M5, now, 1)
+    price = _newest_price((small, daily))
     if quote is not None and (price is None or quote.at > price[1]):
         price = exact(quote.price), quote.at
     return MarketView(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from core.domain.accounts import Mode
 from core.domain.decisions import BrakeKind, Verdict
@@ -186,6 +187,8 @@ def _stale(now: datetime, market: MarketView, policy: Policy) -> str:
     )
 
 
+# All instruments of a tick have bars of the same few times.
+@lru_cache(maxsize=1024)
 def _when(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC" if at else "an unknown time"
 

@@ -35,16 +35,21 @@ def confirmation(bars: BarSeries, newest: int) -> Confirmation | None:
     weights = weights_for(len(close))
     return Confirmation(
         float(close[-1]),
-        float(close[-20:].mean()),
-        float(close[-50:].mean()),
+        _mean(close[-20:]),
+        _mean(close[-50:]),
         _rsi(close, weights),
         float((weights.macd - weights.signal) @ close),
     )
 
 
+def _mean(values: Floats) -> float:
+    return float(np.add.reduce(values)) / len(values)
+
+
 def _rsi(close: Floats, weights: Weights) -> float:
     """Wilder's relative strength index, 0 to 100; a line that never moved is neutral, 50."""
-    moves = np.diff(close, prepend=close[:1])
+    moves = np.zeros(len(close))
+    np.subtract(close[1:], close[:-1], out=moves[1:])
     gain = float(weights.wilder @ np.maximum(moves, 0.0))
     total = gain + float(weights.wilder @ np.maximum(-moves, 0.0))
     return 50.0 if total <= FLAT * close[-1] else 100.0 * gain / total
