@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 
 from bot.app import BotApp, BotParts, build_app
 from bot.gate import Identity
-from bot.localphone.server import LocalPhone
 from core.clock import SystemClock, VirtualClock
 from core.domain.views import Health
 from core.storage.store import Database, open_database
 from jobs.writer import Writer
 from tests.contract.phone_owner import Owner as Person
 from tests.fakes_owner import NOON, FakeOwner
+from tests.servers.bot_api_server import BotApiServer
 
 ZONE = ZoneInfo("America/New_York")
 
@@ -68,6 +68,7 @@ class Line:
     app: BotApp
     owner: FakeOwner
     person: Person
+    server: BotApiServer
     ledger: Database
     health: HealthLog
     codes: list[str]
@@ -102,7 +103,7 @@ async def a_line(
     fence: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Line]:
     owner = owner or FakeOwner()
-    phone = LocalPhone(store_path=folder / "phone.sqlite", clock=SystemClock())
+    phone = BotApiServer(folder / "phone.sqlite")
     health, codes = HealthLog(), []
     await phone.start()
     with a_ledger(folder) as ledger, running_writer() as writer:
@@ -126,7 +127,7 @@ async def a_line(
         await app.start()
         try:
             async with Person(phone) as person:
-                yield Line(app, owner, person, ledger, health, codes)
+                yield Line(app, owner, person, phone, ledger, health, codes)
         finally:
             await app.stop()
             await phone.stop()

@@ -52,8 +52,9 @@ def _is_opening(request: web.Request) -> bool:
     return request.method == "GET" and request.path == "/" and request.headers.get("Sec-Fetch-Mode") == "navigate"
 
 
-def refusal(code: int, description: str) -> web.Response:
-    return web.json_response({"ok": False, "error_code": code, "description": description}, status=code)
+def refusal(code: int, description: str, parameters: dict[str, Any] | None = None) -> web.Response:
+    body: dict[str, Any] = {"ok": False, "error_code": code, "description": description}
+    return web.json_response(body | ({"parameters": parameters} if parameters else {}), status=code)
 
 
 class PageAccess:

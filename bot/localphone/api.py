@@ -12,6 +12,7 @@ from bot.localphone.described import Described
 from bot.localphone.errors import bad_request
 from bot.localphone.formatted import FormattedText, formatted
 from bot.localphone.keyboards import Keyboard, inline_keyboard
+from bot.localphone.limits import RateLimits
 from bot.localphone.parameters import Parameters, Upload
 from bot.localphone.polling import UpdateQueue
 from bot.localphone.store import PhoneStore
@@ -43,12 +44,18 @@ class BotApi:
     """Every method takes Parameters and returns the `result`, or raises ApiError."""
 
     def __init__(
-        self, bot: dict[str, Any], conversation: Conversation, updates: UpdateQueue, store: PhoneStore
+        self,
+        bot: dict[str, Any],
+        conversation: Conversation,
+        updates: UpdateQueue,
+        store: PhoneStore,
+        limits: RateLimits | None = None,
     ) -> None:
         self._bot = bot
         self._conversation = conversation
         self._updates = updates
         self._store = store
+        self._limits = limits
         self._described = Described()
         self._methods: dict[str, Callable[[Parameters], Awaitable[Any]]] = {
             "getMe": self._get_me,
@@ -68,7 +75,10 @@ class BotApi:
 
     async def call(self, method: str, values: dict[str, Any], uploads: dict[str, Upload]) -> Any:
         name = self._described.method(method)
-        return await self._methods[name](self._described.read(name, values, uploads))
+        parameters = self._described.read(name, values, uploads)
+        if self._limits is not None:
+            self._limits.check(name, parameters.text("chat_id"))
+        return await self._methods[name](parameters)
 
     def menu(self) -> list[dict[str, str]]:
         """The commands the owner is offered: those of the narrowest scope that has any."""

@@ -116,7 +116,7 @@ class Conversation:
             raise bad_request("Message is too long")
         with self._store.transaction():
             message = self._store.add_message(self._body(_OWNER, content))
-            self._updates.put("message", message, self._clock.now())
+            self._updates.put("message", message)
         self._updates.wake()
         self._feed.publish("message", message)
         return message
@@ -135,10 +135,9 @@ class Conversation:
             "chat_instance": str(OWNER_ID),
             "data": data,
         }
-        now = self._clock.now()
         with self._store.transaction():
-            self._store.add_callback(callback_id, message_id, now)
-            self._updates.put("callback_query", query, now)
+            self._store.add_callback(callback_id, message_id, self._clock.now())
+            self._updates.put("callback_query", query)
         self._updates.wake()
         return callback_id
 

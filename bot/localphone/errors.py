@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ApiError(Exception):
     """Answered as `{"ok": false, "error_code": code, "description": ...}` with the HTTP status `code`.
 
-    The descriptions are those of the public server's source, because clients compare them as text.
+    The descriptions are those of the public server's source, because clients compare them as text. `parameters` say
+    what a program can do about it, such as {"retry_after": 3}.
     """
 
-    def __init__(self, code: int, description: str) -> None:
+    def __init__(self, code: int, description: str, parameters: dict[str, Any] | None = None) -> None:
         super().__init__(description)
         self.code = code
         self.description = description
+        self.parameters = parameters
 
 
 def bad_request(reason: str) -> ApiError:

@@ -69,13 +69,21 @@ async def read_request(request: web.Request) -> tuple[dict[str, Any], dict[str, 
     uploads: dict[str, Upload] = {}
     if request.content_type == "application/json":
         values.update(await _json_body(request))
-    elif request.can_read_body:
-        for name, value in (await request.post()).items():
-            if isinstance(value, web.FileField):
-                uploads[name] = Upload(value.filename, value.content_type, value.file.read())
-            else:
-                values[name] = value if isinstance(value, str) else bytes(value).decode()
+    elif request.body_exists:
+        try:
+            await _read_form(request, values, uploads)
+        except UnicodeDecodeError as error:
+            raise bad_request("Strings must be encoded in UTF-8") from error
     return values, uploads
+
+
+async def _read_form(request: web.Request, values: dict[str, Any], uploads: dict[str, Upload]) -> None:
+    for name, value in (await request.post()).items():
+        if isinstance(value, web.FileField):
+            value.file.seek(0)
+            uploads[name] = Upload(value.filename, value.content_type, value.file.read())
+        else:
+            values[name] = value if isinstance(value, str) else bytes(value).decode()
 
 
 async def _json_body(request: web.Request) -> dict[str, Any]:

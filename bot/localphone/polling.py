@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import datetime
 from typing import Any
 
 from bot.localphone.errors import ApiError
 from bot.localphone.store import PhoneStore
+from core.ports import Clock
 
 MAX_LIMIT = 100
 MAX_TIMEOUT = 50
@@ -20,19 +20,21 @@ class UpdateQueue:
     """Updates wait in the store until an offset above them is asked for; until then they are handed out again.
 
     The real server stretches repeated short polls to three seconds to protect itself from busy clients. On loopback
-    that would only slow down stopping, so it is left out.
+    that would only slow down stopping, so it is left out. `longest_poll` is in seconds.
     """
 
-    def __init__(self, store: PhoneStore) -> None:
+    def __init__(self, store: PhoneStore, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
+        self.longest_poll: float = MAX_TIMEOUT
         self._poller: asyncio.Future[None] | None = None
         self._closed = False
 
-    def put(self, kind: str, body: dict[str, Any], at: datetime) -> None:
+    def put(self, kind: str, body: dict[str, Any]) -> None:
         """Stores an update of a kind the bot wants; call `wake` once the transaction is through."""
         wanted = json.loads(self._store.setting(_ALLOWED) or "[]")
         if not wanted or kind in wanted:
-            self._store.add_update({kind: body}, at)
+            self._store.add_update({kind: body}, self._clock.now())
 
     def wake(self) -> None:
         if self._poller is not None and not self._poller.done():
@@ -58,14 +60,15 @@ class UpdateQueue:
             self._store.forget_updates_but(-offset)
         elif offset > 0:
             self._store.forget_updates_before(offset)
+        self._store.forget_old_updates(self._clock.now())
         first = max(offset, 0)
         updates = self._store.updates(first, limit)
         if updates or timeout <= 0 or self._closed:
             return updates
-        await self._wait(min(timeout, MAX_TIMEOUT))
+        await self._wait(min(timeout, self.longest_poll))
         return [] if self._closed else self._store.updates(first, limit)
 
-    async def _wait(self, seconds: int) -> None:
+    async def _wait(self, seconds: float) -> None:
         if self._poller is not None and not self._poller.done():
             self._poller.set_exception(ApiError(409, _CONFLICT))
         poller: asyncio.Future[None] = asyncio.get_running_loop().create_future()

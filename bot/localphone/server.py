@@ -6,6 +6,7 @@ import hmac
 import ipaddress
 import re
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from bot.localphone.api import BotApi
 from bot.localphone.conversation import OWNER_ID, Conversation
 from bot.localphone.errors import ApiError
 from bot.localphone.feed import Feed
+from bot.localphone.limits import RateLimits
 from bot.localphone.page import ChatPage
 from bot.localphone.parameters import read_request
 from bot.localphone.polling import UpdateQueue
@@ -52,8 +54,13 @@ class LocalPhone:
         port: int = 0,
         token: str | None = None,
         access_key: str | None = None,
+        limits: RateLimits | None = None,
+        middlewares: Sequence[Any] = (),
     ) -> None:
         """`clock` stamps the messages: the system clock. Port 0 takes a free one.
+
+        Without `limits` a bot may talk as fast as it likes. `middlewares` see every request first and every answer
+        last: tests watch and fail there.
 
         Without `token` or `access_key` the ones of the last start are used again, or random ones on the first, so an
         open page and a bookmark outlive a restart on the same port. Raises ValueError for an address that is not
@@ -69,6 +76,8 @@ class LocalPhone:
         self._access_key = access_key
         self._store_path = store_path
         self._clock = clock
+        self._limits = limits
+        self._middlewares = tuple(middlewares)
         self._runner: web.AppRunner | None = None
         self._store: PhoneStore | None = None
         self._feed = Feed()
@@ -116,7 +125,7 @@ class LocalPhone:
             store.set_setting("token", self._token)
             store.set_setting("access_key", self._access_key)
             self._feed = Feed()
-            self._updates = UpdateQueue(store)
+            self._updates = UpdateQueue(store, self._clock)
             runner = web.AppRunner(
                 self._application(store, self._updates),
                 handle_signals=False,
@@ -152,16 +161,17 @@ class LocalPhone:
         token, access_key = self.token, _known(self._access_key)
         bot = _bot_user(token)
         conversation = Conversation(bot, store, updates, self._feed, self._clock)
-        api = BotApi(bot, conversation, updates, store)
+        api = BotApi(bot, conversation, updates, store, self._limits)
         page = ChatPage(bot, PageAccess(access_key), conversation, store, self._feed, api.menu)
 
         async def bot_method(request: web.Request) -> web.StreamResponse:
-            if not hmac.compare_digest(request.match_info["token"].encode(), token.encode()):
-                raise ApiError(401, "Unauthorized")
+            given = request.match_info["token"]
+            if not hmac.compare_digest(given.encode(), token.encode()):
+                raise ApiError(401, "Unauthorized" if ":" in given else "Unauthorized: invalid token specified")
             result = await api.call(request.match_info["method"], *await read_request(request))
             return web.json_response({"ok": True, "result": result})
 
-        application = web.Application(middlewares=[loopback_guard(self._hosts), _refusals])
+        application = web.Application(middlewares=[*self._middlewares, loopback_guard(self._hosts), _refusals])
         application.router.add_route("*", "/bot{token:[^/]+}/{method:[^/]+}", bot_method)
         application.add_routes(page.routes())
         return application
@@ -176,7 +186,7 @@ async def _refusals(request: web.Request, handler: Any) -> web.StreamResponse:
     try:
         response: web.StreamResponse = await handler(request)
     except ApiError as error:
-        return refusal(error.code, error.description)
+        return refusal(error.code, error.description, error.parameters)
     except web.HTTPException as error:
         return refusal(error.status, error.reason)
     return response

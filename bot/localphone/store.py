@@ -87,7 +87,10 @@ class PhoneStore:
         self._db.execute(
             "INSERT INTO updates (created, body) VALUES (?, ?)", (int(at.timestamp()), json.dumps(content))
         )
-        oldest = int((at - UPDATE_LIFETIME).timestamp())
+        self.forget_old_updates(at)
+
+    def forget_old_updates(self, now: datetime) -> None:
+        oldest = int((now - UPDATE_LIFETIME).timestamp())
         self._db.execute("DELETE FROM updates WHERE created < ?", (oldest,))
 
     def updates(self, first: int, limit: int) -> list[dict[str, Any]]:

@@ -33,8 +33,8 @@ from bot.localphone.conversation import CALLBACK_LIFETIME, DELETABLE_FOR
 from bot.localphone.server import LocalPhone, new_token
 from bot.localphone.store import MAX_MESSAGES, UPDATE_LIFETIME, PhoneStore
 from core.clock import VirtualClock
-from tests.contract.bot_api_spec import SPEC_PATH, BotApiSpec
 from tests.contract.phone_owner import Owner
+from tests.servers.bot_api_server import BotApiServer
 
 pytestmark = pytest.mark.feature("U3")
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -60,7 +60,7 @@ def clock() -> VirtualClock:
 
 @pytest.fixture
 async def phone(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[LocalPhone]:
-    served = LocalPhone(store_path=tmp_path / "phone.sqlite3", clock=clock)
+    served = BotApiServer(tmp_path / "phone.sqlite3", clock)
     await served.start()
     yield served
     await served.stop()
@@ -578,37 +578,3 @@ async def test_stopping_ends_waiting_polls_and_streams_at_once(tmp_path: Path, c
                 assert [line async for line in lines if line] == []
         assert await poll == ()
     await phone.stop()
-
-
-@pytest.mark.shared_data
-@pytest.mark.skipif(not SPEC_PATH.exists(), reason="the description of the Bot API is not beside this checkout")
-async def test_every_answer_has_the_published_shape(phone: LocalPhone, owner: Owner) -> None:
-    spec = BotApiSpec()
-    me = phone.owner_id
-    async with httpx.AsyncClient(trust_env=False, verify=False) as http:
-
-        async def ask(method: str, **parameters: Any) -> Any:
-            answer = (await http.post(f"{phone.base_url}{phone.token}/{method}", json=parameters)).json()
-            assert answer["ok"], answer
-            spec.check_result(method, answer["result"])
-            return answer["result"]
-
-        await ask("getMe")
-        await ask("deleteWebhook")
-        await ask("getWebhookInfo")
-        await ask("setMyCommands", commands=[{"command": "help", "description": "x"}])
-        assert await ask("getMyCommands") != []
-        await ask("deleteMyCommands")
-        keyboard = {"inline_keyboard": [[{"text": "a", "callback_data": "a", "style": "primary"}]]}
-        html = '<b>a</b> <pre><code class="language-py">c</code></pre> <a href="https://example.org">d</a> /help'
-        sent = await ask("sendMessage", chat_id=me, text=html, parse_mode="HTML", reply_markup=keyboard)
-        reply = {"message_id": sent["message_id"]}
-        await ask("sendMessage", chat_id=me, text="x", reply_parameters=reply, protect_content=True)
-        await ask("editMessageText", chat_id=me, message_id=sent["message_id"], text="b", reply_markup=keyboard)
-        query_id = await owner.taps(sent["message_id"], "a")
-        await owner.sends("/help me")
-        assert len(await ask("getUpdates")) == 2
-        await ask("answerCallbackQuery", callback_query_id=query_id, text="ok")
-        await ask("editMessageReplyMarkup", chat_id=me, message_id=sent["message_id"])
-        await ask("sendChatAction", chat_id=me, action="typing")
-        await ask("deleteMessage", chat_id=me, message_id=sent["message_id"])

@@ -226,3 +226,17 @@ async def test_a_body_that_is_no_json_object_is_refused(says: Says) -> None:
     for body in (b"{", b"[]", b"\xff"):
         code, description = await says("sendMessage", content=body, headers={"Content-Type": "application/json"})
         assert (code, description) == (400, "Bad Request: can't parse JSON-encoded request body")
+
+
+async def test_a_form_that_is_no_utf8_is_refused(says: Says) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert await says("sendMessage", content=b"text=%ff\xff", headers=form) == (
+        400,
+        "Bad Request: strings must be encoded in UTF-8",
+    )
+    part = b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\n\xff\r\n--x--\r\n'
+    parts = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert await says("sendMessage", content=part, headers=parts) == (
+        400,
+        "Bad Request: strings must be encoded in UTF-8",
+    )

@@ -23,8 +23,8 @@ from telegram.ext import (
 from telegram.request import HTTPXRequest
 
 from bot.localphone.server import LocalPhone
-from core.clock import SystemClock
 from tests.e2e.phone_page import DESKTOP, browser, chromium, phone_page
+from tests.servers.bot_api_server import BotApiServer
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -100,7 +100,7 @@ async def chrome() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def phone(tmp_path: Path) -> AsyncIterator[LocalPhone]:
-    served = LocalPhone(store_path=tmp_path / "phone.sqlite3", clock=SystemClock())
+    served = BotApiServer(tmp_path / "phone.sqlite3")
     await served.start()
     yield served
     await served.stop()

@@ -14,6 +14,7 @@ import pytest
 
 from bot.app import BotApp, BotParts, build_app
 from bot.gate import Identity
+from bot.localphone.conversation import OWNER_ID
 from bot.poll_watch import DEAD_TOKEN, NO_NETWORK, SECOND_POLLER
 from core.clock import SystemClock, VirtualClock
 from core.domain.accounts import Badge
@@ -23,9 +24,10 @@ from core.domain.views import Health
 from core.storage.store import Database
 from tests.bot_line import ZONE, HealthLog, a_ledger, eventually, running_writer
 from tests.fakes_owner import NOON, FakeOwner
-from tests.servers.bot_api_server import HANG_UP, TOKEN, BotApiServer, failure
+from tests.servers.bot_api_server import TOKEN, BotApiServer, a_message
+from tests.servers.faults import DROP, LOSE_ANSWER, Answer, failure, flood
 
-OWNER = 111
+OWNER = OWNER_ID
 CRITICAL = PositionUnguarded("manual", "SPY", Decimal(3), "no stop", (Badge.MANUAL,))
 CHATTER = HealthChanged("yahoo", "DEGRADED", "no answer")
 
@@ -49,11 +51,8 @@ class Bench:
         with self.ledger.reading() as work:
             return [row.state for row in reversed(work.messages())]
 
-    def said(self, text: str, update_id: int) -> None:
-        chat = {"id": OWNER, "type": "private", "first_name": "Owner"}
-        sender = {"id": OWNER, "is_bot": False, "first_name": "Owner"}
-        message = {"message_id": update_id, "date": 1_790_000_000, "chat": chat, "from": sender, "text": text}
-        self.server.updates.append({"update_id": update_id, "message": message})
+    def said(self, text: str) -> None:
+        self.server.hears("message", a_message(text, 900, OWNER))
 
 
 @asynccontextmanager
@@ -95,7 +94,7 @@ async def a_bench(folder: Path, server: BotApiServer, *, up: bool = True) -> Asy
 
 @pytest.mark.feature("D7")
 async def test_a_start_without_telegram_succeeds_and_catches_up_when_it_appears(tmp_path: Path) -> None:
-    server = BotApiServer()
+    server = BotApiServer(longest_poll=0.02)
     async with a_bench(tmp_path, server, up=False) as bench:
         bench.publish(CHATTER)
         await eventually(lambda: bench.health.newest("telegram") == (Health.DEGRADED, NO_NETWORK))
@@ -107,14 +106,14 @@ async def test_a_start_without_telegram_succeeds_and_catches_up_when_it_appears(
 
 @pytest.mark.feature("D8")
 async def test_a_second_poller_is_explained_and_polling_goes_on_once_it_is_gone(tmp_path: Path) -> None:
-    server = BotApiServer()
-    server.standing["getUpdates"] = failure(409, "Conflict: terminated by other getUpdates request")
+    server = BotApiServer(longest_poll=0.02)
+    server.faults.standing["getUpdates"] = failure(409, "Conflict: terminated by other getUpdates request")
     async with a_bench(tmp_path, server) as bench:
         await eventually(lambda: bench.health.newest("telegram") == (Health.DEGRADED, SECOND_POLLER), 20)
         bench.publish(CHATTER)
         await eventually(lambda: bench.states() == [OutboxState.SENT])
-        del server.standing["getUpdates"]
-        bench.said("/status", 50)
+        del server.faults.standing["getUpdates"]
+        bench.said("/status")
         await eventually(lambda: any("RUNNING" in text for text in server.texts()), 20)
 
 
@@ -123,36 +122,36 @@ async def test_a_second_poller_is_explained_and_polling_goes_on_once_it_is_gone(
 async def test_a_refused_token_is_explained_and_never_written_anywhere(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = BotApiServer()
+    server = BotApiServer(longest_poll=0.02)
     caplog.set_level(logging.DEBUG, logger="bot")
     for method in ("getMe", "sendMessage", "getUpdates"):
-        server.standing[method] = failure(401, "Unauthorized")
+        server.faults.standing[method] = failure(401, "Unauthorized")
     async with a_bench(tmp_path, server) as bench:
         bench.publish(CHATTER)
         await eventually(lambda: bench.health.newest("telegram") == (Health.HALTED, DEAD_TOKEN))
         await eventually(lambda: (bench.health.newest("messages") or (None, ""))[0] is Health.DEGRADED)
         assert bench.states() == [OutboxState.PENDING]
-        server.standing.clear()
+        server.faults.clear()
         await eventually(lambda: bench.health.newest("telegram") == (Health.RUNNING, "connected"))
         assert TOKEN not in repr(bench.health.said)
     assert TOKEN not in caplog.text
 
 
 async def test_a_token_revoked_while_polling_is_explained_and_a_stop_is_still_clean(tmp_path: Path) -> None:
-    server = BotApiServer()
+    server = BotApiServer(longest_poll=0.02)
     async with a_bench(tmp_path, server) as bench:
         await eventually(lambda: server.count("getUpdates") > 1)
-        server.standing["getUpdates"] = failure(401, "Unauthorized")
+        server.faults.standing["getUpdates"] = failure(401, "Unauthorized")
         await eventually(lambda: bench.health.newest("telegram") == (Health.HALTED, DEAD_TOKEN))
-        server.standing.clear()
-        bench.said("/status", 60)
+        server.faults.clear()
+        bench.said("/status")
         await eventually(lambda: any("RUNNING" in text for text in server.texts()))
 
 
 @pytest.mark.feature("D3")
 async def test_an_answer_that_is_lost_leads_to_a_marked_repeat_only_where_it_matters(tmp_path: Path) -> None:
-    server = BotApiServer()
-    server.replies["sendMessage"] = [HANG_UP, HANG_UP]
+    server = BotApiServer(longest_poll=0.02)
+    server.faults.once["sendMessage"] = [LOSE_ANSWER, DROP]
     async with a_bench(tmp_path, server) as bench:
         bench.publish(CRITICAL, CHATTER)
         await eventually(lambda: OutboxState.PENDING not in bench.states() and server.count("sendMessage") >= 3)
@@ -164,8 +163,8 @@ async def test_an_answer_that_is_lost_leads_to_a_marked_repeat_only_where_it_mat
 
 @pytest.mark.feature("D2")
 async def test_a_flood_wait_from_the_server_is_honoured(tmp_path: Path) -> None:
-    server = BotApiServer()
-    server.replies["sendMessage"] = [failure(429, "Too Many Requests: retry after 1", retry_after=1)]
+    server = BotApiServer(longest_poll=0.02)
+    server.faults.once["sendMessage"] = [flood(1)]
     async with a_bench(tmp_path, server) as bench:
         began = asyncio.get_running_loop().time()
         bench.publish(CHATTER)
@@ -176,9 +175,9 @@ async def test_a_flood_wait_from_the_server_is_honoured(tmp_path: Path) -> None:
 
 @pytest.mark.feature("D5")
 async def test_refused_formatting_arrives_as_plain_text(tmp_path: Path) -> None:
-    server = BotApiServer()
+    server = BotApiServer(longest_poll=0.02)
     words = "Bad Request: can't parse entities: unsupported start tag at byte offset 3"
-    server.replies["sendMessage"] = [failure(400, words)]
+    server.faults.once["sendMessage"] = [failure(400, words)]
     async with a_bench(tmp_path, server) as bench:
         bench.publish(CHATTER)
         await eventually(lambda: bench.states() == [OutboxState.SENT])
@@ -186,21 +185,22 @@ async def test_refused_formatting_arrives_as_plain_text(tmp_path: Path) -> None:
 
 
 async def test_a_chat_that_is_not_open_yet_loses_nothing(tmp_path: Path) -> None:
-    server = BotApiServer()
-    server.replies["sendMessage"] = [failure(403, "Forbidden: bot can't initiate conversation with a user")]
+    server = BotApiServer(longest_poll=0.02)
+    server.faults.once["sendMessage"] = [failure(403, "Forbidden: bot can't initiate conversation with a user")]
     async with a_bench(tmp_path, server) as bench:
         bench.publish(CHATTER)
         await eventually(lambda: server.count("sendMessage") == 1)
-        bench.said("/start", 70)
+        bench.said("/start")
         await eventually(lambda: bench.states() == [OutboxState.SENT])
 
 
 async def test_an_update_that_comes_twice_is_handled_once(tmp_path: Path) -> None:
-    server = BotApiServer()
+    server = BotApiServer(longest_poll=0.02)
+    pause = {"update_id": 80, "message": a_message("/pause", 900, OWNER)}
     async with a_bench(tmp_path, server) as bench:
         await eventually(lambda: bench.health.newest("telegram") == (Health.RUNNING, "connected"))
-        bench.said("/pause", 80)
-        bench.said("/pause", 80)
+        server.faults.once["getUpdates"] = [Answer(200, {"ok": True, "result": [pause, pause]})]
+        bench.said("/status")  # ends the poll that waits
         await eventually(lambda: bench.owner.calls)
         await asyncio.sleep(0.1)
         assert bench.owner.calls == [("pause", None, "owner")]

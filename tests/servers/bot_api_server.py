@@ -1,94 +1,144 @@
-"""A Bot API server that fails as the real one does: a second poller, a dead token, floods, lost answers, bad gateways.
+"""The local phone's Bot API server as tests use it: fails on demand, remembers every call, is itself held to account.
 
-Answers what python-telegram-bot asks at a start; every other behaviour is set by the test through `replies`, which maps
-a method's name to a list of replies used up one after another before the ordinary one.
+Each request it accepts and each answer it gives is checked against the published description of the Bot API, where that
+lies beside the checkout; what does not fit is raised when the server stops.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
+import json
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from aiohttp import web
 
+from bot.localphone.errors import ApiError
+from bot.localphone.limits import RateLimits
+from bot.localphone.parameters import read_request
+from bot.localphone.polling import MAX_TIMEOUT
+from bot.localphone.server import LocalPhone
+from core.clock import SystemClock
+from core.ports import Clock
+from tests.contract.bot_api_spec import SPEC_PATH, BotApiSpec
+from tests.servers.faults import Faults, body_of
+
 TOKEN = "123456789:" + "A" * 35
 
 
-class HangUp:
-    """Accepts the request, perhaps acts on it, and never answers."""
+@cache
+def _published() -> BotApiSpec | None:
+    return BotApiSpec() if SPEC_PATH.exists() else None
 
 
-HANG_UP = HangUp()
-Reply = tuple[int, dict[str, Any]] | HangUp
+class BotApiServer(LocalPhone):
+    """`calls` are the requests as they came, also those that a fault ate. `limits` are off until switched on.
 
+    A poll without news is answered after `longest_poll` seconds, so that a bot soon knows that it is connected.
+    """
 
-def failure(code: int, description: str, **parameters: Any) -> Reply:
-    body: dict[str, Any] = {"ok": False, "error_code": code, "description": description}
-    return code, {**body, "parameters": parameters} if parameters else body
-
-
-class BotApiServer:
-    """`standing` replies hold until they are taken away; `replies` are used once each."""
-
-    def __init__(self) -> None:
-        self.replies: dict[str, list[Reply]] = defaultdict(list)
-        self.standing: dict[str, Reply] = {}
+    def __init__(
+        self,
+        store_path: Path | None = None,
+        clock: Clock | None = None,
+        *,
+        token: str = TOKEN,
+        longest_poll: float = MAX_TIMEOUT,
+    ) -> None:
+        self._folder = TemporaryDirectory() if store_path is None else None
+        self.limits = RateLimits(clock or SystemClock())
+        self.limits.active = False
+        super().__init__(
+            store_path=store_path or Path(self._folder.name if self._folder else "") / "phone.sqlite3",
+            clock=clock or SystemClock(),
+            token=token,
+            limits=self.limits,
+            middlewares=[self._watched],
+        )
+        self._longest_poll = longest_poll
+        self.faults = Faults()
         self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.updates: list[dict[str, Any]] = []
-        self._runner: web.AppRunner | None = None
-        self._port = 0
+        self.violations: list[str] = []
 
-    @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/bot"
+    async def start(self) -> None:
+        await super().start()
+        assert self._updates is not None
+        self._updates.longest_poll = self._longest_poll
+
+    async def stop(self) -> None:
+        """Raises AssertionError where a request or an answer was not what the Bot API publishes."""
+        await super().stop()
+        assert not self.violations, "\n".join(self.violations)
 
     def texts(self) -> list[str]:
-        return [body["text"] for method, body in self.calls if method == "sendMessage"]
+        """Of all messages a bot tried to send."""
+        return [values["text"] for method, values in self.calls if method == "sendMessage"]
 
     def count(self, method: str) -> int:
         return sum(name == method for name, _ in self.calls)
 
-    async def start(self) -> None:
-        """Keeps its port over a stop and a new start."""
-        application = web.Application()
-        application.router.add_route("*", "/bot{token}/{method}", self._answer)
-        self._runner = web.AppRunner(application, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+    def hears(self, kind: str, body: dict[str, Any]) -> None:
+        """Something for the bot that the page cannot cause: a stranger, a group, a forwarded or an edited message.
 
-    async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        `kind` is the Update's field, `body` its value.
+        """
+        assert self._updates is not None, "the server is not running"
+        self._updates.put(kind, body)
+        self._updates.wake()
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        method = request.match_info["method"]
-        body = dict(await request.post())
-        self.calls.append((method, body))
-        reply = self.replies[method].pop(0) if self.replies[method] else self.standing.get(method)
-        if isinstance(reply, HangUp):
-            assert request.transport is not None
-            request.transport.abort()
-            return web.Response()
-        if reply is not None:
-            return web.json_response(reply[1], status=reply[0])
-        return web.json_response({"ok": True, "result": await self._result(method, body)})
+    def is_owed(self) -> int:
+        """How many updates no bot has acknowledged."""
+        assert self._store is not None, "the server is not running"
+        return self._store.update_count()
 
-    async def _result(self, method: str, body: dict[str, Any]) -> Any:
-        if method == "getMe":
-            return {"id": 123456789, "is_bot": True, "first_name": "Bot", "username": "a_bot"}
-        if method == "getUpdates":
-            return await self._poll(int(body.get("offset", 0)))
-        if method in ("sendMessage", "editMessageText"):
-            chat = {"id": int(body["chat_id"]), "type": "private"}
-            return {"message_id": len(self.calls), "date": 1_790_000_000, "chat": chat, "text": body["text"]}
-        return True
+    @property
+    def _watched(self) -> Any:
+        @web.middleware
+        async def watched(request: web.Request, handler: Any) -> web.StreamResponse:
+            method = request.match_info.get("method")
+            if method is None or "token" not in request.match_info:
+                response: web.StreamResponse = await handler(request)
+                return response
+            try:
+                values, uploads = await read_request(request)
+            except ApiError:
+                return await self._refuse(method, request, handler)
+            self.calls.append((method, values))
 
-    async def _poll(self, offset: int) -> list[dict[str, Any]]:
-        due = [update for update in self.updates if update["update_id"] >= offset]
-        if not due:
-            await asyncio.sleep(0.02)
-        return due
+            async def act() -> web.StreamResponse:
+                response: web.StreamResponse = await handler(request)
+                self._check(method, values, set(uploads), body_of(response))
+                return response
+
+            fault = self.faults.due(method)
+            return await (fault.meet(request, act) if fault is not None else act())
+
+        return watched
+
+    async def _refuse(self, method: str, request: web.Request, handler: Any) -> web.StreamResponse:
+        """A body that cannot be read at all."""
+        response: web.StreamResponse = await handler(request)
+        self._check(method, {}, set(), body_of(response))
+        return response
+
+    def _check(self, method: str, values: dict[str, Any], uploads: set[str], answer: dict[str, Any] | None) -> None:
+        spec = _published()
+        if spec is None or answer is None:
+            return
+        try:
+            spec.check_exchange(method, values, uploads, answer)
+        except AssertionError as error:
+            self.violations.append(f"{method} {json.dumps(values)[:300]}: {error}")
+
+
+def a_message(text: str, message_id: int, user_id: int, **more: Any) -> dict[str, Any]:
+    """A Message of the Bot API from somebody's private chat."""
+    person = {"id": user_id, "first_name": "Owner"}
+    return {
+        "message_id": message_id,
+        "date": 1_790_000_000,
+        "chat": person | {"type": "private"},
+        "from": person | {"is_bot": False},
+        "text": text,
+    } | more
