@@ -33,6 +33,7 @@ class MadeUpMarket:
     """`count` assets with bars for the sessions that begin on or after FIRST_PLAYED; the same seed, the same bars."""
 
     def __init__(self, count: int, sessions: int, calendar: ExchangeCalendar, seed: int = 1) -> None:
+        self.calendar = calendar
         last = FIRST_PLAYED + timedelta(days=2 * sessions + 7)
         _, opens, closes = calendar.sessions_between(FIRST_PLAYED, last)
         self._sessions = list(zip(opens[:sessions].tolist(), closes[:sessions].tolist(), strict=True))
