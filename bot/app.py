@@ -21,14 +21,18 @@ from telegram import BotCommand, Update
 from telegram.error import InvalidToken, TelegramError
 from telegram.ext import Application, ApplicationBuilder, ExtBot, TypeHandler, Updater
 
+from bot import render_views
 from bot.commands.table import COMMANDS
 from bot.commands.talk import MarketClock, Talk
 from bot.conversation import Conversation
-from bot.delivery import TELEGRAM_PACE, Delivery
+from bot.delivery import Delivery
 from bot.fenced_request import FencedPoll, FencedRequest
 from bot.gate import Gate, Identity
 from bot.hands import AsyncWriter, Hands
 from bot.health_hook import HealthHook
+from bot.live_status import LiveStatusDesk
+from bot.message import Message
+from bot.pace import TELEGRAM_PACE, Pace
 from bot.pairing import Pairing
 from bot.poll_watch import PollWatch, Trouble
 from bot.transport import TelegramTransport
@@ -193,12 +197,9 @@ def build_app(parts: BotParts) -> BotApp:
     application = _application(parts, watch)
     pairing = Pairing(parts.clock, parts.announce_code)
     gate = Gate(parts.ledger, hands, parts.clock, parts.market_clock, pairing, parts.fixed_owner)
-    transport = TelegramTransport(
-        application.bot,
-        gate.chat,
-        Badge.SIMULATED.value if parts.world is World.SIMULATED else "",
-        parts.checkpoint,
-    )
+    mark = Badge.SIMULATED.value if parts.world is World.SIMULATED else ""
+    pace = Pace(0.0 if _is_loopback(parts.base_url) else TELEGRAM_PACE, parts.clock)
+    transport = TelegramTransport(application.bot, gate.chat, mark, parts.checkpoint, pace.note)
     delivery = Delivery(
         transport,
         parts.ledger,
@@ -206,14 +207,20 @@ def build_app(parts: BotParts) -> BotApp:
         parts.clock,
         parts.zone,
         health=parts.health,
-        pace=0.0 if _is_loopback(parts.base_url) else TELEGRAM_PACE,
+        pace=pace,
         sleep=parts.sleep,
+        status=lambda: _live_status(parts),
     )
-    talk = Talk(parts.owner, hands, parts.market_clock, parts.zone, parts.symbols)
+    live = LiveStatusDesk(parts.ledger, parts.clock, parts.market_clock)
+    talk = Talk(parts.owner, hands, parts.market_clock, parts.zone, parts.ledger, live, parts.symbols)
     conversation = Conversation(talk, gate, transport, delivery, parts.ledger, parts.sleep)
     application.add_handler(TypeHandler(Update, conversation.on_update))
     application.add_error_handler(conversation.on_error)
     return BotApp(application, watch, gate, hands, delivery, parts)
+
+
+def _live_status(parts: BotParts) -> Message:
+    return render_views.status(parts.owner.status(), parts.zone)
 
 
 def _application(parts: BotParts, watch: PollWatch) -> AnyApplication:

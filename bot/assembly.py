@@ -21,6 +21,7 @@ from bot.bootstrap import (
     open_ledger,
 )
 from bot.live import Live, LiveParts
+from bot.live_status import LiveStatusDesk
 from bot.market_work import MARKET_TIME, Retraining, market_work, recipe_of
 from bot.opening import kept_seed
 from bot.telephone import Telephone
@@ -221,9 +222,11 @@ class LiveAssembly:
         self, engine: Engine, writer: Writer, lease: LeaseKeeper, health: HealthDesk, telephone: Telephone
     ) -> dict[str, Job]:
         """The whole table by name. After each cycle the owner is told what changed at once."""
+        status = LiveStatusDesk(engine.database.unit_of_work, self._system, engine.desk.market_clock)
 
         def tell() -> None:
             health.tell()
+            status.refresh()
             telephone.wake()
 
         def check_health() -> str:

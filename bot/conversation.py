@@ -169,26 +169,48 @@ class Conversation:
             await _toast(query, reply.outcome if reply else _OLD_BUTTON)
             await self._renew(query, in_place=in_place)
         else:
-            await _toast(query, "")
-            if action == "status" and in_place:
-                await self._renew(query, in_place=True)
-            else:
-                reply = await run_menu(self._talk, action, BY_OWNER, query.id)
-                await self._answer(reply or Reply((Message(_OLD_BUTTON),), "unknown button"))
+            reply = await self._on_other_button(query, action, in_place=in_place)
         await self._gate.audit(_actor(query.from_user.id), f"tap {action}", reply.outcome if reply else "renewed")
+
+    async def _on_other_button(self, query: CallbackQuery, action: str, *, in_place: bool) -> Reply | None:
+        """Answers below, or `in_place` in the message of the button itself."""
+        if action == "status" and in_place:
+            await _toast(query, "")
+            await self._renew(query, in_place=True)
+            return None
+        if not in_place:
+            await _toast(query, "")
+        reply = await run_menu(self._talk, action, BY_OWNER, query.id)
+        if reply is None:
+            reply = Reply((Message(_OLD_BUTTON),), "unknown button")
+        elif in_place:
+            await _toast(query, reply.outcome)
+            await self._show_in_place(query, reply)
+            return reply
+        await self._answer(reply)
+        return reply
+
+    async def _show_in_place(self, query: CallbackQuery, reply: Reply) -> None:
+        if isinstance(query.message, TelegramMessage) and reply.messages:
+            await self._changed(query.message.message_id, reply.messages[0])
+
+    async def _changed(self, message_id: int, message: Message) -> None:
+        try:
+            await edit_message(self._transport, message_id, message)
+        except (NotSent, MayHaveArrived, Undeliverable, CannotEdit) as error:
+            _LOG.info("an old message stays as it was: %s", type(error).__name__)
 
     async def _renew(self, query: CallbackQuery, *, in_place: bool) -> None:
         """The status message as things are now; a message of another kind only gets its buttons turned."""
         view = await self._talk.hands.ask(self._talk.owner.status)
         if not isinstance(query.message, TelegramMessage):
             return
+        if in_place:
+            await self._changed(query.message.message_id, render_views.status(view, self._talk.zone))
+            return
         try:
-            if in_place:
-                shown = render_views.status(view, self._talk.zone)
-                await edit_message(self._transport, query.message.message_id, shown)
-            else:
-                await query.edit_message_reply_markup(markup_of(render_views.menu(view.paused)))
-        except (TelegramError, NotSent, MayHaveArrived, Undeliverable, CannotEdit) as error:
+            await query.edit_message_reply_markup(markup_of(render_views.menu(view.paused)))
+        except TelegramError as error:
             _LOG.info("an old message stays as it was: %s", type(error).__name__)
 
     async def _answer(self, reply: Reply) -> None:

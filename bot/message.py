@@ -18,7 +18,12 @@ Keyboard = tuple[tuple[Button, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`text` is Telegram HTML (bold, italic, code, pre only) of any length; it is split when it is sent."""
+    """`text` is Telegram HTML (bold, italic, code, pre only) of any length; it is split when it is sent.
+
+    `reply_to` is the id of the message that it answers, `silent` whether it arrives without a sound.
+    """
 
     text: str
     keyboard: Keyboard = ()
+    reply_to: int | None = None
+    silent: bool = False

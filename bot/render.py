@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from core.domain.events import (
     HealthChanged,
     InstructionIssued,
     InstructionSettled,
+    LiveStatus,
     ModeChanged,
     ModelTrained,
     OrderFilled,
@@ -53,6 +55,8 @@ def render(event: Event, zone: ZoneInfo) -> Message:
             | ModeChanged()
         ):
             return _house(event, zone)
+        case LiveStatus():
+            return Message("📍 Live status: it follows with the next cycle.")
         case _:
             return render_safety.render(event, zone)
 
@@ -102,4 +106,4 @@ def stamped(message: Message, created_at: datetime, now: datetime, zone: ZoneInf
         notes.append(f"⏱ Late by {numbers.span(now - created_at)}: this is from {numbers.moment(created_at, zone)}.")
     if not notes:
         return message
-    return Message(f"{message.text}\n\n{italic(' '.join(notes))}", message.keyboard)
+    return replace(message, text=f"{message.text}\n\n{italic(' '.join(notes))}")

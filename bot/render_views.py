@@ -38,7 +38,7 @@ def menu(paused: bool, *, under_status: bool = False) -> Keyboard:
     return (
         (Button(brake[0], menu_token(brake[1] + here)), Button("🔄 Status", menu_token("status" + here))),
         (Button("📊 Positions", menu_token("positions")), Button("✋ Pending", menu_token("pending"))),
-        (Button("📄 Report", menu_token("report")),),
+        (Button("📄 Report", menu_token("report")), *([Button("📍 Live", menu_token("status-live"))] if here else [])),
     )
 
 

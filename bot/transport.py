@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 import httpx
-from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import (
     BadRequest,
@@ -25,6 +27,9 @@ from bot.markup import LIMIT, split, visible
 from bot.message import Keyboard, Message
 from bot.render_marks import MARK_ROOM, marked
 from core.checkpoints import Checkpoint, calling, nowhere
+from core.errors import AutoTraderError
+
+_LOG = logging.getLogger(__name__)
 
 
 class NotSent(Exception):
@@ -62,26 +67,50 @@ class Transport(Protocol):
         """Whether there is anybody to send to."""
         ...
 
-    async def send(self, text: str, *, html: bool, keyboard: Keyboard) -> int:
-        """The new message's id. `text` fits one message."""
+    async def send(
+        self, text: str, *, html: bool, keyboard: Keyboard, reply_to: int | None = None, silent: bool = False
+    ) -> int:
+        """The new message's id. `text` fits one message. One that replies to a deleted message is sent all the same."""
         ...
 
     async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Keyboard) -> None: ...
 
+    async def pin(self, message_id: int) -> None:
+        """Puts a message on top of the chat, without a sound."""
+        ...
 
-async def send_message(transport: Transport, message: Message, done: list[int]) -> int:
+
+async def _no_pause() -> None:
+    """Between the parts of an answer that somebody waits for."""
+
+
+async def send_message(
+    transport: Transport, message: Message, done: list[int], pause: Callable[[], Awaitable[None]] = _no_pause
+) -> int:
     """Sends all parts of `message`, the buttons under the last one, and returns the last part's id.
 
     `done` collects the ids of parts that arrived: a repeated call with the same list goes on where it broke off.
+    `pause` is awaited between two parts.
     """
     parts = split(message.text, LIMIT - MARK_ROOM)
     for index in range(len(done), len(parts)):
+        if done:
+            await pause()
         keyboard = message.keyboard if index == len(parts) - 1 else ()
-        try:
-            done.append(await transport.send(parts[index], html=True, keyboard=keyboard))
-        except BadMarkup:
-            done.append(await transport.send(visible(parts[index]), html=False, keyboard=keyboard))
+        done.append(await _send_part(transport, parts[index], keyboard, message))
     return done[-1]
+
+
+async def _send_part(transport: Transport, part: str, keyboard: Keyboard, message: Message) -> int:
+    """Without formatting where Telegram cannot read it, without buttons where it refuses even that: never lost."""
+    send = partial(transport.send, reply_to=message.reply_to, silent=message.silent)
+    try:
+        return await send(part, html=True, keyboard=keyboard)
+    except BadMarkup:
+        return await send(visible(part), html=False, keyboard=keyboard)
+    except Undeliverable as refusal:
+        _LOG.warning("a message was refused (%s) and is sent as bare text", refusal)
+        return await send(visible(part), html=False, keyboard=())
 
 
 async def edit_message(transport: Transport, message_id: int, message: Message) -> None:
@@ -106,13 +135,20 @@ def markup_of(keyboard: Keyboard) -> InlineKeyboardMarkup | None:
 class TelegramTransport:
     """The owner's chat through a real bot. `chat` gives its id, None while there is no owner.
 
-    `mark` is put on every message that does not carry it already: SIMULATED where the market is.
+    `mark` is put on every message that does not carry it already: SIMULATED where the market is. `on_call` hears of
+    every message that was sent or edited, or may have been: Telegram counts them all.
     """
 
     def __init__(
-        self, bot: Bot, chat: Callable[[], int | None], mark: str = "", checkpoint: Checkpoint = nowhere
+        self,
+        bot: Bot,
+        chat: Callable[[], int | None],
+        mark: str = "",
+        checkpoint: Checkpoint = nowhere,
+        on_call: Callable[[], None] = lambda: None,
     ) -> None:
         self._bot = bot
+        self._on_call = on_call
         self._chat = chat
         self._mark = mark
         self._checkpoint = checkpoint
@@ -120,7 +156,10 @@ class TelegramTransport:
     def is_ready(self) -> bool:
         return self._chat() is not None
 
-    async def send(self, text: str, *, html: bool, keyboard: Keyboard) -> int:
+    async def send(
+        self, text: str, *, html: bool, keyboard: Keyboard, reply_to: int | None = None, silent: bool = False
+    ) -> int:
+        reply = ReplyParameters(reply_to, allow_sending_without_reply=True) if reply_to is not None else None
         try:
             with calling(self._checkpoint, "send"):
                 sent = await self._bot.send_message(
@@ -129,9 +168,13 @@ class TelegramTransport:
                     parse_mode=ParseMode.HTML if html else None,
                     reply_markup=markup_of(keyboard),
                     link_preview_options=LinkPreviewOptions(is_disabled=True),
+                    reply_parameters=reply,
+                    disable_notification=silent or None,
                 )
         except TelegramError as error:
             raise _told_apart(error) from None
+        finally:
+            self._on_call()
         return sent.message_id
 
     async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Keyboard) -> None:
@@ -152,6 +195,15 @@ class TelegramTransport:
             if "message to edit not found" in words or "can't be edited" in words or "message_id_invalid" in words:
                 raise CannotEdit(error.message) from None
             raise _told_apart(error) from None
+        except TelegramError as error:
+            raise _told_apart(error) from None
+        finally:
+            self._on_call()
+
+    async def pin(self, message_id: int) -> None:
+        try:
+            with calling(self._checkpoint, "pin"):
+                await self._bot.pin_chat_message(self._owner_chat(), message_id, disable_notification=True)
         except TelegramError as error:
             raise _told_apart(error) from None
 
@@ -198,6 +250,8 @@ def _refusal(error: BadRequest) -> Exception:
 def _network(error: NetworkError) -> Exception:
     """An error before the request left is harmless; after that nobody knows, unless the server says it failed."""
     cause = error.__cause__
+    if isinstance(cause, AutoTraderError):
+        return NotSent(str(cause))
     if isinstance(cause, _NEVER_LEFT):
         return NotSent(f"no connection ({type(cause).__name__})")
     words = error.message.lower()
@@ -215,9 +269,20 @@ class SilentTransport:
     def is_ready(self) -> bool:
         return True
 
-    async def send(self, text: str, *, html: bool, keyboard: Keyboard) -> int:  # noqa: ARG002 - the port's shape
+    async def send(
+        self,
+        text: str,  # noqa: ARG002 - the port's shape
+        *,
+        html: bool,  # noqa: ARG002
+        keyboard: Keyboard,  # noqa: ARG002
+        reply_to: int | None = None,  # noqa: ARG002
+        silent: bool = False,  # noqa: ARG002
+    ) -> int:
         self.sent += 1
         return self.sent
 
     async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Keyboard) -> None:
+        """Accepted and forgotten."""
+
+    async def pin(self, message_id: int) -> None:
         """Accepted and forgotten."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot import render_safety, render_trades, render_views
+from bot.commands import notices
 from bot.commands.talk import Command, Reply, Request, Talk, reply
 from bot.markup import bold, code, esc, italic, paragraphs
 from bot.message import Message
@@ -14,7 +15,11 @@ from core.domain.accounts import Account, AccountKind, Badge, World
 _MOST_CARDS = 10
 
 
-async def status(talk: Talk, _request: Request) -> Reply:
+async def status(talk: Talk, request: Request) -> Reply:
+    """As things are now; with `live` a message that is kept up to date in place."""
+    words = request.words.lower().replace("-", " ").split()
+    if words[:1] == ["live"]:
+        return await notices.live(talk, " ".join(words[1:]))
     view = await talk.hands.ask(talk.owner.status)
     return reply(render_views.status(view, talk.zone))
 

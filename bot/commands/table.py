@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
-from bot.commands import control, fills, monitor, safety
+from bot.commands import control, fills, monitor, notices, safety
 from bot.commands.talk import Command, Reply, Request, Talk, reply
 from bot.markup import code, esc
 from bot.message import Message
@@ -18,7 +18,7 @@ async def _help(_talk: Talk, _request: Request) -> Reply:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("status", "", "health, value and what happens next", monitor.status),
+    Command("status", "live", "health, value and what happens next; live: kept up to date", monitor.status),
     Command("positions", "", "what is held, its profit and its guard", monitor.positions),
     Command("pending", "", "instructions that wait for you", monitor.pending),
     Command("executed", "SPY 10 @ 512.30", "book an order you placed yourself", fills.executed),
@@ -30,6 +30,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("flatten", "", "sell everything and block new entries", safety.flatten),
     Command("mode", "auto|confirm|manual|observe", "how a decision becomes an order", control.mode),
     Command("cash", "5000", "what cash your own account holds, in USD", control.cash),
+    Command("notify", "signals silent", "which messages come, and which without a sound", notices.notify),
+    Command("quiet", "22:00-07:00", "hours without a sound", notices.quiet),
     Command("report", "", "the day so far, against buy and hold", monitor.report),
     Command("help", "", "this list", _help),
     Command("start", "", "hello and the buttons", monitor.start),

@@ -9,9 +9,10 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from bot.hands import Hands
+from bot.live_status import LiveStatusDesk
 from bot.message import Message
 from core.domain.instruments import DEFAULT_SYMBOLS
-from core.ports import Owner
+from core.ports import Owner, UnitOfWorkFactory
 
 
 class MarketClock(Protocol):
@@ -24,12 +25,15 @@ class MarketClock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """The engine as commands see it. `zone` is the owner's; coins among `symbols` may be named in short."""
+    """The engine as commands see it. `zone` is the owner's; coins among `symbols` may be named in short. What the owner
+    wants to be told, and how, is kept in the `ledger` by the commands themselves."""
 
     owner: Owner
     hands: Hands
     market_clock: MarketClock
     zone: ZoneInfo
+    ledger: UnitOfWorkFactory
+    live: LiveStatusDesk
     symbols: Sequence[str] = DEFAULT_SYMBOLS
 
 

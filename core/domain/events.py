@@ -391,6 +391,13 @@ class LedgerRestored:
     badges: tuple[Badge, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LiveStatus:
+    """The one status message that is kept up to date in place; what it says is looked up when it is delivered."""
+
+    pinned: bool
+
+
 Event = (
     Welcome
     | EngineStarted
@@ -418,6 +425,7 @@ Event = (
     | UnitsAdjusted
     | EntryUndone
     | LedgerRestored
+    | LiveStatus
 )
 
 EVENT_TYPES: dict[str, type] = {
@@ -449,6 +457,7 @@ EVENT_TYPES: dict[str, type] = {
         UnitsAdjusted,
         EntryUndone,
         LedgerRestored,
+        LiveStatus,
     )
 }
 
@@ -471,11 +480,19 @@ _PRIORITY: dict[type, Priority] = {
     OrderFilled: Priority.TRADE,
     SignalRaised: Priority.TRADE,
     ModelTrained: Priority.CHATTER,
+    LiveStatus: Priority.CHATTER,
 }
 
 
 def priority_of(event: Event) -> Priority:
-    """How soon it must reach the owner. A stop-loss is critical wherever it was hit."""
-    if isinstance(event, OrderFilled) and event.purpose is Purpose.STOP:
-        return Priority.CRITICAL
-    return _PRIORITY.get(type(event), Priority.NORMAL)
+    """How soon it must reach the owner. Critical wherever they come from: a stop-loss that was hit, a card that asks
+    him to sell, a part of the engine that stands still."""
+    match event:
+        case OrderFilled() if event.purpose is Purpose.STOP:
+            return Priority.CRITICAL
+        case InstructionIssued() if event.purpose is not Purpose.ENTRY:
+            return Priority.CRITICAL
+        case HealthChanged() if event.state == "HALTED":
+            return Priority.CRITICAL
+        case _:
+            return _PRIORITY.get(type(event), Priority.NORMAL)

@@ -101,7 +101,6 @@ class Life:
             self.clock,
             self.settings.zone,
             health=self.health.report,
-            pace=0.0,
         )
         parts = market_work(self.engine, Retraining(self.engine, IdleWorker(), self.settings), self.health.tell)
         self._fetch = parts.collect
@@ -258,7 +257,7 @@ class Life:
 
     def _row_in_hand(self) -> OutboxMessage:
         with self.database.reading() as work:
-            (row,) = work.messages_in(OutboxState.SENDING)
+            (row,) = [row for row in work.messages_in(OutboxState.SENDING) if row.carrier_id is None]
         return row
 
 

@@ -125,13 +125,18 @@ class Chat:
     def is_ready(self) -> bool:
         return self.is_open
 
-    async def send(self, text: str, *, html: bool, keyboard: Keyboard) -> int:
+    async def send(
+        self, text: str, *, html: bool, keyboard: Keyboard, reply_to: int | None = None, silent: bool = False
+    ) -> int:
         number = sum(1 for _ in lines_of(self._path)) + 1
         self._arrives(number, 0, text)
         return number
 
     async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Keyboard) -> None:
         self._arrives(0, message_id, text)
+
+    async def pin(self, message_id: int) -> None:
+        """Nothing is pinned here."""
 
     def _arrives(self, number: int, edits: int, text: str) -> None:
         row = self._row_in_hand()

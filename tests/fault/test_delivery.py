@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 
 from bot.delivery import Delivery, drain_silently
 from bot.message import Message
+from bot.pace import Pace
 from bot.transport import (
     BadMarkup,
     CannotEdit,
@@ -64,25 +65,40 @@ class FlakyTransport:
         self.arrived: list[str] = []
         self.edits: list[tuple[int, str]] = []
         self.plain = 0
+        self.replies: list[int | None] = []
+        self.silent: list[bool] = []
+        self.keyboards: list[Any] = []
+        self.pinned: list[int] = []
         self.ready = True
+        self.on_call: Callable[[], None] = lambda: None
 
     def is_ready(self) -> bool:
         return self.ready
 
-    async def send(self, text: str, *, html: bool, keyboard: Any) -> int:
+    async def send(
+        self, text: str, *, html: bool, keyboard: Any, reply_to: int | None = None, silent: bool = False
+    ) -> int:
         failure = self.script.pop(0) if self.script else None
+        self.on_call()
         if failure is None or self.arrives_anyway:
             self.arrived.append(text)
             self.plain += not html
+            self.replies.append(reply_to)
+            self.silent.append(silent)
+            self.keyboards.append(keyboard)
         if failure is not None:
             raise failure
         return 100 + len(self.arrived)
 
     async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Any) -> None:
         failure = self.script.pop(0) if self.script else None
+        self.on_call()
         if failure is not None:
             raise failure
         self.edits.append((message_id, text))
+
+    async def pin(self, message_id: int) -> None:
+        self.pinned.append(message_id)
 
 
 class Post:
@@ -93,10 +109,15 @@ class Post:
         self.clock = clock
         self.health = HealthLog()
         self.slept: list[float] = []
+        self.shown = "as things are"
 
     def delivery(self, transport: Any, pace: float = 0.0) -> Delivery:
+        counted = Pace(pace, self.clock)
+        transport.on_call = counted.note
+
         async def sleep(seconds: float) -> None:
             self.slept.append(seconds)
+            self.clock.advance(timedelta(seconds=seconds))
 
         return Delivery(
             transport,
@@ -105,8 +126,9 @@ class Post:
             self.clock,
             ZONE,
             health=self.health,
-            pace=pace,
+            pace=counted,
             sleep=sleep,
+            status=lambda: Message(self.shown),
         )
 
     def publish(self, *events: Event) -> list[int]:
@@ -151,9 +173,15 @@ async def test_the_card_keeps_its_message_id(post: Post) -> None:
 
 
 async def test_on_telegram_a_second_passes_between_two_messages(post: Post) -> None:
-    post.publish(CHATTER, CHATTER)
-    await post.delivery(FlakyTransport(), pace=1.0).drain()
+    post.publish(CHATTER, CHATTER, CHATTER)
+    transport = FlakyTransport()
+    delivery = post.delivery(transport, pace=1.0)
+    await delivery.drain()
     assert post.slept == [1.0, 1.0]
+    transport.on_call()
+    post.publish(CHATTER)
+    await delivery.drain()
+    assert post.slept == [1.0, 1.0, 1.0], "an answer to a command counts as well"
 
 
 @pytest.mark.feature("D2")
@@ -259,7 +287,8 @@ async def test_a_formatting_error_falls_back_to_plain_text(post: Post) -> None:
 
 async def test_a_final_no_is_kept_with_its_reason_and_the_next_message_goes_out(post: Post) -> None:
     first, second = post.publish(CHATTER, CHATTER)
-    await post.delivery(FlakyTransport(Undeliverable("message is too odd"))).drain()
+    transport = FlakyTransport(Undeliverable("message is too odd"), Undeliverable("message is too odd"))
+    await post.delivery(transport).drain()
     assert (post.row(first).state, post.row(first).last_error) == (OutboxState.FAILED, "message is too odd")
     assert post.row(second).state is OutboxState.SENT
 
