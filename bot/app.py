@@ -94,6 +94,7 @@ class BotApp:
         gate: Gate,
         hands: Hands,
         delivery: Delivery,
+        live: LiveStatusDesk,
         parts: BotParts,
     ) -> None:
         self._application = application
@@ -105,6 +106,7 @@ class BotApp:
         self._updater: Updater | None = None
         self.gate = gate
         self.delivery = delivery
+        self.live = live
 
     async def start(self) -> None:
         """Reads who the owner is, then connects and delivers in the background."""
@@ -216,7 +218,7 @@ def build_app(parts: BotParts) -> BotApp:
     conversation = Conversation(talk, gate, transport, delivery, parts.ledger, parts.sleep)
     application.add_handler(TypeHandler(Update, conversation.on_update))
     application.add_error_handler(conversation.on_error)
-    return BotApp(application, watch, gate, hands, delivery, parts)
+    return BotApp(application, watch, gate, hands, delivery, live, parts)
 
 
 def _live_status(parts: BotParts) -> Message:

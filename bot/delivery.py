@@ -138,7 +138,10 @@ class Delivery:
             self._recovered = True
         delivered = 0
         while self._may_send():
-            await self._turn()
+            if self._pace.wait() > 0:
+                if not await self._commit(self._desk.is_due):
+                    break
+                await self._turn()
             task = await self._commit(self._desk.take)
             if task is None:
                 break
@@ -180,6 +183,7 @@ class Delivery:
             await self._commit(self._desk.refused, task, str(refusal))
             self._health(Health.DEGRADED, f"Telegram refused message {task.id}: {refusal}")
             return 1
+        self._parts = (0, [])
         await self._commit(self._desk.sent, task, message_id)
         self._succeeded()
         return 1

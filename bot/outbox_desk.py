@@ -58,6 +58,10 @@ class OutboxDesk:
                 work.commit("outbox.recover")
         return len(found)
 
+    def is_due(self) -> bool:
+        with self._ledger() as work:
+            return bool(work.due_messages(self._clock.now(), 1))
+
     def take(self) -> Task | None:
         """The most urgent batch, now in SENDING; None where nothing is due. What the owner switched off is let go."""
         now = self._clock.now()

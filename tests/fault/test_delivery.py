@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,8 +13,10 @@ from typing import Any
 import pytest
 
 from bot.delivery import Delivery, drain_silently
+from bot.live_status import LiveStatusDesk
 from bot.message import Message
 from bot.pace import Pace
+from bot.preferences import Loudness, QuietHours, write_quiet, write_topic
 from bot.transport import (
     BadMarkup,
     CannotEdit,
@@ -34,13 +38,16 @@ from core.domain.events import (
     ModelTrained,
     PositionUnguarded,
 )
-from core.domain.orders import Side
+from core.domain.orders import Purpose, Side
 from core.domain.records import OutboxMessage, OutboxState
 from core.domain.views import Health
-from core.storage.store import Database, open_database
+from core.errors import LeaseLost
+from core.storage.store import Database
 from jobs.writer import InlineWriter
-from tests.bot_line import ZONE, HealthLog
+from tests.bot_line import ZONE, HealthLog, eventually
 from tests.fakes_owner import NOON, an_instruction
+from tests.ledger_builders import ledger as new_ledger
+from tests.story_builders import a_bought, a_signal_event, a_sold
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CHATTER = HealthChanged("yahoo", "DEGRADED", "no answer")
@@ -149,7 +156,7 @@ class Post:
 @pytest.fixture
 def post(tmp_path: Path) -> Iterator[Post]:
     clock = VirtualClock(START)
-    database = open_database(tmp_path / "ledger.sqlite", durable=False, clock=clock)
+    database = new_ledger(tmp_path, clock)
     yield Post(database, clock)
     database.close()
 
@@ -157,12 +164,23 @@ def post(tmp_path: Path) -> Iterator[Post]:
 @pytest.mark.feature("D2")
 async def test_critical_messages_go_first_and_equals_in_the_order_they_were_written(post: Post) -> None:
     trained = ModelTrained("m1", 10, START, "up", 5, 0.5, 0.69, 0.69, 0.5, True, "first")
-    post.publish(trained, CHATTER, CARD, CRITICAL, HealthChanged("alpaca", "HALTED", "keys"))
+    other = replace(CRITICAL, symbol="QQQ")
+    post.publish(trained, CHATTER, CARD, other, HealthChanged("alpaca", "DEGRADED", "keys"))
     transport = FlakyTransport()
     assert await post.delivery(transport).drain() == 5
     firsts = [text.splitlines()[0] for text in transport.arrived]
     assert ["UNGUARDED" in firsts[0], "BUY 10" in firsts[1], "yahoo" in firsts[2], "alpaca" in firsts[3]] == [True] * 4
     assert "New model" in firsts[4]
+
+
+@pytest.mark.feature("D2")
+async def test_a_trade_is_told_in_its_own_order_even_where_its_end_is_critical(post: Post) -> None:
+    post.publish(a_signal_event("QQQ"), a_signal_event("SPY"), a_bought("SPY"), a_sold("SPY", purpose=Purpose.STOP))
+    transport = FlakyTransport()
+    await post.delivery(transport).drain()
+    firsts = [text.splitlines()[0] for text in transport.arrived]
+    assert ["SPY buy signal" in firsts[0], "SPY bought" in firsts[1], "SPY stop-loss" in firsts[2]] == [True] * 3
+    assert "QQQ" in firsts[3]
 
 
 async def test_the_card_keeps_its_message_id(post: Post) -> None:
@@ -302,32 +320,245 @@ async def test_a_late_message_says_how_late(post: Post) -> None:
     assert "Late by 3 h 4 min: this is from Mon 23 Nov 07:00 EST" in transport.arrived[0]
 
 
+@pytest.mark.feature("T9")
 async def test_a_settled_instruction_edits_its_card(post: Post) -> None:
-    post.publish(CARD, SETTLED)
     transport = FlakyTransport()
-    await post.delivery(transport).drain()
+    delivery = post.delivery(transport)
+    post.publish(CARD)
+    await delivery.drain()
+    post.publish(SETTLED)
+    await delivery.drain()
     ((message_id, text),) = transport.edits
     assert message_id == 101
     assert "skipped" in text.splitlines()[0]
     assert len(transport.arrived) == 1
 
 
-async def test_a_card_that_cannot_be_edited_gets_a_new_message(post: Post) -> None:
-    post.publish(CARD, SETTLED)
-    transport = FlakyTransport(None, CannotEdit("message to edit not found"))
+async def test_a_settlement_joins_its_card_where_that_still_waits(post: Post) -> None:
+    card, settled = post.publish(CARD, SETTLED)
+    transport = FlakyTransport()
     await post.delivery(transport).drain()
+    (text,) = transport.arrived
+    assert "skipped" in text.splitlines()[0]
+    assert "Only at" in text, "the card's own facts are kept"
+    assert transport.keyboards == [()], "nothing is left to tap"
+    assert [post.row(each).message_id for each in (card, settled)] == [101, 101]
+    assert post.row(settled).carrier_id == card
+
+
+async def test_of_several_words_about_one_card_the_last_one_is_shown(post: Post) -> None:
+    transport = FlakyTransport()
+    delivery = post.delivery(transport)
+    post.publish(CARD)
+    await delivery.drain()
+    approved = replace(SETTLED, outcome="approved", detail="the broker has the order")
+    told = post.publish(approved, replace(approved, detail="filled 10"))
+    await delivery.drain()
+    ((_, text),) = transport.edits
+    assert "Filled 10" in text
+    assert [post.row(each).state for each in told] == [OutboxState.SENT] * 2
+
+
+@pytest.mark.parametrize("refusal", [CannotEdit("message to edit not found"), Undeliverable("chat is odd")])
+async def test_a_card_that_cannot_be_edited_gets_a_new_message(post: Post, refusal: Exception) -> None:
+    transport = FlakyTransport(None, refusal)
+    delivery = post.delivery(transport)
+    post.publish(CARD)
+    await delivery.drain()
+    post.publish(SETTLED)
+    await delivery.drain()
     assert "skipped" in transport.arrived[1]
 
 
 async def test_an_edit_without_an_answer_is_simply_repeated(post: Post) -> None:
-    _, number = post.publish(CARD, SETTLED)
-    transport = FlakyTransport(None, MayHaveArrived("no answer"))
+    transport = FlakyTransport(None, MayHaveArrived("no answer"), NotSent("no connection"))
     delivery = post.delivery(transport)
+    post.publish(CARD)
     await delivery.drain()
-    post.clock.advance(timedelta(minutes=1))
-    await delivery.drain()
+    (number,) = post.publish(SETTLED)
+    for _ in range(3):
+        await delivery.drain()
+        post.clock.advance(timedelta(minutes=1))
     assert post.row(number).state is OutboxState.SENT
     assert len(transport.edits) == 1
+    assert "Possible repeat" not in transport.edits[0][1]
+
+
+@pytest.mark.feature("D2")
+async def test_after_hours_offline_like_messages_come_in_one_and_each_knows_which(post: Post) -> None:
+    events = [a_signal_event("QQQ"), HealthChanged("yahoo", "DEGRADED", "no answer"), a_bought("SPY"), a_sold("SPY")]
+    _, *rows = post.publish(CARD, *events, replace(CRITICAL, account="another"))
+    post.clock.advance(timedelta(hours=5))
+    transport = FlakyTransport()
+    await post.delivery(transport).drain()
+    firsts = [text.splitlines()[0] for text in transport.arrived]
+    assert ["UNGUARDED" in firsts[0], "4 messages in one: QQQ, SPY" in firsts[2]] == [True] * 2
+    assert "BUY 10" in firsts[1], "a card is never folded away"
+    lines = transport.arrived[2].splitlines()
+    for line, words in zip(
+        lines[2:], ("QQQ buy signal", "yahoo: DEGRADED – no answer", "SPY bought", "+$299.00"), strict=False
+    ):
+        assert words in line
+    assert "Late by 5 h" in transport.arrived[2]
+    told = [post.row(each) for each in rows[:4]]
+    assert [(row.state, row.message_id, row.carrier_id) for row in told] == [
+        (OutboxState.SENT, 103, None),
+        *[(OutboxState.SENT, 103, rows[0])] * 3,
+    ]
+
+
+@pytest.mark.feature("D2")
+@pytest.mark.parametrize(("count", "messages"), [(5, 5), (6, 1), (30, 6)])
+async def test_a_fresh_burst_is_folded_and_a_few_messages_are_not(post: Post, count: int, messages: int) -> None:
+    rows = post.publish(*(a_signal_event(f"S{number}") for number in range(count)))
+    transport = FlakyTransport()
+    await post.delivery(transport).drain()
+    assert len(transport.arrived) == messages
+    for number, row in enumerate(rows):
+        assert post.row(row).state is OutboxState.SENT
+        assert sum(f"S{number} buy" in text for text in transport.arrived) == 1
+
+
+@pytest.mark.feature("D3")
+async def test_a_folded_message_without_an_answer_leaves_all_its_rows_shown_as_pending(post: Post) -> None:
+    rows = post.publish(*(a_signal_event(f"S{number}") for number in range(8)))
+    transport = FlakyTransport(NotSent("no connection"), MayHaveArrived("no answer"), arrives_anyway=True)
+    delivery = post.delivery(transport)
+    await delivery.drain()
+    assert post.states() == [OutboxState.PENDING] * 8
+    (later,) = post.publish(a_signal_event("LATER"))
+    post.clock.advance(timedelta(minutes=1))
+    await delivery.drain()
+    assert [post.row(row).state for row in (*rows, later)] == [OutboxState.UNCERTAIN] * 9
+
+
+@pytest.mark.feature("D13")
+async def test_every_message_of_a_trade_replies_to_its_first_one_over_a_restart(post: Post) -> None:
+    transport = FlakyTransport()
+    delivery = post.delivery(transport)
+    for events in ([CHATTER], [a_signal_event("SPY")], [a_bought("SPY")]):
+        post.publish(*events)
+        await delivery.drain()
+    post.publish(replace(CRITICAL, account="simulated"), a_sold("SPY"), a_signal_event("SPY"))
+    await post.delivery(transport).drain()
+    assert transport.replies == [None, None, 102, 102, 102, None]
+
+
+@pytest.mark.feature("D12")
+async def test_the_live_status_is_one_message_edited_in_place_over_restarts(post: Post) -> None:
+    live = LiveStatusDesk(post.ledger.unit_of_work, post.clock, post.clock)
+    assert not live.refresh()
+    live.begin(pinned=True)
+    transport = FlakyTransport()
+    await post.delivery(transport).drain()
+    assert (transport.arrived, transport.silent, transport.pinned) == (["as things are"], [True], [101])
+    for shown in ("later", "later still"):
+        post.shown = shown
+        post.clock.advance(timedelta(minutes=5))
+        assert live.refresh()
+        assert not live.refresh(), "a refresh that waits is not doubled"
+        await post.delivery(transport).drain()
+    assert transport.edits == [(101, "later"), (101, "later still")]
+    assert len(transport.arrived) == 1
+    assert live.end()
+    assert not live.refresh()
+
+
+@pytest.mark.feature("D12")
+async def test_a_deleted_live_status_comes_back_as_a_new_message_and_a_long_one_stays_one(post: Post) -> None:
+    live = LiveStatusDesk(post.ledger.unit_of_work, post.clock, post.clock)
+    live.begin(pinned=False)
+    transport = FlakyTransport(None, CannotEdit("message to edit not found"))
+    delivery = post.delivery(transport)
+    await delivery.drain()
+    post.shown = "\n".join(f"line {number}" for number in range(2000))
+    for _ in range(2):
+        live.refresh()
+        await delivery.drain()
+    assert len(transport.arrived) == 2
+    assert [message_id for message_id, _ in transport.edits] == [102]
+    assert transport.pinned == []
+
+
+@pytest.mark.feature("D12")
+async def test_the_live_status_comes_after_everything_else(post: Post) -> None:
+    LiveStatusDesk(post.ledger.unit_of_work, post.clock, post.clock).begin(pinned=False)
+    post.publish(CHATTER, CRITICAL)
+    transport = FlakyTransport()
+    await post.delivery(transport).drain()
+    assert transport.arrived[-1] == "as things are"
+
+
+@pytest.mark.feature("D10")
+async def test_what_is_switched_off_is_kept_unsent_and_the_rest_comes_as_chosen(post: Post) -> None:
+    with post.ledger.unit_of_work() as work:
+        write_topic(work, "health", Loudness.OFF)
+        write_topic(work, "fills", Loudness.SILENT)
+        work.commit("notify")
+    rows = post.publish(CHATTER, a_bought("SPY"), a_signal_event("QQQ"), HealthChanged("yahoo", "HALTED", "stuck"))
+    transport = FlakyTransport()
+    await post.delivery(transport).drain()
+    assert [post.row(each).state for each in rows] == [OutboxState.MUTED, *[OutboxState.SENT] * 3]
+    for text, words in zip(transport.arrived, ("HALTED", "SPY", "QQQ"), strict=True):
+        assert words in text
+    assert transport.silent == [False, True, False]
+
+
+@pytest.mark.feature("D11")
+async def test_in_quiet_hours_only_what_is_critical_makes_a_sound(post: Post) -> None:
+    with post.ledger.unit_of_work() as work:
+        write_quiet(work, QuietHours.parse("6:30-8:00"))
+        work.commit("quiet")
+    transport = FlakyTransport()
+    delivery = post.delivery(transport)
+    post.publish(CRITICAL, CHATTER)
+    await delivery.drain()
+    post.clock.move_to(START + timedelta(hours=1))
+    post.publish(CHATTER)
+    await delivery.drain()
+    assert transport.silent == [False, True, False], "7:00 and 8:00 in New York"
+
+
+@pytest.mark.feature("D7")
+async def test_days_without_telegram_lose_nothing_and_hold_up_nobody(post: Post) -> None:
+    transport = FlakyTransport(*[NotSent("no connection")] * 100)
+    delivery, rows = post.delivery(transport), list[int]()
+    for hour in range(72):
+        rows += post.publish(replace(CRITICAL, symbol=f"C{hour}"), replace(CHATTER, reason=f"reason {hour}"))
+        post.clock.advance(timedelta(hours=1))
+        await delivery.drain()
+    assert OutboxState.SENT not in {post.row(each).state for each in rows}
+    delivery.retry_now()
+    transport.script.clear()
+    await delivery.drain()
+    assert {post.row(each).state for each in rows} == {OutboxState.SENT}
+    assert sum("UNGUARDED" in text.splitlines()[0] for text in transport.arrived) == 72
+    assert len(transport.arrived) == 72 + 3, "72 lines of chatter in three messages"
+    for hour in range(72):
+        assert sum(f"reason {hour}\n" in f"{text}\n" for text in transport.arrived) == 1
+
+
+async def test_a_process_that_lost_the_ledger_sends_nothing_more_and_stops(post: Post) -> None:
+    post.publish(CRITICAL, CHATTER)
+    transport = FlakyTransport(LeaseLost("another process took over"))
+    await post.delivery(transport).run()
+    assert transport.arrived == []
+    assert post.health.newest("messages") == (Health.HALTED, "another process took over")
+
+
+async def test_an_accident_of_our_own_is_treated_like_a_death_during_the_call(post: Post) -> None:
+    (number,) = post.publish(CRITICAL)
+    transport = FlakyTransport(ZeroDivisionError("a defect"))
+    delivery = post.delivery(transport)
+    running = asyncio.create_task(delivery.run())
+    await eventually(lambda: post.health.newest("messages"))
+    assert post.health.newest("messages") == (Health.DEGRADED, "messages wait: ZeroDivisionError, see the log")
+    post.clock.advance(timedelta(minutes=1))
+    delivery.wake()
+    await eventually(lambda: post.row(number).state is OutboxState.SENT)
+    delivery.stop()
+    await running
+    assert "Possible repeat" in transport.arrived[0]
 
 
 @pytest.mark.feature("D6")
