@@ -66,15 +66,20 @@ def kept(life: Life, before: Found, crashed: int) -> Iterator[str]:
 
 
 def resolved(life: Life, before: Found) -> Iterator[str]:
-    """Rows that were being sent when the process died may have arrived: only critical ones and edits go out again."""
+    """Rows that were being sent when the process died may have arrived: critical ones go out once more, edits again."""
     with life.database.reading() as work:
         rows = {row.id: row for row in work.messages(EVERY)}
         for number, row in before.rows.items():
             if row.state is not OutboxState.SENDING:
                 continue
-            settles = row.event.number if isinstance(row.event, InstructionSettled) else None
+            # Rows that one message was telling of share its fate.
+            carrier = row.carrier_id or number
+            together = [each for each in before.rows.values() if (each.carrier_id or each.id) == carrier]
+            settles = together[0].event.number if isinstance(together[0].event, InstructionSettled) else None
             card = work.card_message(settles) if settles is not None else None
-            again = row.priority is Priority.CRITICAL or (card is not None and card.message_id is not None)
+            is_critical = any(each.priority is Priority.CRITICAL for each in together)
+            is_repeat = any(each.last_error.startswith("may have arrived") for each in together)
+            again = (is_critical and not is_repeat) or (card is not None and card.message_id is not None)
             wanted = OutboxState.PENDING if again else OutboxState.UNCERTAIN
             after = rows[number]
             if after.state is not wanted or not after.last_error.startswith("may have arrived"):
