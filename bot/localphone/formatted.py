@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,15 +11,14 @@ from typing import Any
 from bot.localphone.errors import bad_request
 from bot.localphone.html_text import MarkupError, Span, parse_html
 
-MAX_LENGTH = 4096
-"""Of a message, in UTF-16 code units, after parsing (Bot API, sendMessage)."""
-
 _MAX_SOURCE_BYTES = 1 << 15
 _MONOSPACE = ("code", "pre")
 _STYLES = ("bold", "italic", "underline", "strikethrough", "spoiler")
 _COMMAND = re.compile(r"(?<![\w/<>@])/([A-Za-z0-9_]{1,64})(?:@[A-Za-z0-9_]{3,32})?(?![\w/])")
 _URL = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,:;!?)\]]")
-_SPECIAL = {ord("\r"): None, **{code: " " for code in range(32) if chr(code) not in "\n\r"}}
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_DROPPED = re.compile("[\r\u2028-\u202e\u0333\u033f\u030a]")
+_BLANKED = {code: " " for code in range(32) if chr(code) not in "\n\r"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,16 @@ def utf16_length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def formatted(source: str, parse_mode: str, entities: object = None) -> FormattedText:
+def formatted(
+    source: str, parse_mode: str, entities: list[dict[str, Any]] | None = None, *, may_be_empty: bool = False
+) -> FormattedText:
     """A text as a bot sends it. `parse_mode` is HTML or empty. Raises ApiError with the real server's words."""
     if not source:
         raise bad_request("Message text is empty")
     if len(source.encode("utf-8", "surrogatepass")) > _MAX_SOURCE_BYTES:
         raise bad_request("Text is too long")
-    source = source.translate(_SPECIAL)
+    if _SURROGATES.search(source):
+        raise bad_request("Strings must be encoded in UTF-8")
     mode = parse_mode.lower()
     if mode == "html":
         try:
@@ -47,12 +50,15 @@ def formatted(source: str, parse_mode: str, entities: object = None) -> Formatte
         except MarkupError as error:
             raise bad_request(f"Can't parse entities: {error}") from error
     elif mode in ("", "none"):
-        text, spans = source, _given_spans(source, entities)
+        text, spans = source, _given_spans(source, entities or [])
     elif mode in ("markdown", "markdownv2"):
         raise bad_request(f"Unsupported parse_mode: the local phone understands HTML only, not {parse_mode}")
     else:
         raise bad_request("Unsupported parse_mode")
-    return _finished(text, spans)
+    finished = _finished(*_cleaned(text, spans))
+    if not finished.text and not may_be_empty:
+        raise bad_request("Text must be non-empty")
+    return finished
 
 
 def typed_by_owner(text: str) -> FormattedText:
@@ -60,10 +66,19 @@ def typed_by_owner(text: str) -> FormattedText:
     return formatted(text, "")
 
 
+def _cleaned(text: str, spans: Iterable[Span]) -> tuple[str, list[Span]]:
+    """Without the characters that Telegram drops, and with blanks for the other control characters."""
+    dropped = [match.start() for match in _DROPPED.finditer(text)]
+
+    def at(position: int) -> int:
+        return position - bisect_left(dropped, position)
+
+    moved = [replace(span, start=at(span.start), end=at(span.end)) for span in spans]
+    return _DROPPED.sub("", text).translate(_BLANKED), [span for span in moved if span.end > span.start]
+
+
 def _finished(text: str, spans: Iterable[Span]) -> FormattedText:
     text, trimmed = _trimmed(text, sorted(spans, key=lambda span: (span.start, -span.end)))
-    if not text:
-        raise bad_request("Text must be non-empty")
     split = _outside_monospace(trimmed)
     found = split + _found(text, split)
     found.sort(key=lambda span: (span.start, -span.end))
@@ -129,10 +144,8 @@ def _as_entity(text: str, span: Span) -> dict[str, Any]:
     return entity | {name: value for name, value in optional.items() if value}
 
 
-def _given_spans(text: str, entities: object) -> list[Span]:
+def _given_spans(text: str, entities: list[dict[str, Any]]) -> list[Span]:
     """Entities sent beside the text instead of markup; those with offsets outside the text are ignored, as there."""
-    if not isinstance(entities, list):
-        return []
     ends: dict[int, int] = {0: 0}
     units = 0
     for index, char in enumerate(text, start=1):
@@ -140,10 +153,7 @@ def _given_spans(text: str, entities: object) -> list[Span]:
         ends[units] = index
     spans: list[Span] = []
     for entity in entities:
-        if not isinstance(entity, dict) or "type" not in entity:
-            raise bad_request("Can't parse MessageEntity: Object expected")
-        start = ends.get(entity.get("offset", -1))
-        end = ends.get(entity.get("offset", -1) + entity.get("length", 0))
+        start, end = ends.get(entity["offset"]), ends.get(entity["offset"] + entity["length"])
         if start is not None and end is not None and start < end:
             spans.append(Span(entity["type"], start, end, entity.get("url", ""), entity.get("language", "")))
     return spans

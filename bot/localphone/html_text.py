@@ -30,6 +30,7 @@ _KINDS = {
 }
 _LITERALS = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 _REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]*)|#([0-9]*)|([a-zA-Z]+));?")
+_SPACES = frozenset(" \t\r\n\0\v")
 _NAME_TOKEN = frozenset(string.ascii_letters + string.digits + ".-")
 
 
@@ -116,12 +117,12 @@ class _Parser:
 
     def _word(self, stop: str) -> str:
         begin = self._at
-        while self._peek() and not self._peek().isspace() and self._peek() not in stop:
+        while self._peek() and self._peek() not in _SPACES and self._peek() not in stop:
             self._at += 1
         return self._source[begin : self._at]
 
     def _skip_spaces(self) -> None:
-        while self._peek().isspace():
+        while self._peek() in _SPACES and self._peek():
             self._at += 1
 
     def _start_tag(self, begin: int) -> None:
@@ -145,15 +146,16 @@ class _Parser:
     def _attribute(self, tag: str, where: str) -> str:
         """Reads one attribute; its value where the tag has a use for it, else an empty string."""
         attribute = self._word("=>/\"'")
-        if not self._peek():
-            raise MarkupError(f"Unclosed start tag {where}")
         if not attribute:
             raise MarkupError(f'Empty attribute name in the tag "{tag}" {where}')
         self._skip_spaces()
-        if self._peek() != "=":
+        if self._peek() == "=":
+            self._at += 1
+            self._skip_spaces()
+        elif self._peek():
             return "expandable" if (tag, attribute) == ("blockquote", "expandable") else ""
-        self._at += 1
-        self._skip_spaces()
+        if not self._peek():
+            raise MarkupError(f'Unclosed start tag "{tag}" {where}')
         value = self._attribute_value()
         if not self._peek():
             raise MarkupError(f"Unclosed start tag {where}")
@@ -165,7 +167,7 @@ class _Parser:
         if quote not in ("'", '"'):
             while self._peek() and self._peek() in _NAME_TOKEN:
                 self._at += 1
-            if self._peek() and self._peek() != ">" and not self._peek().isspace():
+            if self._peek() and self._peek() != ">" and self._peek() not in _SPACES:
                 raise MarkupError(f"Unexpected end of name token at byte offset {self._byte(begin)}")
             return self._source[begin : self._at].lower()
         self._at += 1
@@ -215,6 +217,8 @@ class _Parser:
 def _argument(tag: str, attribute: str, value: str) -> str:
     if (tag, attribute) in (("a", "href"), ("tg-emoji", "emoji-id")):
         return value
+    if (tag, attribute) == ("blockquote", "expandable"):
+        return "expandable"
     if (tag, attribute) == ("code", "class"):
         return value.removeprefix("language-") if value.startswith("language-") else ""
     if (tag, attribute) == ("span", "class"):

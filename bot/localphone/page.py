@@ -1,4 +1,4 @@
-"""The chat page and what it calls: state, history, events, send, tap."""
+"""The chat page and what it calls: state, history, events, files, send, tap."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -13,6 +14,8 @@ from bot.localphone.access import PAGE_HEADERS, Handler, PageAccess, refusal
 from bot.localphone.conversation import OWNER_ID, Conversation
 from bot.localphone.errors import ApiError
 from bot.localphone.feed import Change, Feed
+from bot.localphone.files import PHOTO, FileBox
+from bot.localphone.marks import Marks
 from bot.localphone.store import PhoneStore
 
 _ASSETS = {
@@ -22,12 +25,14 @@ _ASSETS = {
     "bubbles.js": "text/javascript",
     "composer.js": "text/javascript",
     "link.js": "text/javascript",
+    "media.js": "text/javascript",
     "taps.js": "text/javascript",
 }
 _HEARTBEAT = 15.0
 """Seconds between signs of life on a quiet event stream."""
 
 _PAGE = 100
+_FILE_SECONDS = 24 * 3600
 _NO_KEY = (
     "This is AutoTrader's local phone. Open the address that AutoTrader printed when it started: "
     "it ends with an access key.\n"
@@ -45,6 +50,8 @@ class ChatPage:
         store: PhoneStore,
         feed: Feed,
         menu: Callable[[], list[dict[str, str]]],
+        files_sent: FileBox,
+        marks: Marks,
     ) -> None:
         self._bot = bot
         self._access = access
@@ -52,6 +59,8 @@ class ChatPage:
         self._store = store
         self._feed = feed
         self._menu = menu
+        self._files_sent = files_sent
+        self._marks = marks
         self._files = {name: (files("bot.localphone") / name).read_bytes() for name in _ASSETS}
 
     def routes(self) -> list[web.RouteDef]:
@@ -60,6 +69,7 @@ class ChatPage:
             web.get("/assets/{name}", self._guarded(self._asset)),
             web.get("/phone/state", self._guarded(self._state)),
             web.get("/phone/history", self._guarded(self._history)),
+            web.get("/phone/file/{file_id}", self._guarded(self._file_sent)),
             web.get("/phone/events", self._guarded(self._events)),
             web.post("/phone/send", self._guarded(self._send)),
             web.post("/phone/tap", self._guarded(self._tap)),
@@ -102,9 +112,10 @@ class ChatPage:
                 "owner_id": OWNER_ID,
                 "bot_name": self._bot["first_name"],
                 "commands": self._menu(),
-                "messages": messages,
-                "has_older": self._has_older(messages),
+                "pinned": self._marks.pinned(),
+                "asked": self._marks.asked(),
             }
+            | self._shown(messages)
         )
 
     async def _history(self, request: web.Request) -> web.StreamResponse:
@@ -112,14 +123,38 @@ class ChatPage:
         if not before.isdecimal():
             return refusal(400, "Bad Request: before must be a message id")
         messages = self._store.latest_messages(_PAGE, int(before))
-        return _json({"messages": messages, "has_older": self._has_older(messages)})
+        return _json(self._shown(messages))
 
-    def _has_older(self, messages: list[dict[str, Any]]) -> bool:
-        return bool(messages) and bool(self._store.latest_messages(1, messages[0]["message_id"]))
+    def _shown(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        """Messages with what stands on them, and whether there are earlier ones."""
+        if not messages:
+            return {"messages": [], "reactions": {}, "has_older": False}
+        first, last = messages[0]["message_id"], messages[-1]["message_id"]
+        return {
+            "messages": messages,
+            "reactions": self._store.reactions(first, last),
+            "has_older": bool(self._store.latest_messages(1, first)),
+        }
+
+    async def _file_sent(self, request: web.Request) -> web.StreamResponse:
+        """A photo is shown, anything else only saved: the page's own address must never run what a file holds."""
+        file = self._files_sent.file(request.match_info["file_id"])
+        if file is None:
+            return refusal(404, "Not Found")
+        headers = PAGE_HEADERS | {"Cache-Control": f"private, max-age={_FILE_SECONDS}, immutable"}
+        if file.kind == PHOTO and "save" not in request.query:
+            headers["Content-Type"] = file.mime_type
+        else:
+            headers["Content-Type"] = "application/octet-stream"
+            headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
+        return web.FileResponse(self._files_sent.location(file), headers=headers)
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request)
-        return _json(self._conversation.owner_sends(str(body.get("text", ""))))
+        reply_to = body.get("reply_to")
+        if reply_to is not None and type(reply_to) is not int:
+            return refusal(400, "Bad Request: reply_to must be a message id")
+        return _json(self._conversation.owner_sends(str(body.get("text", "")), reply_to))
 
     async def _tap(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request)

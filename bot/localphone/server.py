@@ -17,7 +17,9 @@ from bot.localphone.api import BotApi
 from bot.localphone.conversation import OWNER_ID, Conversation
 from bot.localphone.errors import ApiError
 from bot.localphone.feed import Feed
+from bot.localphone.files import MAX_DOCUMENT_BYTES, FileBox
 from bot.localphone.limits import RateLimits
+from bot.localphone.marks import Marks
 from bot.localphone.page import ChatPage
 from bot.localphone.parameters import read_request
 from bot.localphone.polling import UpdateQueue
@@ -27,6 +29,7 @@ from core.ports import Clock
 BOT_NAME = "AutoTrader"
 _TOKEN = re.compile(r"(\d{3,}):[A-Za-z0-9_-]{30,}")
 _GOODBYE_SECONDS = 1.0
+_LARGEST_REQUEST = MAX_DOCUMENT_BYTES + (1 << 20)
 
 
 def new_token() -> str:
@@ -104,6 +107,11 @@ class LocalPhone:
         return f"{self._address}/bot"
 
     @property
+    def base_file_url(self) -> str:
+        """The same for downloads: the library appends the token and the path."""
+        return f"{self._address}/file/bot"
+
+    @property
     def page_url(self) -> str:
         """To open in a browser. Holds the access key: known after start, and nothing to be logged."""
         return f"{self._address}/?key={_known(self._access_key)}"
@@ -126,8 +134,10 @@ class LocalPhone:
             store.set_setting("access_key", self._access_key)
             self._feed = Feed()
             self._updates = UpdateQueue(store, self._clock)
+            files = FileBox(store, self._store_path.with_name(self._store_path.name + ".files"))
+            files.open()
             runner = web.AppRunner(
-                self._application(store, self._updates),
+                self._application(store, self._updates, files),
                 handle_signals=False,
                 access_log=None,  # it would write the token, which is part of the path
                 handler_cancellation=True,  # a poll whose client has gone must not take updates
@@ -157,24 +167,37 @@ class LocalPhone:
             self._store.close()
             self._store = None
 
-    def _application(self, store: PhoneStore, updates: UpdateQueue) -> web.Application:
-        token, access_key = self.token, _known(self._access_key)
-        bot = _bot_user(token)
-        conversation = Conversation(bot, store, updates, self._feed, self._clock)
-        api = BotApi(bot, conversation, updates, store, self._limits)
-        page = ChatPage(bot, PageAccess(access_key), conversation, store, self._feed, api.menu)
+    def _application(self, store: PhoneStore, updates: UpdateQueue, files: FileBox) -> web.Application:
+        access_key = _known(self._access_key)
+        bot = _bot_user(self.token)
+        marks = Marks(store, self._feed)
+        conversation = Conversation(bot, store, updates, self._feed, self._clock, marks)
+        api = BotApi(bot, conversation, updates, store, files, marks, self._limits)
+        page = ChatPage(bot, PageAccess(access_key), conversation, store, self._feed, api.menu, files, marks)
 
         async def bot_method(request: web.Request) -> web.StreamResponse:
-            given = request.match_info["token"]
-            if not hmac.compare_digest(given.encode(), token.encode()):
-                raise ApiError(401, "Unauthorized" if ":" in given else "Unauthorized: invalid token specified")
+            self._check_token(request)
             result = await api.call(request.match_info["method"], *await read_request(request))
             return web.json_response({"ok": True, "result": result})
 
-        application = web.Application(middlewares=[*self._middlewares, loopback_guard(self._hosts), _refusals])
+        async def bot_file(request: web.Request) -> web.StreamResponse:
+            self._check_token(request)
+            file = files.at(request.match_info["path"])
+            if file is None:
+                raise ApiError(404, "Not Found")
+            return web.FileResponse(files.location(file), headers={"Content-Type": "application/octet-stream"})
+
+        guards = [*self._middlewares, loopback_guard(self._hosts), _refusals]
+        application = web.Application(client_max_size=_LARGEST_REQUEST, middlewares=guards)
         application.router.add_route("*", "/bot{token:[^/]+}/{method:[^/]+}", bot_method)
+        application.router.add_get("/file/bot{token:[^/]+}/{path:.+}", bot_file)
         application.add_routes(page.routes())
         return application
+
+    def _check_token(self, request: web.Request) -> None:
+        given = request.match_info["token"]
+        if not hmac.compare_digest(given.encode(), self.token.encode()):
+            raise ApiError(401, "Unauthorized" if ":" in given else "Unauthorized: invalid token specified")
 
     def _hosts(self) -> frozenset[str]:
         return frozenset({f"{self._named_host}:{self._port}", f"localhost:{self._port}"})

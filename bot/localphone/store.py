@@ -1,4 +1,4 @@
-"""What the local phone remembers across restarts: messages, updates not yet fetched, the command menu.
+"""What the local phone remembers across restarts: messages, files, updates not yet fetched, the command menu.
 
 A SQLite file of its own, apart from the ledger: the chat history is the phone's, as Telegram's is Telegram's.
 """
@@ -6,6 +6,7 @@ A SQLite file of its own, apart from the ledger: the chat history is the phone's
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,12 +20,16 @@ MAX_MESSAGES = 2000
 UPDATE_LIFETIME = timedelta(hours=24)
 """Updates nobody fetched are dropped after a day (Bot API, "Getting updates")."""
 
+_FILE_ID = re.compile(r'"file_id": "([^"]+)"')
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS updates (id INTEGER PRIMARY KEY AUTOINCREMENT, created INTEGER NOT NULL, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS callbacks (id TEXT PRIMARY KEY, created INTEGER NOT NULL, message_id INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS commands (scope TEXT, language TEXT, body TEXT NOT NULL, PRIMARY KEY (scope, language));
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS reactions (message_id INTEGER PRIMARY KEY, emoji TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS files (id TEXT PRIMARY KEY, content TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS files_by_content ON files (content);
 """
 
 
@@ -75,6 +80,41 @@ class PhoneStore:
 
     def delete_message(self, message_id: int) -> None:
         self._db.execute("DELETE FROM messages WHERE id = ?", (message_id,))
+        self._db.execute("DELETE FROM reactions WHERE message_id = ?", (message_id,))
+
+    def set_reaction(self, message_id: int, emoji: str) -> None:
+        """An empty `emoji` takes it away."""
+        self._db.execute("DELETE FROM reactions WHERE message_id = ?", (message_id,))
+        if emoji:
+            self._db.execute("INSERT INTO reactions VALUES (?, ?)", (message_id, emoji))
+
+    def reactions(self, first: int, last: int) -> dict[int, str]:
+        """By message id, for those from `first` to `last`."""
+        wanted = "SELECT message_id, emoji FROM reactions WHERE message_id BETWEEN ? AND ?"
+        return dict(self._db.execute(wanted, (first, last)).fetchall())
+
+    def add_file(self, file_id: str, body: dict[str, Any]) -> None:
+        """`body` has a `unique_id`, which names the content."""
+        self._db.execute("INSERT INTO files VALUES (?, ?, ?)", (file_id, body["unique_id"], json.dumps(body)))
+
+    def file(self, file_id: str) -> dict[str, Any] | None:
+        row = self._db.execute("SELECT body FROM files WHERE id = ?", (file_id,)).fetchone()
+        return dict(json.loads(row[0])) if row else None
+
+    def files_of_content(self, unique_id: str) -> list[dict[str, Any]]:
+        rows = self._db.execute("SELECT body FROM files WHERE content = ?", (unique_id,))
+        return [json.loads(row[0]) for row in rows]
+
+    def forget_unused_files(self) -> None:
+        """Drops files that no message shows."""
+        bodies = self._db.execute("SELECT body FROM messages WHERE instr(body, 'file_id') > 0")
+        used = {file_id for row in bodies for file_id in _FILE_ID.findall(row[0])}
+        known = [row[0] for row in self._db.execute("SELECT id FROM files")]
+        unused = [(file_id,) for file_id in known if file_id not in used]
+        self._db.executemany("DELETE FROM files WHERE id = ?", unused)
+
+    def kept_contents(self) -> set[str]:
+        return {row[0] for row in self._db.execute("SELECT content FROM files")}
 
     def latest_messages(self, count: int, before: int | None = None) -> list[dict[str, Any]]:
         """Oldest first."""

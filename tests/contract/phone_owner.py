@@ -27,8 +27,8 @@ class Owner:
     ) -> None:
         await self.http.aclose()
 
-    async def sends(self, text: str) -> dict[str, Any]:
-        return await self._post("/phone/send", {"text": text})
+    async def sends(self, text: str, *, reply_to: int | None = None) -> dict[str, Any]:
+        return await self._post("/phone/send", {"text": text} | ({"reply_to": reply_to} if reply_to else {}))
 
     async def taps(self, message_id: int, data: str) -> str:
         return str((await self._post("/phone/tap", {"message_id": message_id, "data": data}))["id"])
