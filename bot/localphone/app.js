@@ -1,8 +1,9 @@
 // The conversation on the page: keeps the log, the header and the title in step with the server.
 
-import { bubble, dayKey, dayName } from "./bubbles.js";
+import { bubble, dayKey, dayName, react } from "./bubbles.js";
 import { Composer } from "./composer.js";
 import { follow, history, send } from "./link.js";
+import { edited, followPins, pin } from "./pinned.js";
 import { answered, tapButton, toast } from "./taps.js";
 
 const NEAR_BOTTOM_PX = 80;
@@ -18,6 +19,7 @@ const downButton = byId("down");
 const belowCount = byId("below");
 
 const messages = new Map();
+const reactions = new Map();
 let ownerId = 0;
 let botName = "AutoTrader";
 let hasOlder = false;
@@ -25,13 +27,16 @@ let loadingOlder = false;
 let unread = 0;
 let below = 0;
 let actionTimer = 0;
+let stuck = true;
 
 // The key has done its work in the request for this page; it need not stay in sight.
 window.history.replaceState(null, "", "/");
 
 const actions = {
-  send: sendText,
+  send: (text) => sendText(text),
   tap: tapButton,
+  reply: (message) => composer.reply(message),
+  show,
   async copy(text) {
     try {
       await navigator.clipboard.writeText(text);
@@ -42,12 +47,14 @@ const actions = {
   },
 };
 const composer = new Composer(sendText);
+followPins(show);
 
 function atBottom() {
   return scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_BOTTOM_PX;
 }
 
 function toBottom() {
+  stuck = true;
   scroll.scrollTop = scroll.scrollHeight;
 }
 
@@ -67,7 +74,27 @@ function redraw() {
 }
 
 function draw(message) {
-  return bubble(message, message.from.id === ownerId, actions);
+  const drawn = bubble(message, message.from.id === ownerId, actions);
+  if (reactions.has(message.message_id)) react(drawn, reactions.get(message.message_id));
+  return drawn;
+}
+
+// Brings a message into sight and marks it for a moment, fetching earlier ones where it is not on the page.
+async function show(messageId) {
+  while (!messages.has(messageId) && hasOlder && !loadingOlder) {
+    const before = messages.size;
+    await loadOlder();
+    if (messages.size === before) break;
+  }
+  const found = find(messageId);
+  if (!found) {
+    toast("That message is gone");
+    return;
+  }
+  found.scrollIntoView({ block: "center" });
+  found.classList.remove("sought");
+  void found.offsetWidth;  // so that the same mark can begin again
+  found.classList.add("sought");
 }
 
 function separator(day) {
@@ -131,11 +158,14 @@ function replace(message) {
   drawn.classList.add("changed");
   old.replaceWith(drawn);
   group();
+  edited(message);
   if (follows) toBottom();
 }
 
 function remove(messageId) {
   messages.delete(messageId);
+  reactions.delete(messageId);
+  composer.forget(messageId);
   const old = find(messageId);
   if (!old) return;
   old.remove();
@@ -163,9 +193,9 @@ function rest() {
   if (document.body.dataset.link === "open") status.textContent = RESTING;
 }
 
-async function sendText(text) {
+async function sendText(text, replyTo = null) {
   try {
-    await send(text);
+    await send(text, replyTo);
     return true;
   } catch (error) {
     toast(error.code ? error.message : "Not sent: no connection to AutoTrader");
@@ -189,8 +219,7 @@ async function loadOlder() {
   try {
     const older = await history(Math.min(...messages.keys()));
     const fromEnd = scroll.scrollHeight - scroll.scrollTop;
-    for (const message of older.messages) messages.set(message.message_id, message);
-    hasOlder = older.has_older;
+    take(older);
     redraw();
     scroll.scrollTop = scroll.scrollHeight - fromEnd;
   } catch {
@@ -200,9 +229,38 @@ async function loadOlder() {
   }
 }
 
+// Messages with what stands on them, from the state or the history.
+function take(page) {
+  for (const message of page.messages) messages.set(message.message_id, message);
+  for (const [messageId, emoji] of Object.entries(page.reactions)) reactions.set(Number(messageId), emoji);
+  hasOlder = page.has_older;
+}
+
+function reacted({ message_id: messageId, emoji }) {
+  if (emoji) reactions.set(messageId, emoji);
+  else reactions.delete(messageId);
+  const found = find(messageId);
+  if (found) react(found, emoji);
+}
+
+// The bot wants a reply to one of its messages; without an id, no longer.
+let askedFor = null;
+function asked(question) {
+  const messageId = question ? question.message_id : null;
+  if (messageId === null) {
+    composer.forget(askedFor);
+  } else if (messageId !== askedFor && messages.has(messageId)) {
+    composer.reply(messages.get(messageId), question.placeholder);
+  }
+  askedFor = messageId;
+}
+
 const changes = {
   message: add,
   edit: replace,
+  reaction: reacted,
+  pin: ({ message }) => pin(message),
+  ask: asked,
   delete: ({ message_id: messageId }) => remove(messageId),
   answer: answered,
   action: ({ action }) => acting(action),
@@ -219,12 +277,14 @@ follow({
     byId("name").textContent = botName;
     composer.setCommands(state.commands);
     messages.clear();
-    for (const message of state.messages) messages.set(message.message_id, message);
-    hasOlder = state.has_older;
+    reactions.clear();
+    take(state);
+    pin(state.pinned);
     const top = scroll.scrollTop;
     redraw();
     if (stays) scroll.scrollTop = top;
     else toBottom();
+    asked(state.asked);
     showCounts();
   },
   onChange(kind, data) {
@@ -239,11 +299,15 @@ follow({
 
 scroll.addEventListener("scroll", () => {
   if (scroll.scrollTop < NEAR_TOP_PX) loadOlder();
-  if (atBottom()) below = 0;
+  stuck = atBottom();
+  if (stuck) below = 0;
   showCounts();
 }, { passive: true });
 downButton.addEventListener("click", () => scroll.scrollTo({ top: scroll.scrollHeight, behavior: "smooth" }));
-window.addEventListener("resize", () => { if (below === 0) toBottom(); });
+// A keyboard that opens, a picture that comes, the line of a reply: who read the newest message still sees it.
+const stay = new ResizeObserver(() => { if (stuck) toBottom(); });
+stay.observe(scroll);
+stay.observe(log);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   unread = 0;

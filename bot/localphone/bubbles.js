@@ -1,4 +1,7 @@
-// Turns messages into elements. Text reaches the page only as text nodes, never as markup.
+// Turns messages into elements.
+
+import { element } from "./elements.js";
+import { photo, preview, savedFile } from "./media.js";
 
 const TAGS = {
   bold: "b",
@@ -10,16 +13,10 @@ const TAGS = {
   blockquote: "blockquote",
   expandable_blockquote: "blockquote",
 };
+const SWIPE_PX = 56;
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const thisYear = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "long" });
 const otherYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
-
-function element(tag, className, ...children) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...children);
-  return made;
-}
 
 export function dayKey(message) {
   return new Date(message.date * 1000).toDateString();
@@ -95,11 +92,62 @@ function anchor(address) {
   return link;
 }
 
-function quoted(message) {
-  const box = element("div", "quote");
+function quoted(message, actions) {
+  const box = element("button", "quote");
+  box.type = "button";
+  box.setAttribute("aria-label", `In reply to ${message.from.first_name}: ${preview(message)}. Show it`);
   box.append(element("span", "quote-who", message.from.first_name));
-  box.append(element("span", "quote-text", message.text.split("\n", 1)[0]));
+  box.append(element("span", "quote-text", preview(message)));
+  box.addEventListener("click", () => actions.show(message.message_id));
   return box;
+}
+
+function replier(message, actions) {
+  const made = element("button", "answer");
+  made.type = "button";
+  made.setAttribute("aria-label", `Reply to: ${preview(message)}`);
+  made.addEventListener("click", () => actions.reply(message));
+  return made;
+}
+
+// A drag to the left, as on a phone: the message follows the finger and is answered where it went far enough.
+function swipes(box, reply) {
+  let from = null;
+  let way = 0;
+  const end = () => {
+    if (way <= -SWIPE_PX) reply();
+    from = null;
+    way = 0;
+    box.style.removeProperty("translate");
+  };
+  box.addEventListener("touchstart", (event) => {
+    from = event.touches.length === 1 ? event.touches[0] : null;
+    way = 0;
+  }, { passive: true });
+  box.addEventListener("touchmove", (event) => {
+    if (!from) return;
+    const [dx, dy] = [event.touches[0].clientX - from.clientX, event.touches[0].clientY - from.clientY];
+    if (way === 0 && Math.abs(dy) > Math.abs(dx)) from = null;
+    else way = Math.max(Math.min(dx, 0), -SWIPE_PX * 1.3);
+    if (from && way < -8) box.style.translate = `${way}px 0`;
+  }, { passive: true });
+  box.addEventListener("touchend", end);
+  box.addEventListener("touchcancel", () => {
+    way = 0;
+    end();
+  });
+}
+
+// What is said about the conversation, between its messages.
+function notice(message, actions) {
+  const words = element("button", "");
+  words.type = "button";
+  words.append(`${message.from.first_name} pinned “${preview(message.pinned_message)}”`);
+  words.addEventListener("click", () => actions.show(message.pinned_message.message_id));
+  const line = element("div", "message notice", words);
+  line.dataset.id = message.message_id;
+  line.dataset.day = dayKey(message);
+  return line;
 }
 
 function keys(message, actions) {
@@ -129,24 +177,54 @@ function key(message, button, actions) {
   return made;
 }
 
-// actions: send(text), copy(text), tap(messageId, data, element)
+// The emoji under a bubble; an empty one takes it away.
+export function react(box, emoji) {
+  box.querySelector(".reaction")?.remove();
+  if (!emoji) return;
+  const mark = element("span", "reaction", emoji);
+  mark.setAttribute("role", "img");
+  mark.setAttribute("aria-label", `Reaction: ${emoji}`);
+  box.querySelector(".bubble")?.append(mark);
+}
+
+function words(message, actions) {
+  const text = message.text ?? message.caption;
+  if (text === undefined) return null;
+  const entities = message.entities || message.caption_entities || [];
+  const box = element("div", "text");
+  fill(box, text, 0, text.length, entities, actions);
+  if (entities.some((entity) => entity.type === "pre")) box.classList.add("has-table");
+  return box;
+}
+
+// actions: send(text), copy(text), tap(messageId, data, element), reply(message), show(messageId)
 export function bubble(message, mine, actions) {
+  if (message.pinned_message) return notice(message, actions);
   const box = element("article", mine ? "message mine" : "message");
   box.dataset.id = message.message_id;
   box.dataset.day = dayKey(message);
   const time = clock.format(new Date(message.date * 1000));
   box.setAttribute("aria-label", `${mine ? "You" : message.from.first_name}, ${time}`);
   const body = element("div", "bubble");
-  if (message.reply_to_message) body.append(quoted(message.reply_to_message));
-  const text = element("div", "text");
-  const entities = message.entities || [];
-  fill(text, message.text, 0, message.text.length, entities, actions);
-  if (entities.some((entity) => entity.type === "pre")) box.classList.add("wide");
-  body.append(text);
+  if (message.reply_to_message) body.append(quoted(message.reply_to_message, actions));
+  const said = words(message, actions);
+  const media = message.photo ? photo(message) : message.document ? savedFile(message) : null;
+  const parts = message.show_caption_above_media ? [said, media] : [media, said];
+  body.append(...parts.filter(Boolean));
+  if (media && !said) body.classList.add("bare");
+  if (message.photo) {
+    const { width, height } = message.photo.at(-1);
+    box.classList.add("pictured");
+    box.style.setProperty("--width", `${width}px`);
+    box.style.setProperty("--ratio", width / height);
+  }
+  if (said?.classList.contains("has-table")) box.classList.add("wide");
   const stamp = element("span", "stamp", message.edit_date ? `edited ${time}` : time);
   stamp.title = new Date((message.edit_date || message.date) * 1000).toLocaleString();
   body.append(stamp);
   box.append(body);
+  box.append(replier(message, actions));
+  swipes(box, () => actions.reply(message));
   if (message.reply_markup) box.append(keys(message, actions));
   return box;
 }

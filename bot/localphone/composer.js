@@ -1,4 +1,8 @@
-// The line one types into, and the menu of commands over it.
+// The line one types into, the message it replies to, and the menu of commands over it.
+
+import { preview } from "./media.js";
+
+const PLACEHOLDER = "Message";
 
 export class Composer {
   constructor(send) {
@@ -10,6 +14,9 @@ export class Composer {
     this.opener = document.getElementById("commands");
     this.menu = document.getElementById("menu");
     this.picked = -1;
+    this.replyBar = document.getElementById("replying");
+    this.replyTo = null;
+    document.getElementById("no-reply").addEventListener("click", () => this.noReply());
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
@@ -18,9 +25,12 @@ export class Composer {
     this.text.addEventListener("keydown", (event) => this.key(event));
     this.opener.addEventListener("click", () => this.toggle());
     document.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !this.menu.hidden) {
+      if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+      if (!this.menu.hidden) {
         this.close();
         this.text.focus();
+      } else if (this.replyTo !== null) {
+        this.noReply();
       }
     });
     document.addEventListener("pointerdown", (event) => {
@@ -34,13 +44,39 @@ export class Composer {
     if (!this.menu.hidden) this.typed();
   }
 
+  // The next text answers that message.
+  reply(message, placeholder = "") {
+    this.replyTo = message.message_id;
+    document.getElementById("replying-who").textContent = `Reply to ${message.from.first_name}`;
+    document.getElementById("replying-text").textContent = preview(message);
+    this.text.placeholder = placeholder || PLACEHOLDER;
+    this.replyBar.hidden = false;
+    this.text.focus();
+  }
+
+  noReply() {
+    this.forget(this.replyTo);
+    this.text.focus();
+  }
+
+  // That message is answered, or gone.
+  forget(messageId) {
+    if (messageId === null || this.replyTo !== messageId) return;
+    this.replyTo = null;
+    this.replyBar.hidden = true;
+    this.text.placeholder = PLACEHOLDER;
+  }
+
   async submit() {
     const text = this.text.value.trim();
     if (!text) return;
+    const replyTo = this.replyTo;
     this.close();
     this.text.value = "";
     this.typed();
-    if (!(await this.send(text)) && !this.text.value) {
+    if (await this.send(text, replyTo)) {
+      this.forget(replyTo);
+    } else if (!this.text.value) {
       this.text.value = text;
       this.typed();
     }

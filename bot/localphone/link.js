@@ -4,7 +4,7 @@ const RETRY_FIRST_MS = 400;
 const RETRY_LAST_MS = 5000;
 // A stream that could not be opened for this long is taken for broken.
 const OPEN_WITHIN_MS = 8000;
-const KINDS = ["message", "edit", "delete", "answer", "action", "commands"];
+const KINDS = ["message", "edit", "delete", "answer", "action", "commands", "reaction", "pin", "ask"];
 
 export class Refused extends Error {}
 
@@ -22,7 +22,7 @@ async function call(path, body) {
   return answer;
 }
 
-export const send = (text) => call("/phone/send", { text });
+export const send = (text, replyTo) => call("/phone/send", replyTo === null ? { text } : { text, reply_to: replyTo });
 export const tap = (messageId, data) => call("/phone/tap", { message_id: messageId, data });
 export const history = (before) => call(`/phone/history?before=${before}`);
 

@@ -25,8 +25,11 @@ _ASSETS = {
     "bubbles.js": "text/javascript",
     "composer.js": "text/javascript",
     "link.js": "text/javascript",
+    "elements.js": "text/javascript",
     "media.js": "text/javascript",
+    "pinned.js": "text/javascript",
     "taps.js": "text/javascript",
+    "viewer.js": "text/javascript",
 }
 _HEARTBEAT = 15.0
 """Seconds between signs of life on a quiet event stream."""
