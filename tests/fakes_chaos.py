@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -44,11 +44,13 @@ class Mishap(StrEnum):
     WRONG_TWIN = "another order is shown under the id, never arrived"
     GARBAGE_LOST = "unreadable, never arrived"
     GARBAGE_DONE = "unreadable, arrived"
+    LATE = "no answer, arrives later"
 
 
 @dataclass(eq=False)
 class ChaosVenue:
-    """The Broker port. `price` tells what a unit of a symbol costs; nothing fills unless a test says so."""
+    """The Broker port. `price` tells what a unit of a symbol costs; nothing fills unless a test says so. What is LATE
+    arrives after `delay`."""
 
     clock: VirtualClock
     price: Callable[[str], Decimal]
@@ -59,6 +61,7 @@ class ChaosVenue:
     doubles_fills: bool = False
     reverses_fills: bool = False
     withholds_newest: bool = False
+    delay: timedelta = timedelta(minutes=3)
     account: Account = field(default_factory=lambda: Account("simulated", AccountKind.SIMULATED, World.REAL))
     supports_brackets: bool = True
     cash: Decimal = CASH
@@ -70,15 +73,20 @@ class ChaosVenue:
 
     def __post_init__(self) -> None:
         self._brackets: dict[str, tuple[Decimal, Decimal]] = {}
+        self._under_way: list[tuple[datetime, OrderRequest]] = []
 
     # the Broker port
 
     def submit(self, request: OrderRequest) -> SubmitResult:
+        self._receive()
         mishap, self.mishap = self.mishap, Mishap.NONE
         if self.is_down or mishap is Mishap.FAILED:
             raise Transient("500 internal server error")
         if mishap is Mishap.LIMITED:
             raise Transient("429 too many requests", self.clock.now())
+        if mishap is Mishap.LATE:
+            self._under_way.append((self.clock.now() + self.delay, request))
+            return Unknown("timed out")
         if mishap is Mishap.SILENT_LOST:
             return Unknown("timed out")
         if mishap is Mishap.GARBAGE_LOST:
@@ -96,6 +104,7 @@ class ChaosVenue:
         if self.is_down or self.cancel_is_lost:
             self.cancel_is_lost = False
             raise Transient("the venue did not answer")
+        self._receive()
         self.end(client_order_id, OrderState.CANCELED)
         if self.cancel_is_silent:
             self.cancel_is_silent = False
@@ -175,6 +184,15 @@ class ChaosVenue:
     def _ask(self) -> None:
         if self.is_down:
             raise Transient("the venue did not answer")
+        self._receive()
+
+    def _receive(self) -> None:
+        """What was sent `delay` ago arrives now."""
+        now = self.clock.now()
+        arrived = [request for due, request in self._under_way if due <= now]
+        self._under_way = [(due, request) for due, request in self._under_way if due > now]
+        for request in arrived:
+            self._place(request)
 
     def _place(self, request: OrderRequest) -> SubmitResult:
         name = request.client_order_id

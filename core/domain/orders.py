@@ -80,7 +80,7 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = {
 }
 FINAL = frozenset({_S.FILLED, _S.CANCELED, _S.REJECTED, _S.EXPIRED})
 LIVE = frozenset(set(OrderState) - FINAL)
-_STAYS_WHEN_PARTLY_FILLED = frozenset({_S.CANCEL_PENDING, _S.CANCELED, _S.EXPIRED})
+_STAYS_WHEN_PARTLY_FILLED = frozenset({_S.CANCEL_PENDING, _S.CANCELED, _S.EXPIRED, _S.FILLED})
 
 
 class ImpossibleTransition(Exception):

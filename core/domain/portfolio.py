@@ -19,6 +19,11 @@ class CashKind(StrEnum):
     INTEREST = "interest"
     FEE = "fee"
     IN_LIEU = "cash_in_lieu"
+    ADOPTION = "adoption"
+
+
+EXTERNAL = frozenset({CashKind.DEPOSIT, CashKind.WITHDRAWAL, CashKind.ADOPTION})
+"""Money that was moved in or out, or that nobody can explain: no return of ours (DESIGN 8, manual equity)."""
 
 
 class AdjustmentKind(StrEnum):
@@ -171,13 +176,16 @@ class Portfolio:
         if isinstance(entry, Reversal):
             raise ValueError(f"reversal {entry.id}: the portfolio has to be derived anew")
         if isinstance(entry, CashMovement):
-            flow = entry.amount if entry.kind in {CashKind.DEPOSIT, CashKind.WITHDRAWAL} else ZERO
+            flow = entry.amount if entry.kind in EXTERNAL else ZERO
             fee = -entry.amount if entry.kind is CashKind.FEE else ZERO
             return replace(
                 self, cash=self.cash + entry.amount, net_deposits=self.net_deposits + flow, fees=self.fees + fee
             )
         if isinstance(entry, PositionAdjustment):
-            return replace(self, positions=self._with(entry.symbol, entry.quantity, entry.cost, entry.at))
+            # What comes or goes by transfer or adoption is no profit of ours: a flow of the value it is booked at.
+            moved = entry.cost if entry.kind in (AdjustmentKind.ADOPTION, AdjustmentKind.TRANSFER) else ZERO
+            positions = self._with(entry.symbol, entry.quantity, entry.cost, entry.at)
+            return replace(self, positions=positions, net_deposits=self.net_deposits + moved)
         return self._after_fill(entry)
 
     def _after_fill(self, fill: Fill) -> Portfolio:

@@ -59,11 +59,13 @@ class QuestionKind(StrEnum):
     """What only the owner can settle.
 
     PLACE_STOP: a stop order at his own broker for a position of the manual account. DIFFERENCE: the venue holds
-    something else than the ledger and nothing explains it. TAKE_OVER: orders of another installation at our venue.
+    something else than the ledger and nothing explains it. CASH: the same for its money. TAKE_OVER: orders of another
+    installation at our venue.
     """
 
     PLACE_STOP = "place_stop"
     DIFFERENCE = "difference"
+    CASH = "cash"
     TAKE_OVER = "take_over"
 
 
@@ -79,6 +81,7 @@ class QuestionChoice(StrEnum):
 CHOICES: Mapping[QuestionKind, tuple[QuestionChoice, QuestionChoice]] = {
     QuestionKind.PLACE_STOP: (QuestionChoice.PLACED, QuestionChoice.CANNOT),
     QuestionKind.DIFFERENCE: (QuestionChoice.ADOPT, QuestionChoice.IGNORE),
+    QuestionKind.CASH: (QuestionChoice.ADOPT, QuestionChoice.IGNORE),
     QuestionKind.TAKE_OVER: (QuestionChoice.TAKE_OVER, QuestionChoice.LEAVE),
 }
 
@@ -96,7 +99,8 @@ class Question:
     """A card with two answers. `number` is what the owner sees (Q3); `version` rises with every change.
 
     `symbol` is empty where it is about the whole account. `ours` and `theirs` are units by the ledger and by the
-    venue (both the position's for PLACE_STOP), `stop` and `target` USD prices. `text` says what it is about in words.
+    venue (both the position's for PLACE_STOP; USD for CASH), `stop` and `target` USD prices. `text` says what it is
+    about in words.
     """
 
     number: int

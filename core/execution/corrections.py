@@ -19,8 +19,15 @@ INSTALLATION = re.compile(r"at[0-9a-f]{5}-")
 
 CANCEL_GRACE = timedelta(minutes=3)
 """How long a cancellation may be under way before an order that still works is taken for one that works on."""
+ENTRY_GRACE = timedelta(minutes=5)
+"""How long an entry that the venue does not show may still be on its way. Waiting costs nothing: it only keeps the
+symbol from being bought. Giving up too early could buy twice."""
+EXIT_GRACE = timedelta(minutes=1)
+"""The same for sales: long enough for a request that timed out, and short, because the position waits. An exit is sent
+again under its own id, which a venue takes only once."""
 WORKING = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 UNCERTAIN = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
+GIVEN_UP = frozenset({OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,10 @@ class Corrections:
     """`adopted` are legs seen for the first time; `orders` the changed ones as they stand after `fills` (in booking
     order). `resend` names exits that never arrived, `contested` orders whose id means something else at the venue.
     `adopted` has working orders of ours that the ledger does not know, too: those of a time that a restore lost.
-    `foreign` names live orders of another installation. `differences` maps symbols to (our units, the venue's) where
-    nothing under way explains them.
+    `foreign` names live orders of another installation, `strays` those of ours that we had given up and that work all
+    the same. `differences` maps symbols to (our units, the venue's) where nothing under way explains them; about the
+    symbols in `unsettled` nothing can be said this time. `cash` is (ours, the venue's) in USD, None where something
+    under way could explain a difference.
     """
 
     adopted: tuple[Order, ...] = ()
@@ -62,7 +71,10 @@ class Corrections:
     resend: tuple[str, ...] = ()
     contested: Mapping[str, VenueOrder] = field(default_factory=dict)
     foreign: tuple[VenueOrder, ...] = ()
+    strays: tuple[VenueOrder, ...] = ()
     differences: Mapping[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
+    unsettled: frozenset[str] = frozenset()
+    cash: tuple[Decimal, Decimal] | None = None
 
     @property
     def changes_ledger(self) -> bool:
@@ -97,8 +109,9 @@ def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime, pref
     for name, order in list(orders.items()):
         if name not in contested:
             orders[name] = _ended(order, venue.orders.get(name), now)
-    lost = [orders[name] for name in sorted(venue.missing) if name in orders and orders[name].state in UNCERTAIN]
+    lost = [orders[name] for name in sorted(venue.missing) if name in orders and _never_arrived(orders[name], now)]
     adopted_ids = {order.client_order_id for order in adopted}
+    unsettled = _unsettled(venue, orders)
     return Corrections(
         adopted=tuple(orders[order.client_order_id] for order in adopted),
         fills=fills,
@@ -110,7 +123,14 @@ def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime, pref
         resend=tuple(order.client_order_id for order in lost if order.purpose is not Purpose.ENTRY),
         contested=contested,
         foreign=tuple(order for name, order in sorted(venue.orders.items()) if is_foreign(name, order, prefix)),
-        differences=_differences(portfolio, venue, orders.values()),
+        strays=tuple(
+            at_venue
+            for name, at_venue in sorted(venue.orders.items())
+            if name in orders and _is_stray(orders[name], at_venue)
+        ),
+        differences=_differences(portfolio, venue, unsettled),
+        unsettled=unsettled,
+        cash=None if unsettled else (portfolio.cash, venue.account.cash),
     )
 
 
@@ -164,10 +184,34 @@ def _arrived(order: Order, venue: VenueTruth, now: datetime) -> Order:
         return order.moved(OrderState.ACCEPTED, now, venue_order_id=at_venue.venue_order_id)
     if order.client_order_id in venue.silent and order.state is OrderState.SUBMITTING:
         return order.moved(OrderState.UNKNOWN, now, reason="the venue did not say whether it has the order")
-    forgotten = order.client_order_id in venue.missing and order.state not in UNCERTAIN and order.is_live
-    if forgotten and order.state is not OrderState.AWAITING_OWNER:
+    return _unseen(order, now) if order.client_order_id in venue.missing else order
+
+
+def _unseen(order: Order, now: datetime) -> Order:
+    """An order that the venue says it never had. A venue may learn of an order, or show it, later than it answers: a
+    young one stays as it is, an old one is in doubt first, and only a second look after the grace ends it."""
+    if not order.is_live or order.state is OrderState.AWAITING_OWNER or not _is_overdue(order, now):
+        return order
+    if order.state not in UNCERTAIN:
+        return order.moved(OrderState.UNKNOWN, now, reason="the venue does not show the order any more")
+    if order.venue_order_id is not None:
         return order.moved(OrderState.CANCELED, now, reason="the venue no longer knows the order")
     return order
+
+
+def _is_overdue(order: Order, now: datetime) -> bool:
+    """Whether the order would have arrived by now. By the market clock: with a real venue it runs as fast as the
+    system's, and a simulated venue lives by it at any speed."""
+    grace = ENTRY_GRACE if order.purpose is Purpose.ENTRY else EXIT_GRACE
+    return now - (order.updated_at or order.created_at) >= grace
+
+
+def _never_arrived(order: Order, now: datetime) -> bool:
+    return order.state in UNCERTAIN and order.venue_order_id is None and _is_overdue(order, now)
+
+
+def _is_stray(order: Order, at_venue: VenueOrder) -> bool:
+    return order.state in GIVEN_UP and at_venue.state in WORKING and _same(order, at_venue)
 
 
 def _resized(order: Order, at_venue: VenueOrder | None, now: datetime) -> Order:
@@ -215,9 +259,9 @@ def entry_of(news: Fill | Activity) -> Entry:
 
 
 def _filled(order: Order, fill: Fill, now: datetime) -> Order:
-    """A fill of an order that we had given up is booked all the same; the order's own state cannot follow it."""
+    """A fill of an order that counts as rejected is booked all the same; the order's state cannot follow it."""
     if order.state is OrderState.REJECTED:
-        return order
+        return replace(order, filled_quantity=order.filled_quantity + fill.quantity, updated_at=now)
     if order.state is OrderState.AWAITING_OWNER or order.state in UNCERTAIN:
         order = order.moved(OrderState.PARTIALLY_FILLED, now)
     return order.filled_by(fill.quantity, now)
@@ -225,28 +269,48 @@ def _filled(order: Order, fill: Fill, now: datetime) -> Order:
 
 def _ended(order: Order, at_venue: VenueOrder | None, now: datetime) -> Order:
     """Takes over the venue's last word once every fill that it counts is booked."""
-    if at_venue is None or not order.is_live or at_venue.filled_quantity != order.filled_quantity:
+    if at_venue is None or not order.is_live or at_venue.filled_quantity > order.filled_quantity:
         return order
     if order.state is OrderState.CANCEL_PENDING and at_venue.state in WORKING:
         # The venue never heard of the cancellation, or would not: what rests there counts again.
         is_over = order.updated_at is not None and now - order.updated_at >= CANCEL_GRACE
         return order.moved(at_venue.state, now) if is_over else order
-    if at_venue.state in FINAL - {OrderState.FILLED} and at_venue.state in TRANSITIONS[order.state]:
-        return order.moved(at_venue.state, now, reason=at_venue.reason)
-    return order
+    end = _end_of(order, at_venue)
+    if end is None:
+        return order
+    # What we asked for ourselves has its reason already.
+    reason = "" if order.state is OrderState.CANCEL_PENDING else at_venue.reason
+    return order.moved(end, now, reason=reason)
+
+
+def _end_of(order: Order, at_venue: VenueOrder) -> OrderState | None:
+    """The final state that the venue's word means for the order, None for none."""
+    state = at_venue.state
+    if state not in FINAL or (state is OrderState.FILLED and not order.filled_quantity):
+        return None
+    if state is OrderState.REJECTED and order.filled_quantity:
+        # Turned down after a part was filled: only the rest is gone.
+        state = OrderState.CANCELED
+    return state if state in TRANSITIONS[order.state] else None
+
+
+def _unsettled(venue: VenueTruth, orders: Mapping[str, Order]) -> frozenset[str]:
+    """Symbols of which a difference could still be explained: an order in doubt, or a fill that is yet to be told."""
+    in_doubt = {order.symbol for order in orders.values() if order.state in UNCERTAIN}
+    to_be_told = {
+        orders[name].symbol
+        for name, at_venue in venue.orders.items()
+        if name in orders and at_venue.filled_quantity > orders[name].filled_quantity
+    }
+    return frozenset(in_doubt | to_be_told)
 
 
 def _differences(
-    portfolio: Portfolio, venue: VenueTruth, orders: Iterable[Order]
+    portfolio: Portfolio, venue: VenueTruth, unsettled: frozenset[str]
 ) -> Mapping[str, tuple[Decimal, Decimal]]:
-    under_way = {order.symbol for order in orders if order.state in UNCERTAIN}
-    for name, at_venue in venue.orders.items():
-        ours = next((order for order in orders if order.client_order_id == name), None)
-        if ours is not None and at_venue.filled_quantity > ours.filled_quantity:
-            under_way.add(ours.symbol)
     symbols = portfolio.positions.keys() | venue.account.positions.keys()
     pairs = {
         symbol: (portfolio.quantity(symbol), venue.account.positions.get(symbol, ZERO))
-        for symbol in sorted(symbols - under_way)
+        for symbol in sorted(symbols - unsettled)
     }
     return {symbol: pair for symbol, pair in pairs.items() if pair[0] != pair[1]}

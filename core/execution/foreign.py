@@ -10,7 +10,7 @@ from core.domain.decisions import Brake, BrakeKind
 from core.domain.records import Question, QuestionKind
 from core.domain.values import ZERO, plain
 from core.domain.venue import VenueOrder
-from core.errors import Transient
+from core.errors import Ambiguous, Transient
 from core.execution import questions
 from core.execution.desk import Desk
 from core.ports import UnitOfWork
@@ -61,12 +61,17 @@ def cancel_taken_over(desk: Desk, account: str, orders: Sequence[VenueOrder]) ->
     with desk.reading() as work:
         if work.value(_key(account)) is None:
             return 0
+    return cancel_all(desk, account, orders)
+
+
+def cancel_all(desk: Desk, account: str, orders: Sequence[VenueOrder]) -> int:
+    """Asks the venue to cancel `orders`; returns how many were asked to go."""
     done = 0
     for order in orders:
         try:
             with desk.changing("cancel"):
                 desk.brokers[account].cancel(order.client_order_id)
-        except Transient:
+        except (Transient, Ambiguous):
             # Still there at the next reconciliation, which tries again.
             continue
         done += 1

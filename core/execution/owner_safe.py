@@ -8,7 +8,7 @@ from datetime import datetime
 from core.domain.decisions import Brake, BrakeKind
 from core.domain.records import CHOICES, Question, QuestionChoice, QuestionKind
 from core.domain.views import AnswerKind, OwnerAnswer
-from core.execution import differences, foreign, locks, owner_guards, questions
+from core.execution import cash_differences, differences, foreign, locks, owner_guards, questions
 from core.execution.bookings import refused
 from core.execution.owner_books import OwnerBooks
 from core.execution.protect import refresh_guards
@@ -76,6 +76,10 @@ class OwnerSafe(OwnerBooks):
             return owner_guards.cannot_place(question)
         if question.kind is QuestionKind.TAKE_OVER:
             return foreign.take_over(work, question) if choice is QuestionChoice.TAKE_OVER else foreign.leave(question)
+        if question.kind is QuestionKind.CASH:
+            if choice is QuestionChoice.IGNORE:
+                return cash_differences.ignore(question)
+            return cash_differences.adopt(work, self._desk, question, now)
         if choice is QuestionChoice.IGNORE:
             return differences.ignore(question)
         told = differences.adopt(work, self._desk, question, now)

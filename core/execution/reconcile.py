@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,12 +14,12 @@ from core.domain.portfolio import CashKind, CashMovement, Fill, Guard, Portfolio
 from core.domain.venue import VenueOrder
 from core.domain.views import Health
 from core.errors import Transient
-from core.execution import activities, differences, executor, foreign, manual, tidings
+from core.execution import activities, cash_differences, differences, executor, foreign, manual, tidings
 from core.execution.corrections import UNCERTAIN, Corrections, LocalTruth, VenueTruth, in_order, plan
 from core.execution.desk import MANUAL, Desk
 from core.execution.fill_cursor import FillCursor
 from core.execution.protect import refresh_guards
-from core.ports import Broker, UnitOfWork
+from core.ports import Broker, DuplicateOrder, UnitOfWork
 
 NEVER_ARRIVED = "it never reached the broker; a new signal may try again"
 
@@ -82,6 +83,8 @@ def _reconcile_account(desk: Desk, account: str, broker: Broker, ours: _OurSide,
     for name in corrections.resend:
         _send_again(desk, account, name, now)
     foreign.cancel_taken_over(desk, account, corrections.foreign)
+    # An order that we had given up and that arrived after all: what it has filled is booked, the rest is not wanted.
+    foreign.cancel_all(desk, account, corrections.strays)
     return booked
 
 
@@ -154,7 +157,8 @@ def _settle(
             booked = _apply(work, desk, account, corrections, known, now)
             work.set_value(_key(account), cursor.after(corrections.fills, corrections.activities).text())
         if mark or not corrections.differences:
-            changed |= differences.mark(work, desk, account, corrections.differences, now)
+            changed |= differences.mark(work, desk, account, corrections.differences, corrections.unsettled, now)
+        changed |= cash_differences.mark(work, desk, account, corrections.cash, now)
         changed |= foreign.mark(work, desk, account, corrections.foreign, now)
         if not changed:
             return corrections, 0
@@ -183,11 +187,13 @@ def _apply(
     known: Mapping[str, Order],
     now: datetime,
 ) -> int:
-    for order in corrections.adopted:
-        work.add_order(order)
     for order in corrections.orders:
         work.save_order(order)
         _tell_order(work, desk, known[order.client_order_id], order, now)
+    for order in corrections.adopted:
+        # A second entry of the symbol cannot be taken over while the first is open: it is met again at the next look.
+        with suppress(DuplicateOrder):
+            work.add_order(order)
     for order in corrections.never_arrived:
         executor.refuse(work, desk, order, NEVER_ARRIVED, now)
     for name, at_venue in corrections.contested.items():
@@ -207,13 +213,26 @@ def _apply(
 
 def _tell_order(work: UnitOfWork, desk: Desk, before: Order, after: Order, now: datetime) -> None:
     """What the owner hears of an order that reconciliation has moved; its fills are told by themselves."""
-    if after.state is OrderState.UNKNOWN and before.state is not OrderState.UNKNOWN:
+    if after.state is before.state:
+        return
+    if after.state is OrderState.UNKNOWN:
         work.publish(tidings.order_uncertain(desk, after, after.reason), market_time=now)
-    elif after.state in (OrderState.REJECTED, OrderState.EXPIRED) and after.parent_id is None:
-        work.publish(tidings.order_refused(desk, after, after.reason or after.state.value), market_time=now)
-        manual.settle_approved(work, desk, after, f"{after.state.value}: {after.reason}", now)
+    elif _is_bad_end(before, after):
+        words = after.reason or after.state.value
+        work.publish(tidings.order_refused(desk, after, words), market_time=now)
+        manual.settle_approved(work, desk, after, f"{after.state.value}: {words}", now)
     elif before.state in UNCERTAIN and after.state is OrderState.ACCEPTED:
         manual.settle_approved(work, desk, after, "the broker has the order", now)
+
+
+def _is_bad_end(before: Order, after: Order) -> bool:
+    """The end of an order that should have been filled. Protection that is taken away on purpose is not told."""
+    if after.parent_id is not None:
+        return False
+    if after.state is OrderState.CANCELED:
+        wanted = after.purpose is Purpose.EXIT and before.state is not OrderState.CANCEL_PENDING
+        return wanted or after.purpose is Purpose.ENTRY
+    return after.state in (OrderState.REJECTED, OrderState.EXPIRED)
 
 
 def _tell_fills(
@@ -248,8 +267,11 @@ def _send_again(desk: Desk, account: str, name: str, now: datetime) -> None:
         held = work.portfolio(account).quantity(order.symbol) if order is not None else Decimal(0)
     if order is None or order.state not in UNCERTAIN:
         return
-    if held < order.quantity:
-        with desk.committing("resend") as work:
+    with desk.committing("resend") as work:
+        if held < order.quantity:
             executor.refuse(work, desk, order, "the position is gone already", now)
-        return
+            return
+        # Written down before it is sent, so that its time to arrive counts from now.
+        order = order.moved(order.state, now)
+        work.save_order(order)
     executor.submit(desk, order, now)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.domain.orders import Order, OrderState, OrderType, Purpose, Side
+from core.domain.orders import FINAL, LIVE, Order, OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import CashKind, CashMovement, Fill, Portfolio
 from core.domain.values import ZERO
 from core.domain.venue import VenueAccount, VenueOrder
-from core.execution.corrections import Corrections, LocalTruth, VenueTruth, plan
+from core.execution.corrections import ENTRY_GRACE, EXIT_GRACE, Corrections, LocalTruth, VenueTruth, plan
 from core.execution.fill_cursor import FillCursor
 
 NOW = datetime(2024, 3, 4, 15, 0, tzinfo=UTC)
@@ -130,8 +130,9 @@ def test_shuffled_doubled_and_delayed_fills_end_in_the_venues_position(
     assert plan(local, truth, ACCOUNT, NOW).differences == {}
 
 
-def lone(order: Order, venue: VenueTruth) -> Corrections:
-    return plan(LocalTruth({order.client_order_id: order}, Portfolio(ACCOUNT)), venue, ACCOUNT, NOW)
+def lone(order: Order, venue: VenueTruth, after: timedelta = timedelta(0)) -> Corrections:
+    """The plan for one order, `after` its last change."""
+    return plan(LocalTruth({order.client_order_id: order}, Portfolio(ACCOUNT)), venue, ACCOUNT, NOW + after)
 
 
 def empty_venue(**changes: object) -> VenueTruth:
@@ -141,12 +142,140 @@ def empty_venue(**changes: object) -> VenueTruth:
 @pytest.mark.parametrize("state", [OrderState.SUBMITTING, OrderState.UNKNOWN])
 def test_an_entry_that_the_venue_never_had_is_given_up_and_an_exit_sent_again(state: OrderState) -> None:
     entry, out = an_order("entry", Side.BUY, 3, state), an_order("exit", Side.SELL, 3, state)
-    given_up = lone(entry, empty_venue(missing=frozenset({"entry"})))
+    given_up = lone(entry, empty_venue(missing=frozenset({"entry"})), ENTRY_GRACE)
     assert [order.client_order_id for order in given_up.never_arrived] == ["entry"]
     assert given_up.resend == ()
-    again = lone(out, empty_venue(missing=frozenset({"exit"})))
+    again = lone(out, empty_venue(missing=frozenset({"exit"})), EXIT_GRACE)
     assert again.resend == ("exit",)
     assert not again.changes_ledger
+
+
+@pytest.mark.parametrize("state", sorted(LIVE - {OrderState.AWAITING_OWNER}))
+@pytest.mark.parametrize(("side", "grace"), [(Side.BUY, ENTRY_GRACE), (Side.SELL, EXIT_GRACE)])
+def test_an_order_that_may_still_be_on_its_way_stays_as_it_is(state: OrderState, side: Side, grace: timedelta) -> None:
+    """A venue may show an order later than it answers: nothing is concluded from that before the grace is over."""
+    order = an_order("young", side, 3, state)
+    young = lone(order, empty_venue(missing=frozenset({"young"})), grace - timedelta(seconds=1))
+    assert not young.changes_ledger
+    assert young.resend == ()
+
+
+def test_an_order_that_the_venue_had_and_shows_no_more_is_in_doubt_before_it_is_over() -> None:
+    order = replace(an_order("entry", Side.BUY, 3), venue_order_id="v-1")
+    unseen = empty_venue(missing=frozenset({"entry"}))
+    (doubted,) = lone(order, unseen, ENTRY_GRACE).orders
+    assert doubted.state is OrderState.UNKNOWN
+    soon, later = NOW + 2 * ENTRY_GRACE - timedelta(seconds=1), NOW + 2 * ENTRY_GRACE
+    local = LocalTruth({"entry": doubted}, Portfolio(ACCOUNT))
+    assert not plan(local, unseen, ACCOUNT, soon).changes_ledger
+    (ended,) = plan(local, unseen, ACCOUNT, later).orders
+    assert ended.state is OrderState.CANCELED
+    shown = replace(at_venue(order, []), state=OrderState.ACCEPTED)
+    (back,) = plan(local, empty_venue(orders={"entry": shown}), ACCOUNT, soon).orders
+    assert back.state is OrderState.ACCEPTED
+
+
+@pytest.mark.parametrize("state", [OrderState.REJECTED, OrderState.CANCELED, OrderState.EXPIRED])
+def test_an_order_that_was_given_up_and_arrives_after_all_is_a_stray(state: OrderState) -> None:
+    order = an_order("entry", Side.BUY, 3, state)
+    working = replace(at_venue(order, []), state=OrderState.ACCEPTED)
+    assert lone(order, empty_venue(orders={"entry": working})).strays == (working,)
+    another = replace(working, quantity=Decimal(4))
+    assert lone(order, empty_venue(orders={"entry": another})).strays == ()
+    assert lone(order, empty_venue(orders={"entry": replace(working, state=OrderState.CANCELED)})).strays == ()
+
+
+@pytest.mark.parametrize("state", sorted(OrderState))
+def test_a_fill_is_booked_once_whatever_we_thought_of_its_order(state: OrderState) -> None:
+    order = an_order("entry", Side.BUY, 3, state)
+    fills = fills_of(order, [2, 3])
+    local = LocalTruth({"entry": order}, Portfolio(ACCOUNT))
+    truth = venue_of([order], fills, fills + fills)
+    corrections = plan(local, truth, ACCOUNT, NOW)
+    assert corrections.fills == tuple(fills)
+    (after,) = corrections.orders
+    assert after.filled_quantity == 5, "an overfill is what it is"
+    assert after.state is (OrderState.REJECTED if state is OrderState.REJECTED else OrderState.FILLED)
+    assert corrections.differences == {}
+    assert not plan(applied(local, corrections), truth, ACCOUNT, NOW).changes_ledger
+
+
+def test_an_order_turned_down_after_a_part_was_filled_is_over_with_that_part() -> None:
+    order = an_order("entry", Side.BUY, 3)
+    fills = fills_of(order, [2])
+    truth = venue_of([order], fills, fills)
+    turned = replace(truth.orders["entry"], state=OrderState.REJECTED)
+    (after,) = lone(order, replace(truth, orders={"entry": turned})).orders
+    assert (after.state, after.filled_quantity) == (OrderState.CANCELED, 2)
+
+
+def test_about_a_symbol_with_an_order_in_doubt_nothing_is_said_and_nothing_about_the_cash() -> None:
+    order = an_order("entry", Side.BUY, 3, OrderState.UNKNOWN)
+    held = VenueAccount(Decimal(70), {"SPY": Decimal(3), "QQQ": Decimal(1)})
+    doubtful = lone(order, empty_venue(account=held, silent=frozenset({"entry"})))
+    assert dict(doubtful.differences) == {"QQQ": (ZERO, Decimal(1))}
+    assert doubtful.unsettled == {"SPY"}
+    assert doubtful.cash is None
+    settled = lone(replace(order, state=OrderState.REJECTED), empty_venue(account=held))
+    assert settled.differences.keys() == {"QQQ", "SPY"}
+    assert settled.cash == (ZERO, Decimal(70))
+
+
+ORDER_STATES = st.sampled_from(sorted(OrderState))
+
+
+@st.composite
+def any_answer(draw: st.DrawFn, side: Side) -> tuple[VenueTruth, timedelta]:
+    """Anything that a venue could say about one order of 3, contradictions included, and how long after the last."""
+    said = draw(st.sampled_from(["shown", "missing", "silent", "nothing"]))
+    order = an_order("entry", side, 3)
+    fills = draw(st.lists(st.sampled_from(fills_of(order, [1, 2, 3])), max_size=3))
+    shown = VenueOrder(
+        "entry",
+        "v-1",
+        draw(st.sampled_from(["SPY", "ZZZ"])),
+        draw(st.sampled_from(sorted(Side))),
+        Decimal(draw(st.integers(1, 4))),
+        Decimal(draw(st.integers(0, 4))),
+        draw(ORDER_STATES),
+        OrderType.MARKET,
+        order.purpose,
+        None,
+        None,
+        None,
+    )
+    held = {"SPY": Decimal(draw(st.integers(-1, 4)))}
+    truth = VenueTruth(
+        {"entry": shown} if said == "shown" else {},
+        tuple(fills),
+        VenueAccount(ZERO, held),
+        frozenset({"entry"}) if said == "missing" else frozenset(),
+        frozenset({"entry"}) if said == "silent" else frozenset(),
+    )
+    return truth, timedelta(minutes=draw(st.integers(0, 12)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(ORDER_STATES, st.sampled_from(sorted(Side)), st.data())
+def test_no_sequence_of_answers_asks_for_an_impossible_change(
+    state: OrderState, side: Side, data: st.DataObject
+) -> None:
+    answers = data.draw(st.lists(any_answer(side), min_size=1, max_size=6))
+    local, now = LocalTruth({"entry": an_order("entry", side, 3, state)}, Portfolio(ACCOUNT)), NOW
+    for truth, passed in answers:
+        now += passed
+        corrections = plan(local, truth, ACCOUNT, now)
+        before = local.orders["entry"]
+        local = applied(local, corrections)
+        after = local.orders["entry"]
+        assert after.filled_quantity >= before.filled_quantity
+        assert before.state not in FINAL or after.state in FINAL or after.filled_quantity > before.filled_quantity
+    units = sum((fill.quantity if fill.side is Side.BUY else -fill.quantity for fill in _told(answers)), ZERO)
+    assert local.portfolio.quantity("SPY") == units
+
+
+def _told(answers: list[tuple[VenueTruth, timedelta]]) -> list[Fill]:
+    return list({fill.id: fill for truth, _ in answers for fill in truth.fills}.values())
 
 
 def test_no_answer_about_an_order_is_not_an_answer() -> None:
