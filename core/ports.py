@@ -4,7 +4,7 @@ passes. Nothing here does anything."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -123,11 +123,13 @@ class BarStore(Protocol):
 class Broker(Protocol):
     """A venue. Every method may raise Transient (nothing known this time); only `submit` has a verdict type.
 
-    `supports_brackets` tells whether an entry may carry its stop and target to rest at the venue.
+    `supports_brackets` tells whether an entry may carry its stop and target to rest at the venue. `shows_within` is by
+    when, in market time, an order that was sent shows at the latest: until then `find` may know nothing of it yet.
     """
 
     account: Account
     supports_brackets: bool
+    shows_within: timedelta
 
     def submit(self, request: OrderRequest) -> SubmitResult:
         """Submitting an id that the venue already has answers Accepted with the order that exists."""
@@ -138,7 +140,7 @@ class Broker(Protocol):
         ...
 
     def find(self, client_order_id: str) -> VenueOrder | None:
-        """With authority: None means that the venue never had it."""
+        """With authority once `shows_within` has passed: None then means that the venue never had it."""
         ...
 
     def orders(self) -> Sequence[VenueOrder]:

@@ -64,6 +64,7 @@ class ChaosVenue:
     delay: timedelta = timedelta(minutes=3)
     account: Account = field(default_factory=lambda: Account("simulated", AccountKind.SIMULATED, World.REAL))
     supports_brackets: bool = True
+    shows_within: timedelta = timedelta(minutes=1)
     cash: Decimal = CASH
     positions: dict[str, Decimal] = field(default_factory=dict)
     requests: list[OrderRequest] = field(default_factory=list)

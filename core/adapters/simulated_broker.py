@@ -59,6 +59,7 @@ class SimulatedBroker:
     """
 
     supports_brackets = True
+    shows_within = timedelta(0)
 
     def __init__(
         self,

@@ -19,12 +19,10 @@ INSTALLATION = re.compile(r"at[0-9a-f]{5}-")
 
 CANCEL_GRACE = timedelta(minutes=3)
 """How long a cancellation may be under way before an order that still works is taken for one that works on."""
-ENTRY_GRACE = timedelta(minutes=5)
-"""How long an entry that the venue does not show may still be on its way. Waiting costs nothing: it only keeps the
-symbol from being bought. Giving up too early could buy twice."""
-EXIT_GRACE = timedelta(minutes=1)
-"""The same for sales: long enough for a request that timed out, and short, because the position waits. An exit is sent
-again under its own id, which a venue takes only once."""
+PATIENCE = 5
+"""How many times as long as a venue may need to show it an entry is waited for. That costs nothing: it only keeps the
+symbol from being bought, while giving up too early could buy twice. A sale waits once: the position waits with it, and
+it is sent again under its own id, which a venue takes only once."""
 WORKING = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 UNCERTAIN = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
 GIVEN_UP = frozenset({OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIRED})
@@ -42,7 +40,8 @@ class LocalTruth:
 
 @dataclass(frozen=True, slots=True)
 class VenueTruth:
-    """The venue's side. `missing` was looked up with authority: never there. `silent` got no answer this time."""
+    """The venue's side. `missing` was looked up and not found, which has authority for what was sent longer ago than
+    `shows_within` (core.ports.Broker). `silent` got no answer this time."""
 
     orders: Mapping[str, VenueOrder]
     fills: tuple[Fill, ...]
@@ -50,6 +49,7 @@ class VenueTruth:
     missing: frozenset[str] = frozenset()
     silent: frozenset[str] = frozenset()
     activities: tuple[Activity, ...] = ()
+    shows_within: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,9 @@ def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime, pref
     for name, order in list(orders.items()):
         if name not in contested:
             orders[name] = _ended(order, venue.orders.get(name), now)
-    lost = [orders[name] for name in sorted(venue.missing) if name in orders and _never_arrived(orders[name], now)]
+    lost = [
+        orders[name] for name in sorted(venue.missing) if name in orders and _never_arrived(orders[name], venue, now)
+    ]
     adopted_ids = {order.client_order_id for order in adopted}
     unsettled = _unsettled(venue, orders)
     return Corrections(
@@ -184,13 +186,13 @@ def _arrived(order: Order, venue: VenueTruth, now: datetime) -> Order:
         return order.moved(OrderState.ACCEPTED, now, venue_order_id=at_venue.venue_order_id)
     if order.client_order_id in venue.silent and order.state is OrderState.SUBMITTING:
         return order.moved(OrderState.UNKNOWN, now, reason="the venue did not say whether it has the order")
-    return _unseen(order, now) if order.client_order_id in venue.missing else order
+    return _unseen(order, venue, now) if order.client_order_id in venue.missing else order
 
 
-def _unseen(order: Order, now: datetime) -> Order:
+def _unseen(order: Order, venue: VenueTruth, now: datetime) -> Order:
     """An order that the venue says it never had. A venue may learn of an order, or show it, later than it answers: a
     young one stays as it is, an old one is in doubt first, and only a second look after the grace ends it."""
-    if not order.is_live or order.state is OrderState.AWAITING_OWNER or not _is_overdue(order, now):
+    if not order.is_live or order.state is OrderState.AWAITING_OWNER or not _is_overdue(order, venue, now):
         return order
     if order.state not in UNCERTAIN:
         return order.moved(OrderState.UNKNOWN, now, reason="the venue does not show the order any more")
@@ -199,15 +201,16 @@ def _unseen(order: Order, now: datetime) -> Order:
     return order
 
 
-def _is_overdue(order: Order, now: datetime) -> bool:
+def _is_overdue(order: Order, venue: VenueTruth, now: datetime) -> bool:
     """Whether the order would have arrived by now. By the market clock: with a real venue it runs as fast as the
     system's, and a simulated venue lives by it at any speed."""
-    grace = ENTRY_GRACE if order.purpose is Purpose.ENTRY else EXIT_GRACE
-    return now - (order.updated_at or order.created_at) >= grace
+    grace = venue.shows_within * (PATIENCE if order.purpose is Purpose.ENTRY else 1)
+    # A restarted market clock may show an earlier time than the order has: where nothing comes late, nothing waits.
+    return not grace or now - (order.updated_at or order.created_at) >= grace
 
 
-def _never_arrived(order: Order, now: datetime) -> bool:
-    return order.state in UNCERTAIN and order.venue_order_id is None and _is_overdue(order, now)
+def _never_arrived(order: Order, venue: VenueTruth, now: datetime) -> bool:
+    return order.state in UNCERTAIN and order.venue_order_id is None and _is_overdue(order, venue, now)
 
 
 def _is_stray(order: Order, at_venue: VenueOrder) -> bool:

@@ -56,7 +56,7 @@ def commit_intents(desk: Desk, decision: Decision, now: datetime) -> Committed:
     """`write_intents` in a transaction of its own."""
     with desk.committing("intents") as work:
         committed = write_intents(work, desk, decision, now)
-    if committed.instructed:
+    if committed.instructed or any(order.purpose is Purpose.EXIT for order in decision.orders):
         manual.write_manual_trades(desk)
     return committed
 
@@ -164,7 +164,7 @@ def _write_order(work: UnitOfWork, desk: Desk, order: Order, signal: Signal | No
     """False where the ledger has the order already, or another live entry of the account and symbol."""
     if work.order(order.client_order_id) is not None:
         return False
-    if order.state is OrderState.AWAITING_OWNER:
+    if order.state is OrderState.AWAITING_OWNER or order.purpose is Purpose.EXIT:
         manual.supersede(work, desk, order, now)
     try:
         work.add_order(order)

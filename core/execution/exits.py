@@ -34,6 +34,9 @@ class SoldOut:
     instructed: int = 0
     waiting: int = 0
 
+    def plus(self, more: SoldOut) -> SoldOut:
+        return SoldOut(self.sent + more.sent, self.instructed + more.instructed, self.waiting + more.waiting)
+
 
 def sell_out(desk: Desk, now: datetime, origin: str, wanted: Iterable[Order], reachable: frozenset[str]) -> SoldOut:
     """Sells the positions of the `wanted` exits, as far as the venues let go of what rests there."""
@@ -54,7 +57,9 @@ def sell_out(desk: Desk, now: datetime, origin: str, wanted: Iterable[Order], re
     return SoldOut(len(committed.to_submit), committed.instructed, len(blocked))
 
 
-def withdraw(desk: Desk, resting: Iterable[Order], now: datetime) -> set[Place]:
+def withdraw(
+    desk: Desk, resting: Iterable[Order], now: datetime, *, reason: str = "another order takes its place"
+) -> set[Place]:
     """Cancels orders at their venues and asks whether they are gone; returns the places where one is not, for sure.
 
     The intention is committed before the venue hears of it.
@@ -66,7 +71,7 @@ def withdraw(desk: Desk, resting: Iterable[Order], now: datetime) -> set[Place]:
     if fresh:
         with desk.committing("withdraw") as work:
             for order in fresh:
-                work.save_order(order.moved(OrderState.CANCEL_PENDING, now, reason="another order takes its place"))
+                work.save_order(order.moved(OrderState.CANCEL_PENDING, now, reason=reason))
     return doubtful | {_place(order) for order in going if not _is_gone(desk, order)}
 
 
@@ -80,16 +85,24 @@ def _is_gone(desk: Desk, order: Order) -> bool:
     except (Transient, Ambiguous) as error:
         desk.health(order.account, Health.DEGRADED, f"a resting order could not be cancelled yet: {error}")
         return False
-    return at_venue is None or at_venue.state in FINAL
+    # An order that the venue does not show is not gone for sure: reconciliation settles it after its grace.
+    return at_venue is not None and at_venue.state in FINAL
 
 
 def _in_the_way(desk: Desk, places: set[Place]) -> list[Order]:
-    """Everything live in these places but the exits themselves: resting stops and targets, and entries half filled."""
+    """Everything at a venue in these places but the exits themselves: resting stops and targets, and entries half
+    filled. An entry that waits for the owner rests nowhere: the exit takes its card back."""
     if not places:
         return []
     with desk.reading() as work:
         live = work.live_orders()
-    return [order for order in live if _place(order) in places and order.purpose is not Purpose.EXIT]
+    return [
+        order
+        for order in live
+        if _place(order) in places
+        and order.purpose is not Purpose.EXIT
+        and order.state is not OrderState.AWAITING_OWNER
+    ]
 
 
 def _place(order: Order) -> Place:

@@ -96,6 +96,21 @@ def lapse(
     return settled
 
 
+def repriced(desk: Desk, instruction: Instruction, order: Order) -> Instruction:
+    """The next version of a card, with the figures that its order has by now."""
+    low, high = _band(desk, order)
+    return replace(
+        instruction,
+        version=instruction.version + 1,
+        quantity=order.quantity,
+        price=order.reference_price,
+        band_low=low,
+        band_high=high,
+        stop=order.bracket.stop if order.bracket else None,
+        target=order.bracket.target if order.bracket else None,
+    )
+
+
 def approved(instruction: Instruction) -> Instruction:
     """The card of an order that the owner has just released to its broker."""
     return replace(instruction, state=InstructionState.APPROVED, version=instruction.version + 1)

@@ -6,7 +6,7 @@ Nothing is sent anywhere, so every query is answered from the ledger; positions 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.domain.accounts import Account
 from core.domain.orders import Order, OrderState
@@ -25,6 +25,7 @@ class ManualBroker:
     """
 
     supports_brackets = False
+    shows_within = timedelta(0)
 
     def __init__(
         self, account: Account, ledger: UnitOfWorkFactory, clock: Clock, reading: UnitOfWorkFactory | None = None

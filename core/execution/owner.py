@@ -12,7 +12,7 @@ from core.domain.orders import OrderState
 from core.domain.records import Instruction, InstructionState
 from core.domain.values import ZERO
 from core.domain.views import AnswerKind, OwnerAnswer, PositionsView, ReportedFill, StatusView
-from core.execution import executor, manual, views
+from core.execution import approvals, executor, manual, views
 from core.execution.bookings import LAPSED, Execution, book, fill_of, objection, refused, repetition
 from core.execution.desk import MODE_KEY
 from core.execution.matching import find_instruction
@@ -82,17 +82,19 @@ class OwnerDesk(OwnerSafe):
             if isinstance(instruction, OwnerAnswer):
                 return instruction
             if instruction.needs_approval:
-                answer = self._approve(work, instruction, now)
+                answer = approvals.approve(work, self._desk, instruction, now)
+                self._audit(work, "owner", f"approve {number}", answer.text)
             else:
                 order = work.order(instruction.client_order_id)
                 left = order.remaining if order is not None else instruction.quantity
                 key = f"card:{number}:{version}"
                 answer = self._book(work, instruction, Execution(key, left, instruction.price, ZERO, now), now)
-            if answer.kind is not AnswerKind.DONE:
+            if answer.kind not in (AnswerKind.DONE, AnswerKind.STALE):
                 return answer
             self._commit(work)
         self._after_commit()
-        return self._send_approved(answer, now) if instruction.needs_approval else answer
+        approved = instruction.needs_approval and answer.kind is AnswerKind.DONE
+        return self._send_approved(answer, now) if approved else answer
 
     def skip(self, number: int, version: int, tap: str) -> OwnerAnswer:
         now = self._desk.market_clock.now()
@@ -171,16 +173,6 @@ class OwnerDesk(OwnerSafe):
         amount = f"{execution.quantity.normalize():f} {instruction.symbol} at {execution.price.normalize():f} USD"
         return OwnerAnswer(AnswerKind.DONE, f"{verb} {amount}: booked in the manual account.", settled)
 
-    def _approve(self, work: UnitOfWork, instruction: Instruction, now: datetime) -> OwnerAnswer:
-        order = work.order(instruction.client_order_id)
-        if order is None or order.state is not OrderState.AWAITING_OWNER:
-            return refused(f"The order behind instruction {instruction.number} no longer waits.", instruction)
-        work.save_order(order.moved(OrderState.SUBMITTING, now))
-        approved = manual.approved(instruction)
-        work.save_instruction(approved)
-        self._audit(work, "owner", f"approve {instruction.number}", "handed to the broker")
-        return OwnerAnswer(AnswerKind.DONE, f"Instruction {instruction.number} is approved.", approved)
-
     def _send_approved(self, answer: OwnerAnswer, now: datetime) -> OwnerAnswer:
         """A committed approval goes out; the card is edited with what the broker said."""
         assert answer.instruction is not None
@@ -189,8 +181,7 @@ class OwnerDesk(OwnerSafe):
         if order is None or order.state is not OrderState.SUBMITTING:
             return answer
         sent = executor.submit(self._desk, order, now)
-        words = {OrderState.ACCEPTED: "the broker has the order.", OrderState.REJECTED: f"refused: {sent.reason}"}
-        told = words.get(sent.state, "the broker has not answered yet; it will be looked up.")
+        told = approvals.outcome_words(sent)
         return OwnerAnswer(answer.kind, f"{answer.text[:-1]}; {told}", answer.instruction)
 
 

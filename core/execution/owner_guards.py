@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 from core.domain.portfolio import Guard, GuardKind
 from core.domain.records import Question, QuestionChoice, QuestionKind
@@ -28,9 +29,13 @@ def ask_for_stops(work: UnitOfWork, desk: Desk, account: str, now: datetime) -> 
         if (asked.kind, asked.account) == (QuestionKind.PLACE_STOP, account) and asked.symbol not in guards:
             questions.retire(work, desk, asked, "the position is gone; cancel a stop that is still there", now)
             changed = True
-    for symbol, guard in sorted(guards.items()):
+    for symbol, guarded in sorted(guards.items()):
         held = positions[symbol].quantity if symbol in positions else None
-        if held is None or held <= 0 or guard.placed_at is not None or _spoken_of(work, guard, held):
+        if held is None or held <= 0:
+            continue
+        last = _last_asked(work, guarded)
+        guard = _still_right(work, guarded, last, held)
+        if guard.placed_at is not None or _cannot(last, guard, held):
             continue
         before = questions.open_question(work, QuestionKind.PLACE_STOP, account, symbol)
         asked = questions.ask(
@@ -43,7 +48,7 @@ def ask_for_stops(work: UnitOfWork, desk: Desk, account: str, now: datetime) -> 
             theirs=held,
             stop=guard.stop,
             target=guard.target,
-            text=_words(guard, plain(held)),
+            text=_words(guard, plain(held), last),
             now=now,
         )
         changed |= asked != before
@@ -70,20 +75,41 @@ def cannot_place(question: Question) -> str:
     )
 
 
-def _spoken_of(work: UnitOfWork, guard: Guard, held: object) -> bool:
-    """Whether the owner has answered for just this stop and size already."""
-    for asked in work.questions(ASKED_LATELY):
-        if (asked.kind, asked.account, asked.symbol) == (QuestionKind.PLACE_STOP, guard.account, guard.symbol):
-            return asked.answer is QuestionChoice.CANNOT and (asked.stop, asked.ours) == (guard.stop, held)
-    return False
+def _last_asked(work: UnitOfWork, guard: Guard) -> Question | None:
+    """The newest question about the position's stop."""
+    return next(
+        (
+            asked
+            for asked in work.questions(ASKED_LATELY)
+            if (asked.kind, asked.account, asked.symbol) == (QuestionKind.PLACE_STOP, guard.account, guard.symbol)
+        ),
+        None,
+    )
+
+
+def _still_right(work: UnitOfWork, guard: Guard, last: Question | None, held: Decimal) -> Guard:
+    """A stop that the owner placed for another number of units would sell too many, or too few: it counts no more."""
+    if guard.placed_at is None or last is None or last.ours == held:
+        return guard
+    outgrown = replace(guard, placed_at=None)
+    work.set_guard(outgrown)
+    return outgrown
+
+
+def _cannot(last: Question | None, guard: Guard, held: Decimal) -> bool:
+    """Whether the owner has said that he cannot place just this stop for just so many units."""
+    same = last is not None and (last.stop, last.ours) == (guard.stop, held)
+    return same and last is not None and last.answer is QuestionChoice.CANNOT
 
 
 def _guard_of(work: UnitOfWork, question: Question) -> Guard | None:
     return next((each for each in work.guards(question.account) if each.symbol == question.symbol), None)
 
 
-def _words(guard: Guard, units: str) -> str:
+def _words(guard: Guard, units: str, last: Question | None) -> str:
+    placed = last is not None and last.answer is QuestionChoice.PLACED
+    first = "Cancel the former stop first, if it is still there. " if placed else ""
     return (
         f"Place this stop at your broker now: sell {units} {guard.symbol} if the price falls to {guard.stop:f} USD, "
-        f"good till cancelled. The target is {guard.target:f} USD; I tell you when it is reached."
+        f"good till cancelled. {first}The target is {guard.target:f} USD; I tell you when it is reached."
     )

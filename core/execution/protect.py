@@ -4,6 +4,7 @@ alert. A position for which none of these holds is told to the owner as UNGUARDE
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -62,7 +63,7 @@ def refresh_guards(
     changed, unguarded = False, set[str]()
     for symbol, position in sorted(positions.items()):
         former = None if symbol in bought else stored.get(symbol)
-        guard = _guard(work, desk, position, legs.get(symbol, ()), former, now)
+        guard = _remembering(_guard(work, desk, position, legs.get(symbol, ()), former, now), former)
         if guard is None:
             unguarded.add(symbol)
         elif _differs(guard, stored.get(symbol), seen_now):
@@ -73,6 +74,14 @@ def refresh_guards(
         changed = True
     changed |= ask_for_stops(work, desk, account, now)
     return _tell_unguarded(work, desk, [positions[symbol] for symbol in sorted(unguarded)], account, now) or changed
+
+
+def _remembering(guard: Guard | None, former: Guard | None) -> Guard | None:
+    """With the highest price seen so far; and with the owner's word, as long as it is about this very stop."""
+    if guard is None or former is None:
+        return guard
+    same = guard.kind is GuardKind.OWNER and guard.stop == former.stop
+    return replace(guard, peak=former.peak, placed_at=former.placed_at if same else None)
 
 
 def average_fill_price(entries: Iterable[Entry], symbol: str) -> Decimal | None:

@@ -127,7 +127,7 @@ def _venue_side(desk: Desk, broker: Broker, cursor: FillCursor, ours: tuple[Orde
             missing.add(name)
         else:
             orders[name] = found
-    return VenueTruth(orders, fills, account, frozenset(missing), frozenset(silent), happened)
+    return VenueTruth(orders, fills, account, frozenset(missing), frozenset(silent), happened, broker.shows_within)
 
 
 def _look_up(desk: Desk, broker: Broker, name: str) -> VenueOrder | Transient | None:

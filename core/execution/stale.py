@@ -26,7 +26,8 @@ def cancel_stale_entries(desk: Desk, now: datetime, reachable: Collection[str]) 
         ]
     stale = [order for order in entries if now - _began(desk, order.symbol, order.created_at) > desk.policy.entry_life]
     if stale:
-        withdraw(desk, stale, now)
+        hours = desk.policy.entry_life.total_seconds() / 3600
+        withdraw(desk, stale, now, reason=f"not filled within {hours:g} hours of the open market: taken back")
     return len(stale)
 
 

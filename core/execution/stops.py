@@ -27,8 +27,11 @@ from core.strategy.policy import Policy
 RESTING = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 
 
-def place_missing(desk: Desk, now: datetime, reachable: Collection[str], prices: Mapping[str, Decimal]) -> int:
-    """Places a protective pair for every position, or part of one, without a resting stop; returns how many were sent.
+def place_missing(
+    desk: Desk, now: datetime, reachable: Collection[str], prices: Mapping[str, Decimal]
+) -> tuple[int, int]:
+    """Places a protective pair for every position, or part of one, without a resting stop; returns (how many were sent,
+    how many of them the venue refused: those positions are to be sold at once).
 
     A pair that covers more than is held is cancelled first; the next minute places the right one.
     """
@@ -36,12 +39,12 @@ def place_missing(desk: Desk, now: datetime, reachable: Collection[str], prices:
     if oversized:
         withdraw(desk, oversized, now)
     if not missing:
-        return 0
+        return 0, 0
     committed = commit_intents(desk, Decision(now, missing[0].account, (), tuple(missing)), now)
-    for order in committed.to_submit:
-        if submit(desk, order, now).state is OrderState.REJECTED:
-            _give_up(desk, order, now)
-    return len(committed.to_submit)
+    refused = [order for order in committed.to_submit if submit(desk, order, now).state is OrderState.REJECTED]
+    for order in refused:
+        _give_up(desk, order, now)
+    return len(committed.to_submit), len(refused)
 
 
 def _look(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 
 from core.execution import stops
 from core.execution.desk import Desk
@@ -43,13 +45,27 @@ def guard(desk: Desk, now: datetime, scheduled_at: datetime | None = None) -> st
 
 def look_after(desk: Desk, now: datetime, origin: str, reachable: frozenset[str]) -> tuple[SoldOut, int, int]:
     """What every minute and every tick does for open positions: (sold, stops raised, stops placed)."""
+    sold, prices = _sell_what_is_due(desk, now, origin, reachable)
+    raised = stops.follow(desk, now, prices)
+    if raised:
+        # The old stops are gone by now: seen at once, so that the new ones rest within this very minute.
+        reachable = reconcile(desk, now).reachable
+        protect(desk, now, reachable)
+    placed, refused = stops.place_missing(desk, now, reachable, prices)
+    if refused:
+        # A stop that cannot rest is a reason to sell now, not at the next minute (S13).
+        more, _ = _sell_what_is_due(desk, now, origin, reachable)
+        sold = sold.plus(more)
+    return sold, raised, placed - refused
+
+
+def _sell_what_is_due(
+    desk: Desk, now: datetime, origin: str, reachable: frozenset[str]
+) -> tuple[SoldOut, Mapping[str, Decimal]]:
     snapshot = take_picture(desk, now, origin, reachable, only_held=True)
-    prices = prices_of(snapshot)
     wanted = exits(snapshot)
     sold = sell_out(desk, now, origin, wanted, reachable) if wanted else SoldOut()
-    raised = stops.follow(desk, now, prices)
-    placed = stops.place_missing(desk, now, reachable, prices)
-    return sold, raised, placed
+    return sold, prices_of(snapshot)
 
 
 def _holds_any(desk: Desk) -> bool:

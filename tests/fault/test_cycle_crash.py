@@ -14,7 +14,6 @@ from core.cycle import recover
 from core.domain.events import InstructionIssued, InstructionSettled, OrderFilled, OrderRefused, SignalRaised
 from core.domain.orders import OrderState, Purpose
 from core.domain.portfolio import GuardKind
-from core.execution.corrections import ENTRY_GRACE, EXIT_GRACE
 from tests.builders import COIN, Bench, an_entry, an_exit
 
 
@@ -156,8 +155,6 @@ def test_an_entry_that_never_left_is_given_up_and_told_of(tmp_path: Path) -> Non
     with pytest.raises(Crashed):
         bench.tick()
     revive(bench)
-    bench.clock.advance(ENTRY_GRACE)
-    bench.reconcile()
     (order,) = [each for each in bench.read(lambda work: work.orders("simulated")) if each.purpose is Purpose.ENTRY]
     assert order.state is OrderState.REJECTED
     assert "never reached" in bench.events(OrderRefused)[0].reason
@@ -190,8 +187,6 @@ def test_an_exit_that_never_left_is_sent_again_under_its_own_id(tmp_path: Path) 
     with pytest.raises(Crashed):
         bench.place(out)
     revive(bench)
-    bench.clock.advance(EXIT_GRACE)
-    bench.reconcile()
     assert bench.order(out.client_order_id).state is OrderState.ACCEPTED
     bench.bar(101.0)
     bench.reconcile()

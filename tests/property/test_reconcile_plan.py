@@ -14,11 +14,13 @@ from core.domain.orders import FINAL, LIVE, Order, OrderState, OrderType, Purpos
 from core.domain.portfolio import CashKind, CashMovement, Fill, Portfolio
 from core.domain.values import ZERO
 from core.domain.venue import VenueAccount, VenueOrder
-from core.execution.corrections import ENTRY_GRACE, EXIT_GRACE, Corrections, LocalTruth, VenueTruth, plan
+from core.execution.corrections import PATIENCE, Corrections, LocalTruth, VenueTruth, plan
 from core.execution.fill_cursor import FillCursor
 
 NOW = datetime(2024, 3, 4, 15, 0, tzinfo=UTC)
 ACCOUNT = "simulated"
+EXIT_GRACE = timedelta(minutes=1)
+ENTRY_GRACE = PATIENCE * EXIT_GRACE
 OPENING = CashMovement("opening", ACCOUNT, CashKind.DEPOSIT, Decimal(100_000), NOW)
 
 
@@ -136,7 +138,8 @@ def lone(order: Order, venue: VenueTruth, after: timedelta = timedelta(0)) -> Co
 
 
 def empty_venue(**changes: object) -> VenueTruth:
-    return replace(VenueTruth({}, (), VenueAccount(ZERO, {})), **changes)  # type: ignore[arg-type]
+    venue = VenueTruth({}, (), VenueAccount(ZERO, {}), shows_within=EXIT_GRACE)
+    return replace(venue, **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("state", [OrderState.SUBMITTING, OrderState.UNKNOWN])
@@ -251,6 +254,7 @@ def any_answer(draw: st.DrawFn, side: Side) -> tuple[VenueTruth, timedelta]:
         VenueAccount(ZERO, held),
         frozenset({"entry"}) if said == "missing" else frozenset(),
         frozenset({"entry"}) if said == "silent" else frozenset(),
+        shows_within=EXIT_GRACE,
     )
     return truth, timedelta(minutes=draw(st.integers(0, 12)))
 

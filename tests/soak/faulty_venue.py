@@ -36,6 +36,7 @@ class FaultyVenue:
     """The Broker port around a broker that never fails. `failing` is whether faults are injected at present."""
 
     supports_brackets = True
+    shows_within = timedelta(minutes=1)
 
     def __init__(self, broker: Broker, clock: Clock, generator: np.random.Generator, share: float) -> None:
         self.account = broker.account

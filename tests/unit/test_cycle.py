@@ -28,7 +28,6 @@ from core.domain.portfolio import AdjustmentKind, Fill, GuardKind, PositionAdjus
 from core.domain.venue import Activity, OrderRequest, SubmitResult, Unknown, VenueAccount, VenueOrder
 from core.domain.views import Health
 from core.errors import Transient
-from core.execution.corrections import EXIT_GRACE
 from core.execution.watch import guard
 from tests.builders import COIN, MONDAY, Bench, an_entry, an_exit
 
@@ -40,6 +39,7 @@ class Fickle:
         self.venue = venue
         self.account = venue.account
         self.supports_brackets = True
+        self.shows_within = timedelta(minutes=1)
         self.deaf = self.mute = self.gone = self.blind = False
         self.extra: dict[str, Decimal] = {}
 
@@ -186,7 +186,7 @@ def test_an_exit_that_never_arrived_goes_out_again_under_the_same_id(tmp_path: P
     venue.deaf = False
     bench.reconcile()
     assert bench.order(out.client_order_id).state is OrderState.UNKNOWN, "it may still be on its way"
-    bench.clock.advance(EXIT_GRACE)
+    bench.clock.advance(venue.shows_within)
     bench.reconcile()
     assert bench.order(out.client_order_id).state is OrderState.ACCEPTED
     bench.bar(101.0)

@@ -14,13 +14,15 @@ from core.domain.events import OrderFilled, OrderRefused, OrderUncertain
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import GuardKind
 from core.domain.venue import VenueOrder
-from core.execution.corrections import ENTRY_GRACE, EXIT_GRACE
+from core.execution.corrections import PATIENCE
 from core.execution.executor import request_of
 from core.execution.watch import guard
 from tests.builders import COIN, MONDAY, Bench, an_entry, an_exit
 from tests.fakes_chaos import ChaosVenue, Mishap
 
 MINUTE = timedelta(minutes=1)
+EXIT_GRACE = ChaosVenue.shows_within
+ENTRY_GRACE = PATIENCE * EXIT_GRACE
 HUNDRED = Decimal(100)
 
 

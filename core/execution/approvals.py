@@ -1,0 +1,70 @@
+"""Approving an order of a broker's account: bound to the card's price band, so that nothing is sent at a price that the
+owner has not seen (T5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from core.domain.instruments import instrument_for
+from core.domain.orders import Order, OrderState, Purpose
+from core.domain.records import Instruction
+from core.domain.values import floor_to, nearest, plain
+from core.domain.views import AnswerKind, OwnerAnswer
+from core.execution import manual
+from core.execution.bookings import refused
+from core.execution.desk import Desk
+from core.execution.market import last_prices
+from core.ports import UnitOfWork
+from core.strategy.sizing import bracket_for
+
+
+def approve(work: UnitOfWork, desk: Desk, instruction: Instruction, now: datetime) -> OwnerAnswer:
+    """Releases the order to its broker: DONE. Where the price has left the band, the card is asked again with the new
+    one and nothing is sent: STALE, and there is something to commit."""
+    order = work.order(instruction.client_order_id)
+    if order is None or order.state is not OrderState.AWAITING_OWNER:
+        return refused(f"The order behind instruction {instruction.number} no longer waits.", instruction)
+    price = last_prices(desk, {order.symbol}, now).get(order.symbol)
+    is_entry = order.purpose is Purpose.ENTRY
+    if is_entry and price is not None and not instruction.band_low <= price <= instruction.band_high:
+        return _ask_again(work, desk, instruction, order, price, now)
+    work.save_order(order.moved(OrderState.SUBMITTING, now))
+    approved = manual.approved(instruction)
+    work.save_instruction(approved)
+    return OwnerAnswer(AnswerKind.DONE, f"Instruction {instruction.number} is approved.", approved)
+
+
+def outcome_words(order: Order) -> str:
+    """What became of an approved order once it was to be sent, for the owner."""
+    match order.state:
+        case OrderState.ACCEPTED:
+            return "the broker has the order."
+        case OrderState.REJECTED:
+            return f"refused: {order.reason}"
+        case OrderState.CANCELED:
+            return f"{order.reason}."
+        case _:
+            return "the broker has not answered yet; it will be looked up."
+
+
+def _ask_again(
+    work: UnitOfWork, desk: Desk, old: Instruction, order: Order, price: Decimal, now: datetime
+) -> OwnerAnswer:
+    """The same money at the new price: dearer means fewer units, cheaper never more."""
+    instrument = desk.instrument(order.symbol) or instrument_for(order.symbol)
+    shown = nearest(price, instrument.price_tick)
+    quantity = floor_to(order.quantity * min(Decimal(1), order.reference_price / shown), instrument.quantity_step)
+    if quantity <= 0:
+        return refused(f"{order.symbol} costs {plain(shown)} USD by now: too dear for this card.", old)
+    bracket = bracket_for(shown, instrument.price_tick, desk.policy)
+    moved = replace(order, quantity=quantity, reference_price=shown, bracket=bracket, updated_at=now)
+    work.save_order(moved)
+    card = manual.repriced(desk, old, moved)
+    manual.reissue(work, desk, card, now)
+    text = (
+        f"The price of {order.symbol} is {plain(shown)} USD by now, outside {plain(old.band_low)} to "
+        f"{plain(old.band_high)}. Nothing was sent: a new card asks again with the new price."
+    )
+    return OwnerAnswer(AnswerKind.STALE, text, card)
