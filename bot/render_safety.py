@@ -104,13 +104,25 @@ def scope_words(scope: str) -> str:
     return f"{symbol} ({shown})" if symbol else shown
 
 
+def _level_words(event: GuardMoved) -> str:
+    """stop 95 → 97.5, target 115 → 120: only what moved."""
+    parts = [
+        f"{name} {plain(before)} → {plain(after)}"
+        for name, before, after in (
+            ("stop", event.former_stop, event.stop),
+            ("target", event.former_target, event.target),
+        )
+        if before is not None and after is not None and before != after
+    ]
+    return ", ".join(parts) or "levels unchanged"
+
+
 def _booked(
     event: GuardMoved | ProtectionFailed | CashBooked | UnitsAdjusted | EntryUndone | LedgerRestored, zone: ZoneInfo
 ) -> tuple[str, str, str]:
     match event:
         case GuardMoved():
-            moved = f"from {plain(event.former_stop)} to {plain(event.stop)} USD: {event.reason}."
-            return "🔼", f"{event.symbol} stop raised", moved
+            return "🎚", f"{event.symbol} {_level_words(event)}", f"{event.reason}."
         case ProtectionFailed():
             return "🚨", f"{event.symbol} stop not placed", f"{event.reason}. {event.consequence}"
         case CashBooked():

@@ -405,7 +405,23 @@ class Bookkeeping(Protocol):
         ...
 
 
-class Owner(Safekeeping, Bookkeeping, Protocol):
+class Steering(Protocol):
+    """What the owner does to a position by hand. Runs in the writer."""
+
+    def close(self, symbol: str, fraction: Decimal, by: str, tap: str) -> OwnerAnswer:
+        """Sells `fraction` (above 0, at most 1) of what is held in the symbol, in every account that holds it; whole
+        steps, nothing left that could not be sold. REFUSED says for each account why nothing was sold there."""
+        ...
+
+    def move_levels(self, symbol: str, stop: Decimal | None, target: Decimal | None, by: str, tap: str) -> OwnerAnswer:
+        """Moves the stop, the target or both (USD) of every guarded position in the symbol; None leaves one as it is.
+
+        A level beyond the price is refused: it would sell at once.
+        """
+        ...
+
+
+class Owner(Safekeeping, Bookkeeping, Steering, Protocol):
     """What the owner can do and ask. Pause and resume commit at once and wait for nobody; the rest runs in the writer.
 
     `tap` is the business key of a button press or command (not Telegram's update id): a repetition changes nothing.

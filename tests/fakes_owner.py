@@ -228,6 +228,14 @@ class FakeOwner:
         self.calls.append(("exit_all",))
         return OwnerAnswer(AnswerKind.DONE, "1 sales sent to the broker.")
 
+    def close(self, symbol: str, fraction: Decimal, by: str, tap: str) -> OwnerAnswer:
+        self.calls.append(("close", symbol, fraction, by, tap))
+        return OwnerAnswer(AnswerKind.DONE, f"{symbol}: the sale is with the broker.")
+
+    def move_levels(self, symbol: str, stop: Decimal | None, target: Decimal | None, by: str, tap: str) -> OwnerAnswer:
+        self.calls.append(("move_levels", symbol, stop, target, by, tap))
+        return OwnerAnswer(AnswerKind.DONE, f"{symbol}: levels moved.")
+
     def _settle(self, deed: str, number: int, version: int, tap: str, state: InstructionState) -> OwnerAnswer:
         self.before(deed)
         self.calls.append((deed, number, version, tap))

@@ -321,7 +321,7 @@ class BrakeReleased:
 
 @dataclass(frozen=True, slots=True)
 class GuardMoved:
-    """A stop followed the price; prices in USD."""
+    """A stop followed the price, or the owner moved a level; prices in USD, no targets where only the stop moved."""
 
     account: str
     symbol: str
@@ -329,6 +329,8 @@ class GuardMoved:
     stop: Decimal
     reason: str
     badges: tuple[Badge, ...]
+    former_target: Decimal | None = None
+    target: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

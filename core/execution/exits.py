@@ -7,7 +7,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,6 +20,7 @@ from core.execution.executor import commit_intents, submit_all
 from core.execution.picture import take_picture
 from core.execution.reconcile import reconcile
 from core.strategy.decide import exits
+from core.strategy.snapshot import Snapshot
 
 Place = tuple[str, str]
 """Account and symbol."""
@@ -38,8 +39,16 @@ class SoldOut:
         return SoldOut(self.sent + more.sent, self.instructed + more.instructed, self.waiting + more.waiting)
 
 
-def sell_out(desk: Desk, now: datetime, origin: str, wanted: Iterable[Order], reachable: frozenset[str]) -> SoldOut:
-    """Sells the positions of the `wanted` exits, as far as the venues let go of what rests there."""
+def sell_out(
+    desk: Desk,
+    now: datetime,
+    origin: str,
+    wanted: Iterable[Order],
+    reachable: frozenset[str],
+    choose: Callable[[Snapshot], tuple[Order, ...]] = exits,
+) -> SoldOut:
+    """Sells the positions of the `wanted` exits, as far as the venues let go of what rests there. `choose` says anew
+    what is to be sold once something was cancelled."""
     orders, blocked = tuple(wanted), set[Place]()
     cleared = {place for place in map(_place, orders) if place[0] in desk.venues()}
     resting = _in_the_way(desk, cleared)
@@ -48,7 +57,7 @@ def sell_out(desk: Desk, now: datetime, origin: str, wanted: Iterable[Order], re
         reachable = reconcile(desk, now).reachable
         snapshot = take_picture(desk, now, origin, reachable, only_held=True)
         places = {_place(order) for order in orders}
-        orders = tuple(order for order in exits(snapshot) if _place(order) in places)
+        orders = tuple(order for order in choose(snapshot) if _place(order) in places)
     ready = tuple(order for order in orders if _place(order) not in blocked)
     if not ready:
         return SoldOut(waiting=len(blocked))

@@ -16,13 +16,13 @@ from core.execution import approvals, executor, manual, views
 from core.execution.bookings import LAPSED, Execution, book, fill_of, objection, refused, repetition
 from core.execution.desk import MODE_KEY
 from core.execution.matching import find_instruction
-from core.execution.owner_safe import OwnerSafe
+from core.execution.owner_hand import OwnerHand
 from core.ports import UnitOfWork
 
 EVERYTHING = "*"
 
 
-class OwnerDesk(OwnerSafe):
+class OwnerDesk(OwnerHand):
     """The owner's side of the engine. Deeds run in the writer; pause and resume may run in any thread."""
 
     def status(self) -> StatusView:

@@ -18,6 +18,7 @@ from core.domain.instruments import Instrument
 from core.domain.orders import Bracket, Order, OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ONE, ZERO, ceil_to, floor_to
+from core.execution import levels
 from core.execution.desk import Desk
 from core.execution.executor import commit_intents, submit
 from core.execution.exits import withdraw
@@ -127,25 +128,27 @@ def _give_up(desk: Desk, order: Order, now: datetime) -> None:
 
 
 def follow(desk: Desk, now: datetime, prices: Mapping[str, Decimal]) -> int:
-    """Raises the stops that the price has earned (off unless the policy says so); returns how many were raised.
+    """Raises the stops that the price has earned (off unless the policy says so) and moves what the owner has moved;
+    returns how many were raised.
 
     A resting stop is cancelled first, with the new level committed before: until the new pair rests, the engine
-    watches at the higher level.
+    watches at the new level.
     """
-    policy = desk.policy
-    if policy.trailing_fraction is None and policy.break_even_fraction is None:
-        return 0
     with desk.reading() as work:
-        raised = list(_raised(work, desk, prices, policy))
-        live = work.live_orders()
-    if not raised:
+        asked = levels.outstanding(work)
+        places = {(guard.account, guard.symbol) for guard, _ in asked}
+        raised = [pair for pair in _raised(work, desk, prices, desk.policy) if _place(pair[1]) not in places]
+        live, settled = work.live_orders(), levels.has_settled(work)
+    if not (asked or raised or settled):
         return 0
+    higher = [pair for pair in raised if pair[1].stop > pair[0].stop]
     with desk.committing("protect") as work:
-        for former, guard in raised:
+        levels.forget_settled(work)
+        for _, guard in (*asked, *raised):
             work.set_guard(guard)
-            if guard.stop > former.stop:
-                work.publish(_moved(desk, former, guard), market_time=now)
-    moved = {(guard.account, guard.symbol) for former, guard in raised if guard.stop > former.stop}
+        for former, guard in higher:
+            work.publish(_moved(desk, former, guard), market_time=now)
+    moved = {_place(guard) for _, guard in (*asked, *higher)}
     resting = [
         order
         for order in live
@@ -156,13 +159,19 @@ def follow(desk: Desk, now: datetime, prices: Mapping[str, Decimal]) -> int:
     ]
     if resting:
         withdraw(desk, resting, now)
-    return len(moved)
+    return len(higher)
+
+
+def _place(guard: Guard) -> tuple[str, str]:
+    return guard.account, guard.symbol
 
 
 def _raised(
     work: UnitOfWork, desk: Desk, prices: Mapping[str, Decimal], policy: Policy
 ) -> Iterator[tuple[Guard, Guard]]:
     """(as it is, as it becomes) of every guard that has something to remember."""
+    if policy.trailing_fraction is None and policy.break_even_fraction is None:
+        return
     for guard in work.guards():
         price, instrument = prices.get(guard.symbol), desk.instrument(guard.symbol)
         position = work.portfolio(guard.account).positions.get(guard.symbol)

@@ -10,8 +10,8 @@ from core.domain.accounts import Mode
 from core.domain.decisions import BrakeKind, Decision, Prediction, Signal, Verdict
 from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose, Side
-from core.domain.portfolio import Guard, GuardKind
-from core.domain.values import exact, floor_to, nearest
+from core.domain.portfolio import Guard, GuardKind, Position
+from core.domain.values import ZERO, exact, floor_to, nearest
 from core.ports import Predictor
 from core.series import time_of
 from core.strategy.policy import Policy
@@ -19,7 +19,7 @@ from core.strategy.risk import DATA_RULES, ENTRY_RULES, Case, entry_account, has
 from core.strategy.signal import signal_verdicts
 from core.strategy.sizing import Purchase, Sizing, size_entry
 from core.strategy.snapshot import AccountView, MarketView, Snapshot
-from core.strategy.stakes import Stakes, stakes_of
+from core.strategy.stakes import Stakes, prices_of, stakes_of
 
 LEFT_BEHIND_BARS = 2
 """How many closed bars a venue has to act on its own stop before the engine sells in its place."""
@@ -52,7 +52,7 @@ def exits(snapshot: Snapshot) -> tuple[Order, ...]:
     every one that is to be flattened.
 
     A venue's stop that the price has left behind for two bars has failed: then the position is sold, too. No mode,
-    pause, data fault or missing model holds an exit back. A position with a live exit gets no second.
+    pause, data fault or missing model holds an exit back. A position that live exits sell gets no second.
     """
     return tuple(_exits_of(snapshot))
 
@@ -65,15 +65,23 @@ def _exits_of(snapshot: Snapshot) -> Iterator[Order]:
     markets = {market.instrument.symbol: market for market in snapshot.markets}
     for view in snapshot.accounts:
         for symbol, position in sorted(view.portfolio.positions.items()):
-            if has_live_exit(view, symbol):
-                continue
             market = markets.get(symbol)
             instrument = market.instrument if market else instrument_for(symbol)
             quantity = floor_to(position.quantity, instrument.quantity_step)
+            if quantity <= 0 or _is_being_sold(view, symbol, quantity):
+                continue
             found = _flattened(snapshot, view, symbol) or _level_reached(view.guards.get(symbol), market)
-            if found and quantity > 0:
-                price = market.price if market and market.price is not None else position.average_cost
-                yield _exit(snapshot, view, symbol, quantity, price, *found)
+            if found:
+                yield exit_order(snapshot, view, position, quantity, *found)
+
+
+def _is_being_sold(view: AccountView, symbol: str, quantity: Decimal) -> bool:
+    """A card that asks the owner for a part does not stand in for one that asks for all; at a venue two exits would
+    claim the same units."""
+    if not view.account.is_manual:
+        return has_live_exit(view, symbol)
+    asked = (order.remaining for order in view.orders_in(symbol) if order.purpose is Purpose.EXIT and order.is_live)
+    return sum(asked, ZERO) >= quantity
 
 
 def _flattened(snapshot: Snapshot, view: AccountView, symbol: str) -> tuple[str, str] | None:
@@ -123,10 +131,12 @@ def _cancel_first(guard: Guard) -> str:
     return f". First cancel the stop at {guard.stop:f} that you placed at your broker, then sell"
 
 
-def _exit(
-    snapshot: Snapshot, view: AccountView, symbol: str, quantity: Decimal, price: Decimal, cause: str, reason: str
+def exit_order(
+    snapshot: Snapshot, view: AccountView, position: Position, quantity: Decimal, cause: str, reason: str
 ) -> Order:
-    order = _order(snapshot, view, symbol, Side.SELL, Purpose.EXIT, quantity, price)
+    """A sale of `quantity` units at the market; `cause` is its tag, `reason` what the owner reads."""
+    price = prices_of(snapshot).get(position.symbol, position.average_cost)
+    order = _order(snapshot, view, position.symbol, Side.SELL, Purpose.EXIT, quantity, price)
     state = OrderState.AWAITING_OWNER if view.account.is_manual else OrderState.SUBMITTING
     return replace(order, state=state, reason=reason, tags=(cause,))
 

@@ -1,0 +1,178 @@
+"""A stop or target that the owner moves by hand (C4).
+
+The new levels are committed at once. Where an order rests at a venue at the former ones, they are kept in mind
+(`WANTED`) until another rests at the new ones: a venue that does not let go of its order is asked again every minute.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from core.domain.events import GuardMoved
+from core.domain.instruments import Instrument, instrument_for
+from core.domain.portfolio import Guard, GuardKind
+from core.domain.values import ceil_to, floor_to, plain
+from core.domain.views import AnswerKind, OwnerAnswer
+from core.execution.bookings import refused
+from core.execution.desk import Desk
+from core.execution.market import last_prices
+from core.execution.matching import same_symbol
+from core.ports import UnitOfWork
+
+WANTED = "wanted_levels"
+"""By `account/symbol` the owner's stop and target, as text, for as long as no order rests at them: a JSON object."""
+
+Levels = tuple[Decimal, Decimal]
+Pair = tuple[Guard, Guard]
+"""A guard as it is and as it becomes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What the owner wants, USD; None leaves a level where it is."""
+
+    stop: Decimal | None = None
+    target: Decimal | None = None
+
+
+def move(desk: Desk, spoken: str, wanted: Move, by: str, tap: str, now: datetime) -> OwnerAnswer:
+    """Writes the new levels of every guarded position in the symbol; DONE where orders at a venue have to follow."""
+    if wanted.stop is None and wanted.target is None:
+        return refused("Name the new stop or the new target. Nothing was changed.")
+    with desk.ledger() as work:
+        guards = [guard for guard in work.guards() if same_symbol(spoken, guard.symbol)]
+        if not guards:
+            return refused(f"No guarded position in {spoken.strip().upper() or 'that'}. Nothing was changed.")
+        symbol = guards[0].symbol
+        if work.seen_tap(tap, desk.system_clock.now()):
+            return OwnerAnswer(AnswerKind.UNCHANGED, f"The levels of {symbol} were moved so already.")
+        price = last_prices(desk, {symbol}, now).get(symbol)
+        pairs = [(guard, _moved(guard, wanted)) for guard in guards]
+        wrong = next((words for _, guard in pairs if (words := _objection(guard, price))), None)
+        if wrong is not None:
+            return refused(f"{wrong} Nothing was changed.")
+        changed = [pair for pair in pairs if levels_of(pair[0]) != levels_of(pair[1])]
+        if not changed:
+            return OwnerAnswer(AnswerKind.UNCHANGED, f"{symbol} has just these levels already.")
+        for former, guard in changed:
+            _write(work, desk, former, guard, by, now)
+        work.commit("owner")
+    return OwnerAnswer(AnswerKind.DONE, "\n".join(_words(*pair) for pair in changed))
+
+
+def outstanding(work: UnitOfWork) -> list[Pair]:
+    """Every position that the venue holds at other levels than the owner's, and how the engine watches it till then."""
+    known = {f"{guard.account}/{guard.symbol}": guard for guard in work.guards()}
+    pairs = []
+    for place, (stop, target) in _wanted(work).items():
+        guard = known.get(place)
+        if guard is not None and levels_of(guard) != (stop, target):
+            moved = replace(guard, stop=stop, target=target, kind=GuardKind.ENGINE, venue_order_id=None)
+            pairs.append((guard, moved))
+    return pairs
+
+
+def waiting(work: UnitOfWork) -> tuple[str, ...]:
+    """`account/symbol` of every position whose order does not rest at the owner's levels yet."""
+    return tuple(_wanted(work))
+
+
+def has_settled(work: UnitOfWork) -> bool:
+    """Whether an order rests by now at levels that are still kept in mind, or their position is gone."""
+    return _unsettled(work) != _wanted(work)
+
+
+def forget_settled(work: UnitOfWork) -> None:
+    _keep(work, _unsettled(work))
+
+
+def split(work: UnitOfWork, account: str, symbol: str, ratio: Decimal, instrument: Instrument) -> None:
+    """The owner's levels in new units: the stop rounded up, the target down to the tick."""
+    wanted = _wanted(work)
+    levels = wanted.get(f"{account}/{symbol}")
+    if levels is not None:
+        tick = instrument.price_tick
+        moved = ceil_to(levels[0] / ratio, tick), floor_to(levels[1] / ratio, tick)
+        _keep(work, {**wanted, f"{account}/{symbol}": moved})
+
+
+def levels_of(guard: Guard) -> Levels:
+    return guard.stop, guard.target
+
+
+def _unsettled(work: UnitOfWork) -> Mapping[str, Levels]:
+    known = {f"{guard.account}/{guard.symbol}": guard for guard in work.guards()}
+    return {place: levels for place, levels in _wanted(work).items() if not _is_settled(known.get(place), levels)}
+
+
+def _is_settled(guard: Guard | None, levels: Levels) -> bool:
+    return guard is None or (guard.kind is GuardKind.VENUE and levels_of(guard) == levels)
+
+
+def _wanted(work: UnitOfWork) -> Mapping[str, Levels]:
+    stored: dict[str, list[str]] = json.loads(work.value(WANTED) or "{}")
+    return {place: (Decimal(stop), Decimal(target)) for place, (stop, target) in stored.items()}
+
+
+def _keep(work: UnitOfWork, wanted: Mapping[str, Iterable[Decimal]]) -> None:
+    stored = {place: [plain(level) for level in levels] for place, levels in wanted.items()}
+    work.set_value(WANTED, json.dumps(stored) if stored else None)
+
+
+def _moved(guard: Guard, wanted: Move) -> Guard:
+    tick = instrument_for(guard.symbol).price_tick
+    stop = guard.stop if wanted.stop is None else ceil_to(wanted.stop, tick)
+    target = guard.target if wanted.target is None else floor_to(wanted.target, tick)
+    # A stop that the owner placed at his own broker rests at the former level: he is asked to move it.
+    placed_at = guard.placed_at if stop == guard.stop else None
+    return replace(guard, stop=stop, target=target, placed_at=placed_at)
+
+
+def _objection(guard: Guard, price: Decimal | None) -> str | None:
+    """Why the levels cannot be, in words: beyond the price they would sell at once, which is another command."""
+    stop, target = plain(guard.stop), plain(guard.target)
+    if not (guard.stop.is_finite() and guard.target.is_finite()) or guard.stop <= 0:
+        return "A stop must be above zero."
+    if guard.stop >= guard.target:
+        return f"The stop {stop} USD is not below the target {target} USD."
+    if price is None:
+        return None
+    if guard.stop >= price:
+        return f"{guard.symbol} is at {plain(price)} USD: a stop at {stop} would sell at once. To sell it, use /close."
+    if guard.target <= price:
+        return (
+            f"{guard.symbol} is at {plain(price)} USD: a target at {target} would sell at once. To sell it, use /close."
+        )
+    return None
+
+
+def _write(work: UnitOfWork, desk: Desk, former: Guard, guard: Guard, by: str, now: datetime) -> None:
+    broker = desk.venues().get(guard.account)
+    if broker is not None and broker.supports_brackets:
+        _keep(work, {**_wanted(work), f"{guard.account}/{guard.symbol}": levels_of(guard)})
+    if guard.kind is not GuardKind.VENUE:
+        work.set_guard(guard)
+    event = GuardMoved(
+        guard.account,
+        guard.symbol,
+        former.stop,
+        guard.stop,
+        f"moved by {by}",
+        desk.badges(guard.account),
+        former.target,
+        guard.target,
+    )
+    work.publish(event, market_time=now)
+
+
+def _words(former: Guard, guard: Guard) -> str:
+    parts = [
+        f"{name} {plain(before)} -> {plain(after)} USD"
+        for name, before, after in (("stop", former.stop, guard.stop), ("target", former.target, guard.target))
+        if before != after
+    ]
+    return f"{guard.symbol} in {guard.account}: {', '.join(parts)}."

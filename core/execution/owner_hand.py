@@ -1,0 +1,44 @@
+"""The owner's hand on a position (core.ports.Steering): sell it, move its levels."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from core.domain.records import AuditRecord
+from core.domain.values import plain
+from core.domain.views import AnswerKind, OwnerAnswer
+from core.execution import closing, levels
+from core.execution.owner_safe import OwnerSafe
+from core.execution.watch import guard
+
+_PASSES = 3
+"""A resting order is cancelled in the first, its successor placed in the second and seen in the third."""
+
+
+class OwnerHand(OwnerSafe):
+    """Runs in the writer. Everything here is safe to repeat; a repeated `tap` sells nothing more."""
+
+    def close(self, symbol: str, fraction: Decimal, by: str, tap: str) -> OwnerAnswer:
+        answer = closing.close(self._desk, symbol, fraction, tap, self._desk.market_clock.now())
+        if answer.kind is not AnswerKind.UNCHANGED:
+            self._note(by, f"close {symbol} {plain(fraction)}", answer)
+        return answer
+
+    def move_levels(self, symbol: str, stop: Decimal | None, target: Decimal | None, by: str, tap: str) -> OwnerAnswer:
+        desk = self._desk
+        answer = levels.move(desk, symbol, levels.Move(stop, target), by, tap, desk.market_clock.now())
+        if answer.kind is not AnswerKind.DONE:
+            return answer
+        self._note(by, f"levels of {symbol}: stop {stop}, target {target}", answer)
+        for _ in range(_PASSES):
+            guard(desk, desk.market_clock.now())
+        with desk.reading() as work:
+            waits = levels.waiting(work)
+        if not waits:
+            return answer
+        late = "The broker has not confirmed the new order yet: I watch the new levels, and try again every minute."
+        return OwnerAnswer(answer.kind, f"{answer.text}\n{late}")
+
+    def _note(self, by: str, action: str, answer: OwnerAnswer) -> None:
+        with self._desk.committing("owner") as work:
+            work.audit(AuditRecord(self._desk.system_clock.now(), by, action, answer.text[:200]))
