@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from core.adapters.simulated_broker import SimulatedBroker
+from core.adapters.simulated_broker import SimulatedBroker, stocks_only
+from core.adapters.simulated_profiles import DOLLARS, VenueProfile
 from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, World
 from core.domain.bars import Bar, BarSize
+from core.domain.corporate import CorporateAction
 from core.domain.instruments import AssetClass
 from core.domain.orders import OrderType, Purpose, Side
 from core.domain.venue import OrderRequest
@@ -78,9 +80,10 @@ def bar_of(
     prices: tuple[float, float, float, float],
     size: BarSize = BarSize.M5,
     closed_at: datetime | None = None,
+    volume: float = 1000.0,
 ) -> Bar:
     """A bar from (open, high, low, close)."""
-    return Bar(symbol, size, opened_at, closed_at or opened_at + size.span, *prices, volume=1000.0)
+    return Bar(symbol, size, opened_at, closed_at or opened_at + size.span, *prices, volume=volume)
 
 
 def flat_bars(symbol: str, price: float, first: datetime, count: int, size: BarSize = BarSize.M5) -> list[Bar]:
@@ -119,7 +122,11 @@ def venue_over(
     faults: Any = None,
     checkpoint: Callable[[str], None] = lambda name: None,
     fence: Callable[[], None] = lambda: None,
+    profile: VenueProfile = DOLLARS,
+    tells_volume: Callable[[str], bool] = stocks_only,
+    actions: Iterable[CorporateAction] = (),
 ) -> SimulatedBroker:
+    """`actions` may grow later: it is looked through at every call."""
     return SimulatedBroker(
         ACCOUNT,
         clock=clock,
@@ -127,6 +134,9 @@ def venue_over(
         calendar=calendar or AlwaysOpen(),
         opening_cash=Decimal(cash),
         path=path,
+        profile=profile,
+        tells_volume=tells_volume,
+        actions=lambda after, until: [action for action in actions if after < action.at <= until],
         faults=faults,
         checkpoint=checkpoint,
         fence=fence,

@@ -3,14 +3,16 @@
 It is pull-based: every call first matches the live orders against the bars that have closed since the last call, up to
 the market clock. What comes out depends only on what was submitted and cancelled when, and on the bars; how often it is
 asked changes nothing. What it answers is on disk before it is answered. Orders rest until they fill or are cancelled; a
-market order outside the session waits for the next one. Partial fills and corporate actions are not simulated.
+market order outside the session waits for the next one. What a bar's volume does not allow is filled in the following
+bars; the legs of a bracket come to life when its entry is filled whole, or ends with a part filled, as at Alpaca.
 """
 
 from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,13 +21,17 @@ from pathlib import Path
 
 import numpy as np
 
-from core.adapters.simulated_faults import Fault, FaultPlan
-from core.adapters.simulated_matching import COSTS, Candle, Costs, candle_of, instrument_of
+from core.adapters.simulated_actions import ActionsBetween, follow, no_actions
+from core.adapters.simulated_events import Cancelled, Opened, Submitted, VenueEvent
+from core.adapters.simulated_faults import Door, Fault, FaultPlan
+from core.adapters.simulated_matching import Candle, candle_of, instrument_of
+from core.adapters.simulated_profiles import DOLLARS, VenueProfile
 from core.adapters.simulated_rules import cost_of, malformed, unaffordable
-from core.adapters.simulated_session import play
-from core.adapters.simulated_venue import Cancelled, Opened, Submitted, VenueBook, VenueEvent
+from core.adapters.simulated_session import Market, play
+from core.adapters.simulated_venue import VenueBook
 from core.adapters.simulated_venue_journal import VenueJournal
 from core.domain.accounts import Account
+from core.domain.corporate import CorporateAction
 from core.domain.instruments import AssetClass
 from core.domain.orders import Side
 from core.domain.portfolio import Fill
@@ -50,12 +56,19 @@ def _unfenced() -> None:
     """The fence where nobody else can hold the ledger."""
 
 
+def stocks_only(symbol: str) -> bool:
+    """Whether a symbol's volume is in its units: a share's always is, a coin's may be in USD (Yahoo)."""
+    return instrument_of(symbol).asset_class is AssetClass.STOCK
+
+
 class SimulatedBroker:
     """The Broker port. `opening_cash` (USD) counts only on the first start of a journal.
 
-    `path` None keeps the venue in memory, for backtests. Checkpoints: venue.open, venue.submit, venue.cancel and
-    venue.match, each with .before_commit and .after_commit. `fence` is asked before each of these commits. Raises Fatal
-    for an unusable journal. Several processes may share one journal: each reads what the others have written.
+    `path` None keeps the venue in memory, for backtests. `tells_volume` says of which symbols the bars' volume is in
+    units; for the others, and in bars with volume zero, an order is filled whole. Checkpoints: venue.open,
+    venue.submit, venue.cancel and venue.match, each with .before_commit and .after_commit. `fence` is asked before each
+    of these commits. Raises Fatal for an unusable journal. Several processes may share one journal: each reads what the
+    others have written.
     """
 
     supports_brackets = True
@@ -70,7 +83,9 @@ class SimulatedBroker:
         calendar: Calendar,
         opening_cash: Decimal,
         path: Path | None = None,
-        costs: Mapping[AssetClass, Costs] = COSTS,
+        profile: VenueProfile = DOLLARS,
+        tells_volume: Callable[[str], bool] = stocks_only,
+        actions: ActionsBetween = no_actions,
         faults: FaultPlan | None = None,
         checkpoint: Callable[[str], None] = _nowhere,
         fence: Callable[[], None] = _unfenced,
@@ -79,8 +94,9 @@ class SimulatedBroker:
         self._clock = clock
         self._bars_after = bars_after
         self._calendar = calendar
-        self._costs = costs
-        self._faults = faults
+        self._market = Market(profile, account.id, tells_volume)
+        self._actions = actions
+        self._door = Door(faults) if faults else None
         self._lock = threading.RLock()
         self._journal = VenueJournal(path, checkpoint, fence)
         try:
@@ -94,8 +110,9 @@ class SimulatedBroker:
             raise
 
     def submit(self, request: OrderRequest) -> SubmitResult:
-        """Submitting an id that the venue already has answers Accepted with the order that exists."""
-        fault = self._faults.of_submission() if self._faults else Fault.NONE
+        """Submitting an id that the venue already has answers Accepted with the order that exists, whatever is sent
+        under it."""
+        fault = self._door.at_submission(self._clock.now()) if self._door else Fault.NONE
         if fault is Fault.OUTAGE:
             raise Transient("the simulated venue is out of reach (injected)")
         if fault is Fault.TIMEOUT_BEFORE:
@@ -103,7 +120,10 @@ class SimulatedBroker:
         with self._lock:
             now = self._advance()
             answer = self._place(request, now, fault)
-        return Unknown("the simulated venue did not answer (injected)") if fault is Fault.TIMEOUT_AFTER else answer
+        if self._door and fault is Fault.LATE and isinstance(answer, Accepted):
+            self._door.hush(request.client_order_id, now)
+        silent = fault in (Fault.TIMEOUT_AFTER, Fault.LATE)
+        return Unknown("the simulated venue did not answer (injected)") if silent else answer
 
     def cancel(self, client_order_id: str) -> None:
         """Ends a live order at once, and with one leg of a bracket the other; other orders stay as they are.
@@ -118,14 +138,20 @@ class SimulatedBroker:
 
     def find(self, client_order_id: str) -> VenueOrder | None:
         with self._reached():
-            self._advance()
+            now = self._advance()
+            if self._door and self._door.is_hushed(client_order_id, now):
+                raise Transient("the simulated venue cannot say yet whether it has the order (injected)")
             return self._book.orders.get(client_order_id)
 
     def orders(self) -> Sequence[VenueOrder]:
         """All live orders in the order of their arrival, legs included."""
         with self._reached():
-            self._advance()
-            return [resting.order for resting in sorted(self._book.live.values(), key=lambda live: live.sequence)]
+            now = self._advance()
+            live = [resting.order for resting in sorted(self._book.live.values(), key=lambda live: live.sequence)]
+            door = self._door
+            if door is None:
+                return live
+            return [order for order in live if not door.is_hushed(order.client_order_id, now)]
 
     def fills_since(self, at: datetime) -> Sequence[Fill]:
         """Fills at or after `at`, ascending by when they happened.
@@ -138,11 +164,11 @@ class SimulatedBroker:
             return self._book.fills[bisect_left(self._book.fills, at, key=lambda fill: fill.at) :]
 
     def activities_since(self, at: datetime) -> Sequence[Activity]:
-        """Nothing but orders moves this account."""
-        del at
+        """Dividends and splits (core.adapters.simulated_actions) at or after `at`."""
         with self._reached():
             self._advance()
-            return ()
+            known = self._book.activities
+            return known[bisect_left(known, at, key=lambda activity: activity.at) :]
 
     def state(self) -> VenueAccount:
         with self._reached():
@@ -156,7 +182,7 @@ class SimulatedBroker:
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
-        if self._faults and self._faults.of_query() is Fault.OUTAGE:
+        if self._door and self._door.is_closed(self._clock.now()):
             raise Transient("the simulated venue is out of reach (injected)")
         with self._lock:
             yield
@@ -168,6 +194,8 @@ class SimulatedBroker:
         for sequence, event in self._journal.events():
             self._book.apply(event, sequence)
         self._matched = self._journal.matched()
+        # Whatever took effect before the last event was followed before that event was written.
+        self._followed = self._book.last_at
         self._stale = False
 
     def _commit(self, step: str, events: Sequence[VenueEvent]) -> None:
@@ -192,11 +220,12 @@ class SimulatedBroker:
         last_price = self._last_price(request.symbol, now) if request.side is Side.BUY else ZERO
         if last_price is None:
             return Refused(f"no price of {request.symbol} is known yet")
-        cost = cost_of(request, last_price, instrument, self._costs[instrument.asset_class])
+        cost = cost_of(request, last_price, instrument, self._market.profile.costs[instrument.asset_class])
         lacking = unaffordable(request, cost, self._book, instrument)
         if lacking:
             return Refused(lacking)
-        self._commit("submit", [Submitted(now, request, cost)])
+        live_at = self._door.live_at(now) if self._door else None
+        self._commit("submit", [Submitted(now, request, cost, live_at)])
         return Accepted(self._book.orders[name])
 
     def _last_price(self, symbol: str, now: datetime) -> Decimal | None:
@@ -214,8 +243,16 @@ class SimulatedBroker:
         # A restarted market clock may show an earlier time than before; the venue's own time does not go back.
         now = max(self._clock.now(), self._book.last_at)
         candles, matched = self._new_candles(now)
-        if not matched:
-            return now
+        due = self._actions(self._followed, now) if now > self._followed else ()
+        if matched or due:
+            self._play(candles, matched, due, now)
+        self._followed = now
+        return now
+
+    def _play(
+        self, candles: list[Candle], matched: dict[str, datetime], due: Sequence[CorporateAction], now: datetime
+    ) -> None:
+        """Plays bars and corporate actions in the order of time, each action before the bars that close after it."""
         # Until the commit the book runs ahead of the journal: after a failure in between it is read again.
         self._stale = True
         first = self._book.last_sequence + 1
@@ -225,13 +262,21 @@ class SimulatedBroker:
             self._book.apply(event, self._book.last_sequence + 1)
             events.append(event)
 
-        for _, together in groupby(candles, key=lambda candle: candle.closed_at):
-            group = {candle.symbol: candle for candle in together}
-            play(self._book, group, self._costs, self.account.id, now, record)
-        self._journal.append("match", list(enumerate(events, start=first)), matched)
+        waiting = deque(due)
+        for closed_at, together in groupby(candles, key=lambda candle: candle.closed_at):
+            while waiting and waiting[0].at < closed_at:
+                self._follow(waiting.popleft(), now, record)
+            play(self._book, {candle.symbol: candle for candle in together}, self._market, now, record)
+        for action in waiting:
+            self._follow(action, now, record)
+        if events or matched:
+            self._journal.append("match", list(enumerate(events, start=first)), matched)
         self._matched |= matched
         self._stale = False
-        return now
+
+    def _follow(self, action: CorporateAction, now: datetime, record: Callable[[VenueEvent], None]) -> None:
+        for event in follow(self._book, action, now):
+            record(event)
 
     def _new_candles(self, now: datetime) -> tuple[list[Candle], dict[str, datetime]]:
         """Candles of all symbols with live orders, ascending by close, and the newest bar of each symbol."""

@@ -9,6 +9,9 @@
                   costs, never below the limit
     stop sell     open at or under the stop (a gap): the open   low at or under the stop: the stop less costs
                   less costs
+    stop sell,    the open less costs                           -
+    touched
+    before
 
 Within one bar a stop goes before a target, because the bar does not tell which came first.
 """
@@ -16,46 +19,21 @@ Within one bar a stop goes before a target, because the bar does not tell which 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
+from core.adapters.simulated_profiles import Costs, buying_price, selling_price
 from core.domain.bars import Bar, BarSize
 from core.domain.instruments import AssetClass, Instrument, instrument_for
 from core.domain.orders import OrderType, Side
-from core.domain.values import CENT, ONE, ceil_to, exact, floor_to
+from core.domain.values import exact
 from core.domain.venue import VenueOrder
 from core.ports import Calendar
 
 # Asked for every bar and order; what a symbol trades in never changes while we run.
 instrument_of = lru_cache(maxsize=4096)(instrument_for)
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What trading one class of assets costs, as fractions: of the price (half spread, slippage) or the value (fee).
-
-    A basis point is 0.0001. The fee is taken in USD, rounded up to a cent.
-    """
-
-    half_spread: Decimal
-    slippage: Decimal
-    fee: Decimal
-
-    @property
-    def against_us(self) -> Decimal:
-        """The part of the price that a taker loses on each side."""
-        return self.half_spread + self.slippage
-
-
-COSTS: Mapping[AssetClass, Costs] = {
-    # Large US funds quote a cent wide on several hundred USD; commission-free brokers charge nothing.
-    AssetClass.STOCK: Costs(Decimal("0.0001"), Decimal("0.0002"), Decimal(0)),
-    # The taker fee of a retail account at a US coin venue in its lowest tier of volume.
-    AssetClass.CRYPTO: Costs(Decimal("0.0005"), Decimal("0.0005"), Decimal("0.0025")),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +46,7 @@ class Candle:
     open: Decimal
     high: Decimal
     low: Decimal
+    volume: float
 
 
 def candle_of(bar: Bar, asset_class: AssetClass, calendar: Calendar) -> Candle | None:
@@ -78,7 +57,7 @@ def candle_of(bar: Bar, asset_class: AssetClass, calendar: Calendar) -> Candle |
     opened_at = _trading_began(bar, asset_class, calendar)
     if opened_at is None or not calendar.is_open(asset_class, opened_at):
         return None
-    return Candle(bar.symbol, opened_at, bar.closed_at, exact(bar.open), exact(bar.high), exact(bar.low))
+    return Candle(bar.symbol, opened_at, bar.closed_at, exact(bar.open), exact(bar.high), exact(bar.low), bar.volume)
 
 
 def _trading_began(bar: Bar, asset_class: AssetClass, calendar: Calendar) -> datetime | None:
@@ -90,31 +69,17 @@ def _trading_began(bar: Bar, asset_class: AssetClass, calendar: Calendar) -> dat
     return bounds[0] if bounds else None
 
 
-def buying_price(price: Decimal, costs: Costs, tick: Decimal) -> Decimal:
-    """What a taker pays when `price` is the middle: rounded up to the tick."""
-    return ceil_to(price * (ONE + costs.against_us), tick)
-
-
-def selling_price(price: Decimal, costs: Costs, tick: Decimal) -> Decimal:
-    """What a taker gets when `price` is the middle: rounded down to the tick, at least one tick."""
-    return max(tick, floor_to(price * (ONE - costs.against_us), tick))
-
-
-def fee_of(value: Decimal, side: Side, costs: Costs) -> Decimal:
-    """The fee in USD on `value` USD; a sale never costs more than it brings."""
-    fee = ceil_to(value * costs.fee, CENT)
-    return min(fee, value) if side is Side.SELL else fee
-
-
-def price_at_open(order: VenueOrder, candle: Candle, instrument: Instrument, costs: Costs) -> Decimal | None:
+def price_at_open(
+    order: VenueOrder, is_triggered: bool, candle: Candle, instrument: Instrument, costs: Costs
+) -> Decimal | None:
     """The price at which `order` fills at the candle's open; None where it does not."""
     tick = instrument.price_tick
     if order.type is OrderType.MARKET:
         taken = buying_price if order.side is Side.BUY else selling_price
         return taken(candle.open, costs, tick)
     if order.type is OrderType.STOP:
-        gapped = order.stop_price is not None and candle.open <= order.stop_price
-        return selling_price(candle.open, costs, tick) if gapped else None
+        due = is_triggered or (order.stop_price is not None and candle.open <= order.stop_price)
+        return selling_price(candle.open, costs, tick) if due else None
     if order.limit_price is None:
         return None
     if order.side is Side.BUY:
@@ -124,8 +89,12 @@ def price_at_open(order: VenueOrder, candle: Candle, instrument: Instrument, cos
     return max(order.limit_price, selling_price(candle.open, costs, tick)) if met else None
 
 
-def price_within(order: VenueOrder, candle: Candle, instrument: Instrument, costs: Costs) -> Decimal | None:
+def price_within(
+    order: VenueOrder, is_triggered: bool, candle: Candle, instrument: Instrument, costs: Costs
+) -> Decimal | None:
     """The price at which `order`, not filled at the open, fills before the close; None where it does not."""
+    if is_triggered:
+        return None
     if order.type is OrderType.STOP:
         touched = order.stop_price is not None and candle.low <= order.stop_price
         return selling_price(order.stop_price, costs, instrument.price_tick) if touched and order.stop_price else None

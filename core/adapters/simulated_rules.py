@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from core.adapters.simulated_matching import Costs, buying_price, fee_of
-from core.adapters.simulated_venue import STOP_SUFFIX, TARGET_SUFFIX, VenueBook
+from core.adapters.simulated_profiles import Costs, buying_price, order_fee
+from core.adapters.simulated_resting import STOP_SUFFIX, TARGET_SUFFIX
+from core.adapters.simulated_venue import VenueBook
 from core.domain.instruments import Instrument
 from core.domain.orders import OrderType, Side
 from core.domain.values import ZERO, plain
@@ -64,7 +65,7 @@ def cost_of(request: OrderRequest, last_price: Decimal, instrument: Instrument, 
         return ZERO
     price = request.limit_price if request.type is OrderType.LIMIT else None
     value = request.quantity * (price or buying_price(last_price, costs, instrument.price_tick))
-    return value + fee_of(value, Side.BUY, costs)
+    return value + order_fee(request.quantity, value, Side.BUY, costs)
 
 
 def unaffordable(request: OrderRequest, cost: Decimal, book: VenueBook, instrument: Instrument) -> str | None:

@@ -1,37 +1,59 @@
-"""How the simulated venue plays one step of time: all bars that close at the same moment, their opens first."""
+"""How the simulated venue plays one step of time: all bars that close at the same moment, their opens first.
+
+All our orders in a symbol together take at most a share of a bar's volume; the rest is filled in the following bars.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from core.adapters.simulated_matching import Candle, Costs, fee_of, instrument_of, price_at_open, price_within
-from core.adapters.simulated_venue import STOP_SUFFIX, Filled, Resting, Turned, VenueBook, VenueEvent
-from core.domain.instruments import AssetClass, Instrument
+from core.adapters.simulated_events import Cancelled, Filled, Triggered, Turned, VenueEvent
+from core.adapters.simulated_matching import Candle, instrument_of, price_at_open, price_within
+from core.adapters.simulated_profiles import Costs, VenueProfile, order_fee, units_taken
+from core.adapters.simulated_resting import STOP_SUFFIX, Resting
+from core.adapters.simulated_venue import USD, VenueBook
+from core.domain.instruments import Instrument
 from core.domain.orders import OrderType, Side
 from core.domain.portfolio import Fill
+from core.domain.values import exact, floor_to
 from core.domain.venue import VenueOrder
 
-Pricing = Callable[[VenueOrder, Candle, Instrument, Costs], Decimal | None]
+Pricing = Callable[[VenueOrder, bool, Candle, Instrument, Costs], Decimal | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Where the orders are played: what it costs, whose account it is, and of which symbols the volume is in units."""
+
+    profile: VenueProfile
+    account: str
+    tells_volume: Callable[[str], bool]
+
+    def most(self, candle: Candle) -> Decimal | None:
+        """How many units may trade for us in the bar; None for no limit: a bar with volume zero tells nothing."""
+        share = self.profile.volume_share
+        if share is None or not candle.volume > 0 or not self.tells_volume(candle.symbol):
+            return None
+        return floor_to(exact(candle.volume) * share, instrument_of(candle.symbol).quantity_step)
 
 
 def play(
     book: VenueBook,
     candles: Mapping[str, Candle],
-    costs: Mapping[AssetClass, Costs],
-    account: str,
+    market: Market,
     now: datetime,
     record: Callable[[VenueEvent], None],
 ) -> None:
     """Matches the live orders of `book` against one candle a symbol, all with the same close.
 
-    Every fill or refusal goes to `record`, which must apply it to `book` before it returns. Money made between open and
-    close never pays for a purchase at the open, whichever symbol comes first.
+    Every event goes to `record`, which must apply it to `book` before it returns. Money made between open and close
+    never pays for a purchase at the open, whichever symbol comes first.
     """
-    step = _Step(book, candles, costs, account, now, record)
+    step = _Step(book, candles, market, now, record)
     step.open()
     step.run()
 
@@ -40,10 +62,10 @@ def play(
 class _Step:
     book: VenueBook
     candles: Mapping[str, Candle]
-    costs: Mapping[AssetClass, Costs]
-    account: str
+    market: Market
     now: datetime
     record: Callable[[VenueEvent], None]
+    left: dict[str, Decimal | None] = field(default_factory=dict)
 
     def open(self) -> None:
         """Fills at the open, in the order in which the bars opened and the orders arrived; new legs take part."""
@@ -71,38 +93,66 @@ class _Step:
             if (candle := self.candles.get(resting.order.symbol)) is not None and candle.opened_at >= resting.since
         ]
 
-    def _try(self, resting: Resting, pricing: Pricing, at: datetime) -> list[Resting]:
-        """Fills the order if it is still live and its price is met; returns the legs that came of it."""
-        order = resting.order
-        if order.client_order_id not in self.book.live:
+    def _try(self, queued: Resting, pricing: Pricing, at: datetime) -> list[Resting]:
+        """Fills what it can of the order if it is still live and its price is met; returns the legs that came of it."""
+        # The other leg may have been filled since this one was queued, wholly or in part.
+        resting = self.book.live.get(queued.order.client_order_id)
+        if resting is None:
             return []
-        instrument = instrument_of(order.symbol)
-        costs = self.costs[instrument.asset_class]
-        price = pricing(order, self.candles[order.symbol], instrument, costs)
+        order, instrument = resting.order, instrument_of(resting.order.symbol)
+        costs = self.market.profile.costs[instrument.asset_class]
+        price = pricing(order, resting.is_triggered, self.candles[order.symbol], instrument, costs)
         if price is None:
             return []
-        value = order.quantity * price
-        fee = fee_of(value, order.side, costs)
-        if order.side is Side.BUY and value + fee > self.book.cash:
-            reason = f"not enough cash when its time came: {value + fee:.2f} USD needed, {self.book.cash:.2f} USD there"
-            self.record(Turned(self.now, order.client_order_id, reason))
+        left = self._left(order.symbol)
+        units = resting.remaining if left is None else min(left, resting.remaining)
+        if order.type is OrderType.STOP and units < resting.remaining and not resting.is_triggered:
+            self.record(Triggered(self.now, order.client_order_id))
+        if units <= 0:
             return []
         known = set(self.book.live)
-        self.record(Filled(self.now, self._fill(order, price, fee, at)))
+        self._trade(resting, units, price, costs, at)
         return [live for name, live in self.book.live.items() if name not in known]
 
-    def _fill(self, order: VenueOrder, price: Decimal, fee: Decimal, at: datetime) -> Fill:
+    def _left(self, symbol: str) -> Decimal | None:
+        if symbol not in self.left:
+            self.left[symbol] = self.market.most(self.candles[symbol])
+        return self.left[symbol]
+
+    def _trade(self, resting: Resting, units: Decimal, price: Decimal, costs: Costs, at: datetime) -> None:
+        order, value = resting.order, units * price
+        filled = order.filled_quantity + units
+        fee = order_fee(filled, resting.value + value, order.side, costs) - resting.charged
+        if order.side is Side.SELL:
+            # A sale never costs more than it brings.
+            fee = min(fee, value)
+        elif value + fee > self.book.cash:
+            self._drop(resting, value + fee)
+            return
+        left = self.left[order.symbol]
+        if left is not None:
+            self.left[order.symbol] = left - units
+        taken = units_taken(units, order.side, costs)
+        self.record(Filled(self.now, self._fill(resting, units, price, (taken or fee, bool(taken)), at)))
+
+    def _drop(self, resting: Resting, needed: Decimal) -> None:
+        name = resting.order.client_order_id
+        reason = f"not enough cash when its time came: {needed:.2f} USD needed, {self.book.cash:.2f} USD there"
+        self.record(Cancelled(self.now, name, reason) if resting.parts else Turned(self.now, name, reason))
+
+    def _fill(self, resting: Resting, units: Decimal, price: Decimal, fee: tuple[Decimal, bool], at: datetime) -> Fill:
+        """`fee` with whether it is taken in units."""
+        order = resting.order
         return Fill(
-            # Orders fill whole, once: the id needs no more than the order's own.
-            id=f"{order.client_order_id}/1",
-            account=self.account,
+            id=f"{order.client_order_id}/{resting.parts + 1}",
+            account=self.market.account,
             client_order_id=order.client_order_id,
             symbol=order.symbol,
             side=order.side,
-            quantity=order.quantity,
+            quantity=units,
             price=price,
-            fee=fee,
-            fee_currency="USD",
+            fee=fee[0],
+            fee_currency=order.symbol.removesuffix("-USD") if fee[1] else USD,
             at=at,
             purpose=order.purpose,
         )

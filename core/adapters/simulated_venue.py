@@ -7,86 +7,33 @@ wrote it.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import assert_never
 
-from core.domain.orders import OrderState, OrderType, Purpose, Side
-from core.domain.portfolio import Fill
+from core.adapters.simulated_events import (
+    Cancelled,
+    Divided,
+    Filled,
+    Opened,
+    Paid,
+    Submitted,
+    Triggered,
+    Turned,
+    VenueEvent,
+)
+from core.adapters.simulated_resting import Resting, divided, legs_of, order_of, target_beside
+from core.domain.orders import OrderState, Side
+from core.domain.portfolio import CashMovement, Fill
 from core.domain.values import ZERO
-from core.domain.venue import OrderRequest, VenueOrder
+from core.domain.venue import Activity, VenueOrder
 
-STOP_SUFFIX = "-s"
-TARGET_SUFFIX = "-t"
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The account was opened with so much cash (USD)."""
-
-    at: datetime
-    account: str
-    cash: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """An order was accepted. `reserved` is the cash in USD that it holds back until it is final."""
-
-    at: datetime
-    request: OrderRequest
-    reserved: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Cancelled:
-    at: datetime
-    client_order_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Turned:
-    """An accepted order was turned down when its time came."""
-
-    at: datetime
-    client_order_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """`at` is when the venue learned of it by the market clock; `fill.at` when it happened."""
-
-    at: datetime
-    fill: Fill
-
-
-VenueEvent = Opened | Submitted | Cancelled | Turned | Filled
-KINDS: Mapping[str, type[VenueEvent]] = {
-    "opened": Opened,
-    "submitted": Submitted,
-    "cancelled": Cancelled,
-    "turned_down": Turned,
-    "filled": Filled,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Resting:
-    """A live order and how it queues: `sequence` is its rank of arrival, `since` the first moment it may fill at."""
-
-    order: VenueOrder
-    sequence: tuple[int, int]
-    since: datetime
-    reserved: Decimal = ZERO
-    bracket: tuple[Decimal, Decimal] | None = None
-    rival: str | None = None
+USD = "USD"
 
 
 class VenueBook:
-    """Cash in USD, units held, every order ever, the live ones, and every fill in the order of time."""
+    """Cash in USD, units held, every order ever, the live ones, and every fill and activity in the order of time."""
 
     def __init__(self) -> None:
         self.account = ""
@@ -95,6 +42,7 @@ class VenueBook:
         self.orders: dict[str, VenueOrder] = {}
         self.live: dict[str, Resting] = {}
         self.fills: list[Fill] = []
+        self.activities: list[Activity] = []
         self.last_sequence = 0
         self.last_at = datetime.min.replace(tzinfo=UTC)
 
@@ -107,11 +55,19 @@ class VenueBook:
             case Submitted():
                 self._rest(event, sequence)
             case Cancelled():
-                self._end(event.client_order_id, OrderState.CANCELED, event.reason)
+                self._end(event.client_order_id, OrderState.CANCELED, event.reason, event.at)
             case Turned():
-                self._end(event.client_order_id, OrderState.REJECTED, event.reason)
+                self._end(event.client_order_id, OrderState.REJECTED, event.reason, event.at)
+            case Triggered(client_order_id=name):
+                self.live[name] = replace(self.live[name], is_triggered=True)
             case Filled():
-                self._fill(event, sequence)
+                self._fill(event.fill)
+            case Paid():
+                self._pay(event.movement)
+            case Divided():
+                self._divide(event)
+            case _:
+                assert_never(event)
 
     def free_cash(self) -> Decimal:
         """Cash that no live order holds back."""
@@ -123,99 +79,96 @@ class VenueBook:
         for name, resting in self.live.items():
             order = resting.order
             if order.symbol == symbol and order.side is Side.SELL and name not in paired:
-                claimed += order.quantity
+                claimed += resting.remaining
                 paired.add(resting.rival or name)
         return self.positions.get(symbol, ZERO) - claimed
 
     def _rest(self, event: Submitted, sequence: int) -> None:
-        request = event.request
-        order = VenueOrder(
-            client_order_id=request.client_order_id,
-            venue_order_id=f"sim-{sequence}",
-            symbol=request.symbol,
-            side=request.side,
-            quantity=request.quantity,
-            filled_quantity=ZERO,
-            state=OrderState.ACCEPTED,
-            type=request.type,
-            purpose=request.purpose,
-            limit_price=request.limit_price,
-            stop_price=request.stop_price,
-            parent_client_order_id=None,
-        )
+        request, since = event.request, event.live_at or event.at
+        order = order_of(request, sequence)
         bracket = rival = None
         if request.bracket_stop is not None and request.bracket_target is not None:
             bracket = (request.bracket_stop, request.bracket_target)
         elif request.side is Side.SELL and request.bracket_target is not None:
-            rival = order.client_order_id + TARGET_SUFFIX
-            self._rest_target(order, rival, request.bracket_target, event.at, sequence)
-        self.orders[order.client_order_id] = order
-        self.live[order.client_order_id] = Resting(order, (sequence, 0), event.at, event.reserved, bracket, rival)
+            target = target_beside(order, request.bracket_target)
+            rival = target.client_order_id
+            self._add(Resting(target, (sequence, 1), since, rival=order.client_order_id))
+        self._add(Resting(order, (sequence, 0), since, event.reserved, bracket, rival))
 
-    def _rest_target(self, stop: VenueOrder, name: str, price: Decimal, since: datetime, sequence: int) -> None:
-        """The other half of a protective pair."""
-        target = replace(
-            stop,
-            client_order_id=name,
-            venue_order_id=stop.venue_order_id + TARGET_SUFFIX,
-            type=OrderType.LIMIT,
-            purpose=Purpose.TARGET,
-            limit_price=price,
-            stop_price=None,
-            parent_client_order_id=stop.client_order_id,
-        )
-        self.orders[name] = target
-        self.live[name] = Resting(target, (sequence, 1), since, rival=stop.client_order_id)
+    def _add(self, resting: Resting) -> None:
+        self.orders[resting.order.client_order_id] = resting.order
+        self.live[resting.order.client_order_id] = resting
 
-    def _end(self, name: str, state: OrderState, reason: str) -> None:
+    def _end(self, name: str, state: OrderState, reason: str, at: datetime) -> None:
+        """Of a pair both go; what a purchase has brought so far gets its legs."""
         ended = self.live.pop(name)
         self.orders[name] = replace(ended.order, state=state, reason=reason)
         if ended.rival in self.live:
-            self._end(ended.rival, OrderState.CANCELED, reason)
+            self._end(ended.rival, OrderState.CANCELED, reason, at)
+        self._rest_legs(ended, at)
 
-    def _fill(self, event: Filled, sequence: int) -> None:
-        fill = event.fill
-        resting = self.live.pop(fill.client_order_id)
-        value = fill.quantity * fill.price
+    def _fill(self, fill: Fill) -> None:
+        name, resting = fill.client_order_id, self.live.pop(fill.client_order_id)
+        in_units, value = fill.fee_currency != USD, fill.quantity * fill.price
+        units, dollars = (fill.fee, ZERO) if in_units else (ZERO, fill.fee)
         bought = fill.side is Side.BUY
-        self.cash += -value - fill.fee if bought else value - fill.fee
-        held = self.positions.get(fill.symbol, ZERO) + (fill.quantity if bought else -fill.quantity)
-        self.positions = {symbol: units for symbol, units in self.positions.items() if symbol != fill.symbol}
-        if held:
-            self.positions[fill.symbol] = held
-        self.orders[fill.client_order_id] = replace(
-            resting.order, state=OrderState.FILLED, filled_quantity=fill.quantity
-        )
+        gained = fill.quantity - units if bought else -fill.quantity - units
+        self.cash += (-value if bought else value) - dollars
+        self._move(fill.symbol, gained)
         insort(self.fills, fill, key=lambda each: each.at)
+        filled = resting.order.filled_quantity + fill.quantity
+        is_whole = filled >= resting.order.quantity
+        state = OrderState.FILLED if is_whole else OrderState.PARTIALLY_FILLED
+        after = replace(
+            resting,
+            order=replace(resting.order, state=state, filled_quantity=filled),
+            reserved=resting.reserved * (resting.remaining - fill.quantity) / resting.remaining,
+            gained=resting.gained + gained,
+            parts=resting.parts + 1,
+            value=resting.value + value,
+            charged=resting.charged + dollars,
+        )
+        self.orders[name] = after.order
+        if not is_whole:
+            self.live[name] = after
         if resting.rival in self.live:
-            self._end(resting.rival, OrderState.CANCELED, "the other leg of its bracket was filled")
-        if resting.bracket is not None:
-            self._rest_legs(resting, fill.at, sequence)
+            self._shrink(resting.rival, fill.quantity, fill.at)
+        if is_whole:
+            self._rest_legs(after, fill.at)
 
-    def _rest_legs(self, entry: Resting, since: datetime, sequence: int) -> None:
-        assert entry.bracket is not None
-        parent = entry.order.client_order_id
-        stop_id, target_id = parent + STOP_SUFFIX, parent + TARGET_SUFFIX
-        stop = replace(
-            entry.order,
-            client_order_id=stop_id,
-            venue_order_id=entry.order.venue_order_id + STOP_SUFFIX,
-            side=Side.SELL,
-            type=OrderType.STOP,
-            purpose=Purpose.STOP,
-            limit_price=None,
-            stop_price=entry.bracket[0],
-            parent_client_order_id=parent,
-        )
-        target = replace(
-            stop,
-            client_order_id=target_id,
-            venue_order_id=entry.order.venue_order_id + TARGET_SUFFIX,
-            type=OrderType.LIMIT,
-            purpose=Purpose.TARGET,
-            limit_price=entry.bracket[1],
-            stop_price=None,
-        )
-        for rank, (leg, rival) in enumerate(((stop, target_id), (target, stop_id)), start=1):
-            self.orders[leg.client_order_id] = leg
-            self.live[leg.client_order_id] = Resting(leg, (sequence, rank), since, rival=rival)
+    def _move(self, symbol: str, units: Decimal) -> None:
+        held = self.positions.pop(symbol, ZERO) + units
+        if held:
+            self.positions[symbol] = held
+
+    def _shrink(self, rival: str, units: Decimal, at: datetime) -> None:
+        """The other leg protects, or offers, only what is still there."""
+        resting = self.live[rival]
+        if resting.remaining <= units:
+            self._end(rival, OrderState.CANCELED, "the other leg of its bracket was filled", at)
+        else:
+            self._add(replace(resting, order=replace(resting.order, quantity=resting.order.quantity - units)))
+
+    def _rest_legs(self, entry: Resting, since: datetime) -> None:
+        legs = legs_of(entry)
+        if legs is None:
+            return
+        stop, target = legs
+        self._add(Resting(stop, (self.last_sequence, 1), since, rival=target.client_order_id))
+        self._add(Resting(target, (self.last_sequence, 2), since, rival=stop.client_order_id))
+
+    def _pay(self, movement: CashMovement) -> None:
+        self.cash += movement.amount
+        insort(self.activities, movement, key=lambda each: each.at)
+
+    def _divide(self, event: Divided) -> None:
+        split = event.split
+        self._move(split.symbol, split.quantity)
+        insort(self.activities, split, key=lambda each: each.at)
+        if event.in_lieu is not None:
+            self._pay(event.in_lieu)
+        for name, resting in list(self.live.items()):
+            if resting.order.symbol == split.symbol and name in self.live:
+                self._add(divided(resting, split.ratio))
+                if self.live[name].remaining <= 0:
+                    self._end(name, OrderState.CANCELED, "the split left nothing of it", split.at)

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from core.adapters.simulated_venue import KINDS, VenueEvent
+from core.adapters.simulated_events import KINDS, VenueEvent
 from core.domain.codec import canonical, decode
 from core.errors import Fatal, Transient
 
-VERSION = 1
+VERSION = 2
+OLDER = (1,)
+"""Versions whose files are read as they are: the first knew fewer kinds of event."""
 _SCHEMA = f"""
 CREATE TABLE events (
     sequence INTEGER PRIMARY KEY,
@@ -65,6 +67,8 @@ class VenueJournal:
         version = self._database.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._database.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+        elif version in OLDER:
+            self._database.execute(f"PRAGMA user_version = {VERSION}")
         elif version != VERSION:
             raise Fatal(f"{self._name} was written by another version ({version}, not {VERSION}) of this program")
 

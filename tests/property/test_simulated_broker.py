@@ -1,6 +1,7 @@
 """Two venues live through the same random history: one is asked and restarted all the time, the other left alone.
 
-What must hold after every step is told by the domain's own fold of the fills, not by the venue's code.
+Bars are thin at times, coins pay their fee in coin, a share pays a dividend and splits. What must hold after every step
+is told by the domain's own fold of fills and activities, not by the venue's code.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from core.adapters.simulated_broker import SimulatedBroker
+from core.adapters.simulated_profiles import ALPACA
 from core.clock import VirtualClock
+from core.domain.corporate import CorporateAction
 from core.domain.orders import LIVE, OrderState, OrderType, Purpose, Side
-from core.domain.portfolio import CashKind, CashMovement, Fill, Portfolio, portfolio_of
-from core.domain.values import exact
+from core.domain.portfolio import CashKind, CashMovement, Entry, Fill, Portfolio
+from core.domain.values import ZERO, exact, floor_to
 from core.domain.venue import Accepted, OrderRequest, VenueOrder
+from core.execution.corrections import entry_of, in_order
 from tests.fakes_venue import ACCOUNT, MONDAY, BarShelf, bar_of, venue_over
 
 CASH = Decimal(10000)
@@ -36,11 +40,13 @@ levels = st.integers(85, 115).map(Decimal)
 quantities = st.sampled_from([1, 5, 20, 45, 90]).map(Decimal)
 # Often around the price, sometimes wholly beside it.
 brackets = st.tuples(st.integers(85, 103).map(Decimal), st.integers(104, 115).map(Decimal))
-
-
-def booked(fills: list[Fill]) -> Portfolio:
-    deposit = CashMovement("opening", ACCOUNT.id, CashKind.DEPOSIT, CASH, LONG_AGO)
-    return portfolio_of(ACCOUNT.id, [deposit, *fills])
+# None at all (so that it tells nothing), ten units for us, a hundred.
+volumes = st.sampled_from([0.0, 100.0, 1000.0])
+# A dividend in USD and the ratio of a split.
+actions = st.tuples(st.sampled_from(["0", "0.333"]), st.sampled_from(["1", "4", "0.125"])).map(
+    lambda two: (Decimal(two[0]), Decimal(two[1]))
+)
+STEPS = {"SPY": Decimal(1), "BTC-USD": Decimal("0.000001")}
 
 
 class TwoVenues(RuleBasedStateMachine):
@@ -50,27 +56,46 @@ class TwoVenues(RuleBasedStateMachine):
         self.clock = VirtualClock(MONDAY)
         self.grid = MONDAY
         self.shelf = BarShelf()
+        self.actions: list[CorporateAction] = []
         self.asked = self.open_asked()
-        self.silent = venue_over(self.shelf, self.clock)
+        self.silent = self.open(None)
+        self.limits: dict[tuple[str, datetime], Decimal | None] = {}
         self.extremes: dict[tuple[str, datetime], tuple[float, float]] = {}
         self.sent: dict[str, OrderRequest] = {}
         self.seen: dict[str, Fill] = {}
 
     def open_asked(self) -> SimulatedBroker:
-        return venue_over(self.shelf, self.clock, path=Path(self.folder.name) / "venue.sqlite")
+        return self.open(Path(self.folder.name) / "venue.sqlite")
+
+    def open(self, path: Path | None) -> SimulatedBroker:
+        return venue_over(
+            self.shelf, self.clock, path=path, profile=ALPACA, tells_volume=lambda symbol: True, actions=self.actions
+        )
+
+    def history(self) -> list[Entry]:
+        """All that has moved the account, in the order of time."""
+        news = in_order(self.asked.fills_since(LONG_AGO), self.asked.activities_since(LONG_AGO))
+        return [CashMovement("opening", ACCOUNT.id, CashKind.DEPOSIT, CASH, LONG_AGO), *map(entry_of, news)]
 
     @initialize(first=prices, second=prices)
     def there_are_prices(self, first: tuple[float, ...], second: tuple[float, ...]) -> None:
-        self.next_bars(first, second, 0)
+        self.next_bars(first, second, 1000.0, 0)
 
-    @rule(first=prices, second=prices, late=st.integers(0, 299))
-    def next_bars(self, first: tuple[float, ...], second: tuple[float, ...], late: int) -> None:
+    @rule(first=prices, second=prices, volume=volumes, late=st.integers(0, 299))
+    def next_bars(self, first: tuple[float, ...], second: tuple[float, ...], volume: float, late: int) -> None:
         """A bar of each symbol, then a look at some moment before the next ones close."""
         for symbol, four in zip(SYMBOLS, (first, second), strict=True):
-            self.shelf.add(bar_of(symbol, self.grid, four))  # type: ignore[arg-type]
+            self.shelf.add(bar_of(symbol, self.grid, four, volume=volume))  # type: ignore[arg-type]
             self.extremes[symbol, self.grid] = (min(four), max(four))
+            self.limits[symbol, self.grid] = Decimal(volume) / 10 if volume else None
         self.grid += FIVE
         self.clock.move_to(self.grid + timedelta(seconds=late))
+
+    @precondition(lambda self: not self.actions)
+    @rule(action=actions)
+    def spy_is_to_pay_and_to_split(self, action: tuple[Decimal, Decimal]) -> None:
+        dividend, ratio = action
+        self.actions.append(CorporateAction("SPY", self.grid + FIVE, dividend, ratio, Decimal(100)))
 
     @rule(
         name=st.sampled_from(NAMES),
@@ -98,7 +123,8 @@ class TwoVenues(RuleBasedStateMachine):
         symbol=st.sampled_from(SYMBOLS),
         quantity=quantities,
         bracket=brackets,
-        following=st.lists(st.tuples(prices, prices), min_size=1, max_size=4),
+        following=st.lists(st.tuples(prices, prices, volumes), min_size=1, max_size=4),
+        action=actions,
     )
     def buy_with_a_bracket_and_watch(
         self,
@@ -106,11 +132,14 @@ class TwoVenues(RuleBasedStateMachine):
         symbol: str,
         quantity: Decimal,
         bracket: tuple[Decimal, Decimal],
-        following: list[tuple[tuple[float, ...], tuple[float, ...]]],
+        following: list[tuple[tuple[float, ...], tuple[float, ...], float]],
+        action: tuple[Decimal, Decimal],
     ) -> None:
         self.send(OrderRequest(name, symbol, Side.BUY, quantity, OrderType.MARKET, Purpose.ENTRY, None, None, *bracket))
-        for first, second in following:
-            self.next_bars(first, second, 0)
+        if not self.actions:
+            self.spy_is_to_pay_and_to_split(action)
+        for first, second, volume in following:
+            self.next_bars(first, second, volume, 0)
 
     @rule(
         name=st.sampled_from(NAMES),
@@ -129,13 +158,13 @@ class TwoVenues(RuleBasedStateMachine):
         assert answer == self.silent.submit(request)
         if isinstance(answer, Accepted):
             first = self.sent.setdefault(request.client_order_id, request)
-            assert (answer.order.symbol, answer.order.side, answer.order.quantity) == (
-                first.symbol,
-                first.side,
-                first.quantity,
-            )
+            assert (answer.order.symbol, answer.order.side) == (first.symbol, first.side)
+            assert answer.order.quantity == first.quantity or self.has_split(first.symbol)
         else:
             assert request.client_order_id not in self.sent
+
+    def has_split(self, symbol: str) -> bool:
+        return any(action.is_split and action.symbol == symbol for action in self.actions)
 
     @precondition(lambda self: self.sent)
     @rule(number=st.integers(0, 11), leg=st.sampled_from(["", "-s", "-t"]))
@@ -153,10 +182,14 @@ class TwoVenues(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        before = (self.asked.state(), self.asked.orders(), self.asked.fills_since(LONG_AGO))
+        before = self.picture()
         self.asked.close()
         self.asked = self.open_asked()
-        assert (self.asked.state(), self.asked.orders(), self.asked.fills_since(LONG_AGO)) == before
+        assert self.picture() == before
+
+    def picture(self) -> tuple[object, ...]:
+        venue = self.asked
+        return venue.state(), venue.orders(), venue.fills_since(LONG_AGO), venue.activities_since(LONG_AGO)
 
     @rule(drop=st.floats(0.5, 0.99))
     def an_old_bar_is_revised_after_it_was_matched(self, drop: float) -> None:
@@ -172,47 +205,73 @@ class TwoVenues(RuleBasedStateMachine):
         assert self.silent.orders() == live
 
     @invariant()
-    def cash_and_positions_are_the_fold_of_the_fills(self) -> None:
-        fills = list(self.asked.fills_since(LONG_AGO))
+    def cash_and_positions_are_the_fold_of_what_happened_and_money_never_runs_out(self) -> None:
+        portfolio = Portfolio(ACCOUNT.id)
+        for entry in self.history():
+            portfolio = portfolio.after(entry)
+            assert portfolio.cash >= 0
         state = self.asked.state()
-        portfolio = booked(fills)
-        assert portfolio.cash == state.cash >= 0
+        assert portfolio.cash == state.cash
         assert {symbol: held.quantity for symbol, held in portfolio.positions.items()} == state.positions
         assert all(units > 0 for units in state.positions.values())
 
     @invariant()
-    def money_never_runs_out_on_the_way(self) -> None:
-        cash = CASH
-        for fill in self.asked.fills_since(LONG_AGO):
-            gross = fill.quantity * fill.price
-            cash += gross - fill.fee if fill.side is Side.SELL else -gross - fill.fee
-            assert cash >= 0
-
-    @invariant()
-    def no_order_is_filled_twice_and_a_fill_once_seen_stays(self) -> None:
+    def what_is_filled_is_the_sum_of_the_fills_and_a_fill_once_seen_stays(self) -> None:
         fills = self.asked.fills_since(LONG_AGO)
         assert [fill.at for fill in fills] == sorted(fill.at for fill in fills)
-        assert all(times == 1 for times in Counter(fill.client_order_id for fill in fills).values())
+        filled = Counter[str]()
+        for fill in fills:
+            filled[fill.client_order_id] += fill.quantity  # type: ignore[assignment]
+        for name in self.names():
+            order = self.asked.find(name)
+            assert order is None or order.filled_quantity == filled[name] <= order.quantity
         now = {fill.id: fill for fill in fills}
         assert len(now) == len(fills)
         assert self.seen.items() <= now.items()
         self.seen = now
 
+    def names(self) -> list[str]:
+        return [name + leg for name in self.sent for leg in ("", "-s", "-t")]
+
     @invariant()
-    def of_a_bracket_at_most_one_leg_is_filled_and_both_live_or_none(self) -> None:
+    def no_more_is_taken_of_a_bar_than_its_share(self) -> None:
+        taken = Counter[tuple[str, datetime]]()
+        for fill in self.asked.fills_since(LONG_AGO):
+            # A fill at an open and one at the close before it share their moment.
+            taken[fill.symbol, fill.at] += fill.quantity  # type: ignore[assignment]
+        for (symbol, at), units in taken.items():
+            limits = [self.limits.get((symbol, opened_at)) for opened_at in (at, at - FIVE)]
+            if None not in limits:
+                assert units <= sum(limits)  # type: ignore[arg-type]
+
+    @invariant()
+    def legs_are_born_when_their_entry_is_over_and_shrink_one_another(self) -> None:
         for name, request in self.sent.items():
             entry, stop, target = (self.asked.find(name + leg) for leg in ("", "-s", "-t"))
             assert entry is not None
-            bracketed = request.bracket_stop is not None and entry.state is OrderState.FILLED
-            assert (stop is not None) == (target is not None) == bracketed
+            gained = self.gained(name, request.symbol)
+            sellable = floor_to(gained, STEPS[request.symbol]) > 0 and request.bracket_stop is not None
+            assert (stop is not None) == (target is not None)
+            if not self.has_split(request.symbol):
+                assert (stop is not None) == (sellable and entry.state not in LIVE)
             if stop is not None and target is not None:
-                self.check_legs(entry, stop, target)
+                self.check_legs(entry, stop, target, gained)
 
-    def check_legs(self, entry: VenueOrder, stop: VenueOrder, target: VenueOrder) -> None:
+    def gained(self, name: str, symbol: str) -> Decimal:
+        """Units that the order has brought, fees in units taken off."""
+        own = [fill for fill in self.asked.fills_since(LONG_AGO) if fill.client_order_id == name]
+        return sum((fill.quantity - (fill.fee if fill.fee_currency != "USD" else 0) for fill in own), ZERO)
+
+    def check_legs(self, entry: VenueOrder, stop: VenueOrder, target: VenueOrder, gained: Decimal) -> None:
         assert (stop.state in LIVE) == (target.state in LIVE)
         assert (stop.state, target.state).count(OrderState.FILLED) <= 1
-        assert stop.quantity == target.quantity == entry.quantity
         assert stop.parent_client_order_id == target.parent_client_order_id == entry.client_order_id
+        if stop.state in LIVE:
+            assert stop.quantity - stop.filled_quantity == target.quantity - target.filled_quantity > 0
+        if not self.has_split(entry.symbol):
+            assert stop.filled_quantity + target.filled_quantity <= gained
+            if stop.state in LIVE:
+                assert stop.quantity + target.filled_quantity == floor_to(gained, STEPS[entry.symbol])
 
     @invariant()
     def a_purchase_is_never_cheaper_and_a_sale_never_dearer_than_the_bar_allows(self) -> None:
@@ -236,9 +295,12 @@ class TwoVenues(RuleBasedStateMachine):
         fills = self.silent.fills_since(LONG_AGO)
         event(f"fills: {min(len(fills), 5)}")
         event(f"legs filled: {sum(fill.client_order_id[-2:] in ('-s', '-t') for fill in fills) > 0}")
+        event(f"filled in parts: {any(not fill.id.endswith('/1') for fill in fills)}")
+        event(f"activities: {len(self.silent.activities_since(LONG_AGO))}")
         assert fills == self.asked.fills_since(LONG_AGO)
         assert self.silent.orders() == self.asked.orders()
         assert self.silent.state() == self.asked.state()
+        assert self.silent.activities_since(LONG_AGO) == self.asked.activities_since(LONG_AGO)
         for name in NAMES:
             for leg in ("", "-s", "-t"):
                 assert self.silent.find(name + leg) == self.asked.find(name + leg)
