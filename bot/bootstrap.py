@@ -12,15 +12,18 @@ from bot.worlds import Place
 from core.adapters.calendars import ExchangeCalendar
 from core.adapters.history_files import HistoryFiles
 from core.adapters.model_files import ModelFiles
-from core.adapters.simulated_broker import SimulatedBroker
+from core.adapters.simulated_actions import ActionsBetween
+from core.adapters.simulated_broker import SimulatedBroker, stocks_only
 from core.adapters.simulated_market import SimulatedMarket
+from core.adapters.simulated_profiles import ALPACA
 from core.adapters.yahoo import YahooData
 from core.checkpoints import Checkpoint, nowhere
 from core.clock import SystemClock
 from core.collect import OVERLAP, Collector
 from core.domain.accounts import Account, AccountKind, Mode
 from core.domain.bars import BarSize
-from core.domain.instruments import DEFAULT_SYMBOLS, instrument_for
+from core.domain.corporate import CorporateAction
+from core.domain.instruments import DEFAULT_SYMBOLS, Instrument, instrument_for
 from core.domain.orders import OrderNamespace
 from core.domain.views import ComponentHealth, Health
 from core.execution.desk import Desk
@@ -114,7 +117,8 @@ def build_engine(
     """Wires ledger, venues, market data and model into a desk. Play money means: the simulated broker trades."""
     instruments = tuple(instrument_for(symbol) for symbol in symbols or settings.symbols)
     champion = Champion(database.reading, ModelFiles(settings.models_dir, ForestPredictor.from_bytes), hooks.health)
-    venue = _venue(settings, place, database, clocks, hooks, calendar, confirm_size) if place.play_money else None
+    world = (settings, place, database, clocks, hooks, calendar, confirm_size, actions_of(sources, instruments))
+    venue = _venue(*world) if place.play_money else None
     manual = ManualBroker(
         Account(MANUAL, AccountKind.MANUAL, place.world), database.unit_of_work, clocks.system, database.reading
     )
@@ -160,7 +164,14 @@ def _venue(
     hooks: Hooks,
     calendar: ExchangeCalendar,
     size: BarSize,
+    actions: ActionsBetween,
 ) -> SimulatedBroker:
+    """It charges and fills as Alpaca does. Coins' volume is believed of the simulated market alone: Yahoo's is in USD
+    or zero, files come in either unit."""
+
+    def tells_volume(symbol: str) -> bool:
+        return stocks_only(symbol) or database.bars.source_of(symbol, size) == SimulatedMarket.name
+
     def bars_after(symbol: str, after: datetime, until: datetime) -> BarSeries:
         most = min(EVERY_BAR, (until - after) // size.span + 2)
         return database.bars.read(symbol, size, until, most).after(after)
@@ -172,9 +183,28 @@ def _venue(
         calendar=calendar,
         opening_cash=Decimal(settings.start_cash),
         path=place.venue_file,
+        profile=ALPACA,
+        tells_volume=tells_volume,
+        actions=actions,
         checkpoint=hooks.checkpoint,
         fence=hooks.fence,
     )
+
+
+def actions_of(sources: Sequence[MarketData], instruments: Sequence[Instrument]) -> ActionsBetween:
+    """The dividends and splits that belong to the files' bars; the other sources tell of none."""
+    files = [source for source in sources if isinstance(source, HistoryFiles)]
+
+    def between(after: datetime, until: datetime) -> Sequence[CorporateAction]:
+        found = [
+            action
+            for source in files
+            for instrument in instruments
+            for action in source.actions(instrument.symbol, after, until)
+        ]
+        return sorted(found, key=lambda action: (action.at, action.symbol))
+
+    return between
 
 
 def make_calendar() -> ExchangeCalendar:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from core.cycle import recover
 from core.domain.accounts import AccountKind, World
 from core.domain.decisions import BrakeKind
+from core.domain.dust import without_dust
 from core.domain.events import EngineStarted, Welcome
 from core.domain.portfolio import CashKind, CashMovement
 from core.domain.values import ZERO
@@ -49,7 +50,7 @@ def open_accounts(desk: Desk, play_money: Decimal) -> str:
 
 def _holdings(work: UnitOfWork, account: str) -> str:
     portfolio = work.portfolio(account)
-    count = len(portfolio.positions)
+    count = len(without_dust(portfolio.positions))
     return f"{account} {portfolio.cash:,.2f} USD cash, {count} position{'' if count == 1 else 's'}"
 
 
@@ -85,7 +86,7 @@ def _started(desk: Desk, work: UnitOfWork, system_now: datetime) -> EngineStarte
         down_since=datetime.fromisoformat(seen) if seen else None,
         mode=desk.mode(work),
         paused=any(brake.kind is BrakeKind.PAUSED for brake in work.brakes()),
-        open_positions=sum(len(work.portfolio(account.id).positions) for account in work.accounts()),
+        open_positions=sum(len(without_dust(work.portfolio(account.id).positions)) for account in work.accounts()),
         pending_instructions=len(work.open_instructions()),
         badges=desk.badges(desk.broker_account or AccountKind.MANUAL.value),
     )

@@ -7,13 +7,14 @@ from dataclasses import asdict
 
 from bot.replay import ReplayResult
 from core.domain.codec import encode
+from core.domain.dust import without_dust
 from core.performance import table
 
 
 def words(result: ReplayResult, prices: str, seconds: float) -> str:
     """`prices` says where they came from; `seconds` of wall time."""
     rows = [result.strategy] if result.holding is None else [result.strategy, result.holding]
-    open_positions = len(result.portfolio.positions)
+    open_positions = len(without_dust(result.portfolio.positions))
     return "\n".join(
         (
             "",

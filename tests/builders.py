@@ -13,6 +13,7 @@ import numpy as np
 
 from core.adapters.simulated_broker import SimulatedBroker
 from core.adapters.simulated_faults import FaultPlan
+from core.adapters.simulated_profiles import DOLLARS, VenueProfile
 from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, Mode, World
 from core.domain.bars import Bar, BarSize
@@ -93,6 +94,7 @@ class Bench:
     policy: Policy = field(default_factory=Policy)
     checkpoint: Callable[[str], None] = no_checkpoint
     faults: FaultPlan | None = None
+    profile: VenueProfile = DOLLARS
     wrap: Callable[[SimulatedBroker], Broker] = lambda broker: broker
     confirm_size: BarSize = BarSize.M5
     world: World = World.REAL
@@ -134,6 +136,7 @@ class Bench:
                 calendar=self.calendar,
                 opening_cash=Decimal(self.cash),
                 path=self.venue_file or self.folder / "venue.sqlite",
+                profile=self.profile,
                 faults=self.faults,
                 fence=self.fence,
             )
@@ -177,11 +180,11 @@ class Bench:
         self.reconcile()
         return self
 
-    def bar(self, *prices: float, symbol: str = COIN) -> None:
+    def bar(self, *prices: float, symbol: str = COIN, volume: float = 1000.0) -> None:
         """The next five minutes: one flat price, or open, high, low and close; the clocks go on."""
         four = (prices[0],) * 4 if len(prices) == 1 else (prices[0], prices[1], prices[2], prices[3])
         now = self.clock.now()
-        bar = Bar(symbol, BarSize.M5, now, now + FIVE, *four, volume=1000.0)
+        bar = Bar(symbol, BarSize.M5, now, now + FIVE, *four, volume=volume)
         self.bars.write(BarSeries.of(symbol, BarSize.M5, [bar]), "test")
         self.clock.advance(FIVE)
         self.system.advance(FIVE)

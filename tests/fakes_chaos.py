@@ -14,14 +14,17 @@ from enum import StrEnum
 
 from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, World
+from core.domain.instruments import Instrument, instrument_for
 from core.domain.orders import LIVE, OrderState, OrderType, Purpose, Side
-from core.domain.portfolio import Fill
-from core.domain.values import ZERO
+from core.domain.portfolio import CashKind, CashMovement, Fill
+from core.domain.splits import split_units
+from core.domain.values import ZERO, ceil_to, floor_to
 from core.domain.venue import (
     Accepted,
     Activity,
     OrderRequest,
     Refused,
+    Split,
     SubmitResult,
     Unknown,
     VenueAccount,
@@ -180,7 +183,51 @@ class ChaosVenue:
         if order.filled_quantity and name in self._brackets:
             self._give_birth(name, order.filled_quantity)
 
+    def pay_dividend(self, symbol: str, amount: Decimal) -> None:
+        paid = amount * self.positions.get(symbol, ZERO)
+        self.cash += paid
+        self._note(
+            CashMovement(f"dividend-{self._number()}", self.account.id, CashKind.DIVIDEND, paid, self.clock.now())
+        )
+
+    def split(self, symbol: str, ratio: Decimal, price: Decimal) -> None:
+        """Units, what is left of live orders, and prices are scaled; an odd remainder is paid at `price`."""
+        instrument, held = instrument_for(symbol), self.positions.get(symbol, ZERO)
+        kept, odd = split_units(held, ratio, instrument)
+        self.activities.append(
+            Split(f"split-{self._number()}", self.account.id, symbol, ratio, kept - held, self.clock.now())
+        )
+        if odd:
+            self._pay("in-lieu", CashKind.IN_LIEU, odd * price)
+        self.positions[symbol] = kept
+        if not kept:
+            del self.positions[symbol]
+        for order in self.live():
+            if order.symbol == symbol:
+                self._scale(order, ratio, instrument)
+
     # inside
+
+    def _number(self) -> int:
+        return len(self.activities) + 1
+
+    def _pay(self, name: str, kind: CashKind, amount: Decimal) -> None:
+        self.cash += amount
+        self.activities.append(
+            CashMovement(f"{name}-{self._number()}", self.account.id, kind, amount, self.clock.now())
+        )
+
+    def _scale(self, order: VenueOrder, ratio: Decimal, instrument: Instrument) -> None:
+        left = floor_to((order.quantity - order.filled_quantity) * ratio, instrument.quantity_step)
+        if not left:
+            self.end(order.client_order_id, OrderState.CANCELED, "the split left nothing of it")
+            return
+        self.book[order.client_order_id] = replace(
+            order,
+            quantity=order.filled_quantity + left,
+            limit_price=order.limit_price and floor_to(order.limit_price / ratio, instrument.price_tick),
+            stop_price=order.stop_price and ceil_to(order.stop_price / ratio, instrument.price_tick),
+        )
 
     def _ask(self) -> None:
         if self.is_down:

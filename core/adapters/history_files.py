@@ -1,7 +1,12 @@
 """Bars from files: CSV (.csv, .csv.gz) always, Parquet where pyarrow is installed.
 
 A file is named SYMBOL[.SIZE][.anything].csv[.gz]; without a size it holds daily bars. Column `ts` (or date) is UTC: the
-session date for daily bars, the open time for intraday bars. Prices are split-adjusted.
+session date for daily bars, the open time for intraday bars. Prices are split-adjusted, unless `raw` is among the marks
+of the name: then they are as they were paid, and the column `split` says where a share was split. A raw series is told
+as its vendor would have told it at the time that is asked for: in the shares of that day.
+
+Columns `dividend` (USD a share, in the file's own shares) and `split` (new shares for one old) of daily files become
+corporate actions. A split of a file that is adjusted for it is none: its bars have no jump.
 
 Rulings (DESIGN 8, replay): BTCUSDT is BTC-USD, but a file of BTC-USD's own name wins; of files marked `extended` only
 bars inside a session count, and only for sessions that no other file covers; overlaps are refused unless equal;
@@ -14,7 +19,7 @@ import importlib.util
 import threading
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,9 +27,12 @@ import numpy as np
 import pandas as pd
 
 from core.adapters.calendars import NO_CLOSE, ExchangeCalendar
+from core.adapters.history_actions import corporate_actions
 from core.domain.bars import BarSize
+from core.domain.corporate import CorporateAction
 from core.domain.instruments import Instrument, instrument_for
-from core.errors import DataFault
+from core.domain.values import ONE
+from core.errors import DataFault, Fatal
 from core.quality import Defect, Refusal, inspect
 from core.series import BarSeries, Floats, Seconds, seconds_of, time_of
 
@@ -46,6 +54,7 @@ class _File:
     size: BarSize
     extended: bool
     renamed: bool
+    raw: bool
 
 
 def _describe(path: Path) -> _File | None:
@@ -59,7 +68,7 @@ def _describe(path: Path) -> _File | None:
     size = next((SIZES[mark] for mark in marks if mark in SIZES), BarSize.D1)
     renamed = first.endswith("USDT") and len(first) > len("USDT")
     symbol = f"{first.removesuffix('USDT')}-USD" if renamed else first.upper()
-    return _File(path, symbol, size, "extended" in marks, renamed)
+    return _File(path, symbol, size, "extended" in marks, renamed, "raw" in marks)
 
 
 class HistoryFiles:
@@ -72,6 +81,8 @@ class HistoryFiles:
         self._files = _catalogue(folder)
         self._series: dict[Key, BarSeries | DataFault] = {}
         self._refused: dict[Key, tuple[Refusal, ...]] = {}
+        self._raw = _raw_symbols(self._files)
+        self._actions: dict[str, tuple[CorporateAction, ...]] = {}
         self._lock = threading.Lock()
 
     def symbols(self, size: BarSize) -> tuple[str, ...]:
@@ -96,7 +107,32 @@ class HistoryFiles:
         if not isinstance(series, BarSeries):
             series = self._load(instrument.symbol, size)
         stop = int(series.closed_at.searchsorted(seconds_of(end), side="right"))
-        return series.part(slice(max(0, stop - count), stop))
+        known = series.part(slice(max(0, stop - count), stop))
+        return self._as_of(known, end) if instrument.symbol in self._raw else known
+
+    def actions(self, symbol: str, after: datetime, until: datetime) -> Sequence[CorporateAction]:
+        """Dividends, and splits of raw files, that take effect after `after` and at or before `until`, ascending; none
+        for a symbol without a usable daily file."""
+        return [action for action in self._all_actions(symbol) if after < action.at <= until]
+
+    def _all_actions(self, symbol: str) -> tuple[CorporateAction, ...]:
+        if symbol not in self._actions:
+            files = self._files.get((symbol, BarSize.D1), ())
+            found = [action for file in files for action in corporate_actions(file.path, symbol, self._calendar)]
+            kept = found if symbol in self._raw else [replace(action, ratio=ONE) for action in found]
+            told = {action.at: action for action in kept if action.is_split or action.dividend > 0}
+            self._actions[symbol] = tuple(told[at] for at in sorted(told))
+        return self._actions[symbol]
+
+    def _as_of(self, series: BarSeries, end: datetime) -> BarSeries:
+        """A raw series in the shares of `end`: every split until then divides the bars before it."""
+        factor = np.ones(len(series))
+        for action in self._all_actions(series.symbol):
+            if action.is_split and action.at <= end:
+                factor[series.opened_at < seconds_of(action.at)] *= float(action.ratio)
+        prices = (getattr(series, name) / factor for name in VALUE_NAMES[:4])
+        columns = (series.opened_at, series.closed_at, *prices, series.volume * factor)
+        return BarSeries(series.symbol, series.size, *columns)
 
     def _load(self, symbol: str, size: BarSize) -> BarSeries:
         key = (symbol, size)
@@ -152,6 +188,17 @@ def _catalogue(folder: Path) -> dict[Key, tuple[_File, ...]]:
         own_name = [file for file in files if not file.renamed]
         found[key] = tuple(own_name or files)
     return found
+
+
+def _raw_symbols(files: Mapping[Key, Sequence[_File]]) -> frozenset[str]:
+    """The symbols whose prices are raw. Raises Fatal where a symbol has files of both kinds: they cannot be joined."""
+    kinds: dict[str, set[bool]] = {}
+    for (symbol, _), held in files.items():
+        kinds.setdefault(symbol, set()).update(file.raw for file in held)
+    mixed = sorted(symbol for symbol, found in kinds.items() if len(found) > 1)
+    if mixed:
+        raise Fatal(f"{', '.join(mixed)}: raw prices and prices adjusted for splits cannot be mixed in one folder")
+    return frozenset(symbol for symbol, found in kinds.items() if True in found)
 
 
 def _read_columns(file: _File, refused: list[Refusal]) -> tuple[Seconds, dict[str, Floats]]:

@@ -24,6 +24,8 @@ from core.strategy.snapshot import Snapshot
 
 Place = tuple[str, str]
 """Account and symbol."""
+ROUNDS = 2
+"""A cancelled entry of which a part was filled leaves that part's stop and target behind, and these must go, too."""
 IN_DOUBT = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
 
 
@@ -49,11 +51,14 @@ def sell_out(
 ) -> SoldOut:
     """Sells the positions of the `wanted` exits, as far as the venues let go of what rests there. `choose` says anew
     what is to be sold once something was cancelled."""
-    orders, blocked = tuple(wanted), set[Place]()
-    cleared = {place for place in map(_place, orders) if place[0] in desk.venues()}
-    resting = _in_the_way(desk, cleared)
-    if resting:
-        blocked = withdraw(desk, resting, now)
+    orders, blocked, withdrawn = tuple(wanted), set[Place](), set[str]()
+    for _ in range(ROUNDS):
+        cleared = {place for place in map(_place, orders) if place[0] in desk.venues()}
+        resting = [order for order in _in_the_way(desk, cleared) if order.client_order_id not in withdrawn]
+        if not resting:
+            break
+        blocked |= withdraw(desk, resting, now)
+        withdrawn |= {order.client_order_id for order in resting}
         reachable = reconcile(desk, now).reachable
         snapshot = take_picture(desk, now, origin, reachable, only_held=True)
         places = {_place(order) for order in orders}

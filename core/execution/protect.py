@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from core.domain.dust import without_dust
 from core.domain.events import PositionUnguarded
 from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.portfolio import Entry, Fill, Guard, GuardKind, Position, PositionAdjustment, standing
-from core.domain.values import ZERO
+from core.domain.values import ZERO, floor_to
 from core.execution.desk import Desk
 from core.execution.owner_guards import ask_for_stops
 from core.ports import UnitOfWork
@@ -57,7 +58,7 @@ def refresh_guards(
 
     `bought` names symbols whose position has just grown: their levels follow the new average price.
     """
-    positions = work.portfolio(account).positions
+    positions = without_dust(work.portfolio(account).positions)
     stored = {guard.symbol: guard for guard in work.guards(account)}
     legs = _resting_legs(work.live_orders(account))
     changed, unguarded = False, set[str]()
@@ -116,7 +117,8 @@ def _guard(
 ) -> Guard | None:
     """The guard that truly holds; None where nothing protects the position."""
     stops = [leg for leg in legs if leg.purpose is Purpose.STOP and leg.stop_price is not None]
-    covered = sum((leg.remaining for leg in stops), ZERO) >= position.quantity
+    step = (desk.instrument(position.symbol) or instrument_for(position.symbol)).quantity_step
+    covered = sum((leg.remaining for leg in stops), ZERO) >= floor_to(position.quantity, step)
     watched = desk.instrument(position.symbol) is not None
     if position.quantity <= 0 or not (watched or (stops and covered)):
         return None

@@ -10,6 +10,7 @@ from core import reporting
 from core.domain.accounts import Account
 from core.domain.bars import BarSize
 from core.domain.decisions import BrakeKind
+from core.domain.dust import without_dust
 from core.domain.events import DailyReport, ReportAccount, ReportPosition
 from core.domain.instruments import AssetClass
 from core.domain.portfolio import Portfolio
@@ -143,7 +144,8 @@ def _prices_then(desk: Desk, symbols: list[str], at: datetime) -> Mapping[str, D
 
 def _positions(work: UnitOfWork, desk: Desk, now: datetime) -> tuple[ReportPosition, ...]:
     guards = {(guard.account, guard.symbol): guard for guard in work.guards()}
-    held = [position for account in work.accounts() for position in work.portfolio(account.id).positions.values()]
+    books = [without_dust(work.portfolio(account.id).positions) for account in work.accounts()]
+    held = [position for book in books for position in book.values()]
     prices = last_prices(desk, {position.symbol for position in held}, now)
     return tuple(
         reporting.position_report(

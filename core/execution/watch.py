@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
+from core.domain.dust import without_dust
 from core.execution import stops
 from core.execution.desk import Desk
 from core.execution.exits import SoldOut, sell_out
@@ -70,4 +71,4 @@ def _sell_what_is_due(
 
 def _holds_any(desk: Desk) -> bool:
     with desk.reading() as work:
-        return any(work.portfolio(account.id).positions for account in work.accounts())
+        return any(without_dust(work.portfolio(account.id).positions) for account in work.accounts())

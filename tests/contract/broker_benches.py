@@ -9,16 +9,19 @@ from decimal import Decimal
 from pathlib import Path
 
 from core.adapters.simulated_broker import SimulatedBroker
+from core.adapters.simulated_profiles import ALPACA, DOLLARS
 from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, World
+from core.domain.corporate import CorporateAction
 from core.domain.orders import Order, OrderState
-from core.domain.portfolio import CashKind, CashMovement, Fill
+from core.domain.portfolio import CashKind, CashMovement, Entry, Fill
 from core.domain.values import ZERO
 from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, SubmitResult
 from core.execution.manual_broker import ManualBroker
 from core.ports import Broker
 from core.storage.store import Database, open_database
-from tests.fakes_venue import MONDAY, BarShelf, bar_of, flat_bars, venue_over
+from tests.fakes_chaos import ChaosVenue
+from tests.fakes_venue import ACCOUNT, MONDAY, BarShelf, bar_of, flat_bars, venue_over
 
 CASH = Decimal(10000)
 FIVE = timedelta(minutes=5)
@@ -32,6 +35,8 @@ class Bench(ABC):
     resting: bool
     broker: Broker
     clock: VirtualClock
+    opening: tuple[Entry, ...] = (CashMovement("opening", ACCOUNT.id, CashKind.DEPOSIT, CASH, LONG_AGO),)
+    """What moved the account before anything that the broker tells of."""
 
     @abstractmethod
     def offer(self, request: OrderRequest) -> SubmitResult:
@@ -42,26 +47,47 @@ class Bench(ABC):
         """Offers the orders and has them filled at about 100 USD each."""
 
     @abstractmethod
+    def execute_part(self, name: str, units: int) -> None:
+        """So much of a live order in SPY is filled, at about 100 USD or at its own price."""
+
+    @abstractmethod
     def restart(self) -> None:
-        """A new broker object on the same files."""
+        """A new broker object on the same files; where there are none, the same."""
 
     @abstractmethod
     def close(self) -> None: ...
 
 
-class SimulatedBench(Bench):
+class RestingBench(Bench):
+    """A venue at which orders rest."""
+
     resting = True
+
+    @abstractmethod
+    def pay_dividend(self, symbol: str, amount: str) -> None:
+        """So many USD a unit, now."""
+
+    @abstractmethod
+    def split(self, symbol: str, ratio: str) -> None:
+        """So many new units for one old one, now; an odd remainder is worth 100 USD a new unit."""
+
+
+class SimulatedBench(RestingBench):
+    profile = DOLLARS
 
     def __init__(self, folder: Path) -> None:
         self.clock = VirtualClock(MONDAY)
-        self._path = folder / "data" / "simulated_venue.sqlite"
+        self._path: Path | None = folder / "data" / "simulated_venue.sqlite"
+        self._actions: list[CorporateAction] = []
         self.shelf = BarShelf()
         for symbol in SYMBOLS:
             self.shelf.add(*flat_bars(symbol, 100.0, MONDAY - FIVE, 1))
         self.broker: SimulatedBroker = self._open()
 
     def _open(self) -> SimulatedBroker:
-        return venue_over(self.shelf, self.clock, cash=str(CASH), path=self._path)
+        return venue_over(
+            self.shelf, self.clock, cash=str(CASH), path=self._path, profile=self.profile, actions=self._actions
+        )
 
     def offer(self, request: OrderRequest) -> SubmitResult:
         return self.broker.submit(request)
@@ -71,11 +97,27 @@ class SimulatedBench(Bench):
             assert isinstance(self.offer(request), Accepted)
         self.bar(100.0)
 
-    def bar(self, *prices: float) -> None:
+    def execute_part(self, name: str, units: int) -> None:
+        order = self.broker.find(name)
+        assert order is not None
+        price = float(order.stop_price or order.limit_price or 100)
+        self.bar(price, volume=10.0 * units)
+
+    def bar(self, *prices: float, volume: float = 1000.0) -> None:
         """The next five minutes of every symbol: one flat price, or open, high, low and close."""
         four = (prices[0],) * 4 if len(prices) == 1 else (prices[0], prices[1], prices[2], prices[3])
         for symbol in SYMBOLS:
-            self.shelf.add(bar_of(symbol, self.clock.now(), four))
+            self.shelf.add(bar_of(symbol, self.clock.now(), four, volume=volume))
+        self.clock.advance(FIVE)
+
+    def pay_dividend(self, symbol: str, amount: str) -> None:
+        self._happens(CorporateAction(symbol, self.clock.now() + FIVE, dividend=Decimal(amount)))
+
+    def split(self, symbol: str, ratio: str) -> None:
+        self._happens(CorporateAction(symbol, self.clock.now() + FIVE, ratio=Decimal(ratio), price=Decimal(100)))
+
+    def _happens(self, action: CorporateAction) -> None:
+        self._actions.append(action)
         self.clock.advance(FIVE)
 
     def restart(self) -> None:
@@ -90,8 +132,60 @@ class SimulatedBench(Bench):
         self.broker.close()
 
 
+class AlpacaLikeBench(SimulatedBench):
+    profile = ALPACA
+
+
+class MemoryBench(SimulatedBench):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.broker.close()
+        self._path = None
+        self.broker = self._open()
+
+    def restart(self) -> None:
+        """Nothing outlives it, so it goes on."""
+
+
+class ChaosBench(RestingBench):
+    """The venue of the order machine, while it behaves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = VirtualClock(MONDAY)
+        self.broker: ChaosVenue = ChaosVenue(self.clock, lambda symbol: Decimal(100), cash=CASH)
+
+    def offer(self, request: OrderRequest) -> SubmitResult:
+        return self.broker.submit(request)
+
+    def execute(self, *requests: OrderRequest) -> None:
+        for request in requests:
+            assert isinstance(self.offer(request), Accepted)
+            self.broker.fill(request.client_order_id, request.quantity, Decimal(100))
+        self.clock.advance(FIVE)
+
+    def execute_part(self, name: str, units: int) -> None:
+        order = self.broker.book[name]
+        self.broker.fill(name, Decimal(units), order.stop_price or order.limit_price or Decimal(100))
+        self.clock.advance(FIVE)
+
+    def pay_dividend(self, symbol: str, amount: str) -> None:
+        self.broker.pay_dividend(symbol, Decimal(amount))
+        self.clock.advance(FIVE)
+
+    def split(self, symbol: str, ratio: str) -> None:
+        self.broker.split(symbol, Decimal(ratio), Decimal(100))
+        self.clock.advance(FIVE)
+
+    def restart(self) -> None:
+        """It lives outside of us."""
+
+    def close(self) -> None:
+        """It has no files."""
+
+
 class ManualBench(Bench):
     resting = False
+    opening = ()
     account = Account("manual", AccountKind.MANUAL, World.REAL)
 
     def __init__(self, folder: Path) -> None:
@@ -147,27 +241,34 @@ class ManualBench(Bench):
         """The owner reports his fills."""
         for request in requests:
             assert isinstance(self.offer(request), AwaitingOwner)
-            now = self.clock.now()
-            with self._database.unit_of_work() as work:
-                order = work.order(request.client_order_id)
-                assert order is not None
-                fill = Fill(
-                    f"manual-{order.client_order_id}",
-                    self.account.id,
-                    order.client_order_id,
-                    order.symbol,
-                    order.side,
-                    order.quantity,
-                    Decimal(100),
-                    ZERO,
-                    "USD",
-                    now,
-                    order.purpose,
-                )
-                work.book(fill, recorded_at=now)
-                work.save_order(order.filled_by(order.quantity, now))
-                work.commit()
+            self._report(request.client_order_id, request.quantity)
         self.clock.advance(FIVE)
+
+    def execute_part(self, name: str, units: int) -> None:
+        self._report(name, Decimal(units))
+        self.clock.advance(FIVE)
+
+    def _report(self, name: str, units: Decimal) -> None:
+        now = self.clock.now()
+        with self._database.unit_of_work() as work:
+            order = work.order(name)
+            assert order is not None
+            fill = Fill(
+                f"manual-{name}-{order.filled_quantity}",
+                self.account.id,
+                order.client_order_id,
+                order.symbol,
+                order.side,
+                units,
+                Decimal(100),
+                ZERO,
+                "USD",
+                now,
+                order.purpose,
+            )
+            work.book(fill, recorded_at=now)
+            work.save_order(order.filled_by(units, now))
+            work.commit()
 
     def audit_trail(self) -> Sequence[str]:
         with self._database.reading() as work:

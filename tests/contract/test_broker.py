@@ -1,4 +1,5 @@
-"""What every Broker must do, whichever venue is behind it; then what every venue that rests orders must do."""
+"""What every Broker must do, whichever venue is behind it; then what every venue that rests orders must do, and what is
+ours alone to promise of the simulated one."""
 
 from __future__ import annotations
 
@@ -10,20 +11,52 @@ from typing import Any
 import pytest
 
 from core.domain.orders import FINAL, OrderState, OrderType, Purpose, Side
-from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refused, VenueOrder
-from tests.contract.broker_benches import CASH, FIVE, LONG_AGO, Bench, ManualBench, SimulatedBench
+from core.domain.portfolio import CashKind, CashMovement, portfolio_of
+from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refused, Split, VenueOrder
+from core.execution.corrections import entry_of, in_order
+from tests.contract.broker_benches import (
+    CASH,
+    FIVE,
+    LONG_AGO,
+    AlpacaLikeBench,
+    Bench,
+    ChaosBench,
+    ManualBench,
+    MemoryBench,
+    RestingBench,
+    SimulatedBench,
+)
 from tests.fakes_venue import MONDAY, request_of
 
+BRACKET = {"bracket_stop": "95", "bracket_target": "115"}
+SIMULATED = {"simulated": SimulatedBench, "alpaca-like": AlpacaLikeBench, "in memory": MemoryBench}
+RESTING = {**SIMULATED, "chaos": ChaosBench}
+EVERY = {**RESTING, "manual": ManualBench}
 
-@pytest.fixture(params=[SimulatedBench, ManualBench], ids=["simulated", "manual"])
+
+@pytest.fixture(params=EVERY.values(), ids=EVERY)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     bench: Bench = request.param(tmp_path)
     yield bench
     bench.close()
 
 
-@pytest.fixture(params=[SimulatedBench], ids=["simulated"])
+@pytest.fixture(params=RESTING.values(), ids=RESTING)
+def resting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RestingBench]:
+    bench: RestingBench = request.param(tmp_path)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture(params=SIMULATED.values(), ids=SIMULATED)
 def venue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SimulatedBench]:
+    bench: SimulatedBench = request.param(tmp_path)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture(params=[SimulatedBench, AlpacaLikeBench], ids=["simulated", "alpaca-like"])
+def on_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SimulatedBench]:
     bench: SimulatedBench = request.param(tmp_path)
     yield bench
     bench.close()
@@ -44,6 +77,20 @@ def found(bench: Bench, name: str) -> VenueOrder:
 
 def live(bench: Bench) -> list[str]:
     return [order.client_order_id for order in bench.broker.orders()]
+
+
+def left(bench: Bench, name: str) -> Decimal:
+    order = found(bench, name)
+    return order.quantity - order.filled_quantity
+
+
+def assert_state_follows_from_what_is_told(bench: Bench) -> None:
+    """Cash and units are what fills and activities add up to, to the last digit."""
+    news = in_order(bench.broker.fills_since(LONG_AGO), bench.broker.activities_since(LONG_AGO))
+    portfolio = portfolio_of(bench.broker.account.id, [*bench.opening, *map(entry_of, news)])
+    units = {symbol: position.quantity for symbol, position in portfolio.positions.items()}
+    state = bench.broker.state()
+    assert (portfolio.cash, units) == (state.cash, dict(state.positions))
 
 
 def test_an_id_the_venue_never_had_is_not_found(bench: Bench) -> None:
@@ -116,6 +163,37 @@ def test_cancelling_a_filled_or_unknown_order_changes_nothing(bench: Bench) -> N
     assert bench.broker.find("nobody") is None
 
 
+def test_an_id_used_again_for_something_else_is_still_the_first_order(bench: Bench) -> None:
+    bench.offer(request_of("a"))
+    answer = bench.offer(request_of("a", symbol="BTC-USD", quantity="1"))
+    assert not isinstance(answer, Accepted) or answer.order == found(bench, "a")
+    assert (found(bench, "a").symbol, found(bench, "a").quantity) == ("SPY", Decimal(10))
+    assert live(bench) == ["a"]
+
+
+def test_a_part_filled_shows_in_the_order_and_the_rest_stays_live(bench: Bench) -> None:
+    bench.offer(request_of("a"))
+    bench.execute_part("a", 4)
+    assert found(bench, "a").state is OrderState.PARTIALLY_FILLED
+    assert (found(bench, "a").quantity, found(bench, "a").filled_quantity) == (10, 4)
+    assert live(bench) == ["a"]
+    assert bench.broker.state().positions == {"SPY": Decimal(4)}
+    bench.execute_part("a", 6)
+    assert found(bench, "a").state is OrderState.FILLED
+    assert live(bench) == []
+    fills = bench.broker.fills_since(LONG_AGO)
+    assert [fill.quantity for fill in fills] == [4, 6]
+    assert len({fill.id for fill in fills}) == 2
+    assert_state_follows_from_what_is_told(bench)
+
+
+def test_cash_and_units_are_what_fills_and_activities_add_up_to(bench: Bench) -> None:
+    bench.execute(request_of("a"), request_of("b", symbol="BTC-USD", quantity="3"))
+    bench.execute(request_of("c", side=Side.SELL, quantity="7"))
+    bench.execute(request_of("d", side=Side.SELL, symbol="BTC-USD", quantity="2.5"))
+    assert_state_follows_from_what_is_told(bench)
+
+
 @pytest.mark.feature("S14")
 def test_a_restart_keeps_everything(bench: Bench) -> None:
     bench.execute(request_of("a"), request_of("b", symbol="BTC-USD", quantity="1"))
@@ -132,6 +210,90 @@ def test_a_restart_keeps_everything(bench: Bench) -> None:
     assert live(bench) == ["c"]
 
 
+def test_a_cancelled_order_keeps_the_part_that_was_filled(resting: RestingBench) -> None:
+    resting.offer(request_of("a"))
+    resting.execute_part("a", 4)
+    resting.broker.cancel("a")
+    assert (found(resting, "a").state, found(resting, "a").filled_quantity) == (OrderState.CANCELED, 4)
+    assert live(resting) == []
+    assert resting.broker.state().positions == {"SPY": Decimal(4)}
+
+
+@pytest.mark.feature("S13")
+def test_legs_come_to_life_when_their_entry_is_filled_whole(resting: RestingBench) -> None:
+    resting.offer(request_of("a", **BRACKET))
+    resting.execute_part("a", 4)
+    assert live(resting) == ["a"]
+    resting.execute_part("a", 6)
+    assert live(resting) == ["a-s", "a-t"]
+    assert (left(resting, "a-s"), left(resting, "a-t")) == (10, 10)
+
+
+@pytest.mark.feature("S13")
+def test_legs_of_an_entry_cancelled_with_a_part_filled_protect_that_part(resting: RestingBench) -> None:
+    resting.offer(request_of("a", **BRACKET))
+    resting.execute_part("a", 4)
+    resting.broker.cancel("a")
+    assert live(resting) == ["a-s", "a-t"]
+    assert (left(resting, "a-s"), left(resting, "a-t")) == (4, 4)
+
+
+@pytest.mark.parametrize(("name", "other"), [("p", "p-t"), ("p-t", "p")])
+def test_the_halves_of_a_protective_pair_shrink_and_end_one_another(
+    resting: RestingBench, name: str, other: str
+) -> None:
+    resting.execute(request_of("a"))
+    stop = {"kind": OrderType.STOP, "stop_price": "95", "bracket_target": "115"}
+    assert isinstance(resting.offer(request_of("p", side=Side.SELL, **stop)), Accepted)  # type: ignore[arg-type]
+    assert live(resting) == ["p", "p-t"]
+    assert found(resting, "p-t").parent_client_order_id == "p"
+    resting.execute_part(name, 3)
+    assert (left(resting, name), left(resting, other)) == (7, 7)
+    resting.execute_part(name, 7)
+    assert (found(resting, name).state, found(resting, other).state) == (OrderState.FILLED, OrderState.CANCELED)
+    assert resting.broker.state().positions == {}
+    assert_state_follows_from_what_is_told(resting)
+
+
+def test_cancelling_one_half_of_a_pair_ends_both_and_frees_the_units(resting: RestingBench) -> None:
+    resting.execute(request_of("a"))
+    stop = {"kind": OrderType.STOP, "stop_price": "95", "bracket_target": "115"}
+    resting.offer(request_of("p", side=Side.SELL, **stop))  # type: ignore[arg-type]
+    assert isinstance(resting.offer(request_of("x", side=Side.SELL)), Refused)
+    resting.broker.cancel("p")
+    assert live(resting) == []
+    assert isinstance(resting.offer(request_of("y", side=Side.SELL)), Accepted)
+
+
+def test_a_dividend_is_told_once_with_an_id_that_stays(resting: RestingBench) -> None:
+    resting.execute(request_of("a"))
+    assert resting.broker.activities_since(LONG_AGO) == []
+    resting.pay_dividend("SPY", "0.5")
+    (paid,) = resting.broker.activities_since(LONG_AGO)
+    assert isinstance(paid, CashMovement)
+    assert (paid.kind, paid.amount, paid.account) == (CashKind.DIVIDEND, 5, resting.broker.account.id)
+    resting.restart()
+    assert resting.broker.activities_since(paid.at) == [paid]
+    assert resting.broker.activities_since(paid.at + FIVE) == []
+    assert_state_follows_from_what_is_told(resting)
+
+
+def test_a_split_scales_units_and_working_orders_and_pays_the_odd_remainder(resting: RestingBench) -> None:
+    resting.execute(request_of("a", quantity="10"))
+    stop = {"kind": OrderType.STOP, "stop_price": "95", "bracket_target": "115"}
+    resting.offer(request_of("p", side=Side.SELL, **stop))  # type: ignore[arg-type]
+    resting.split("SPY", "0.125")
+    split, in_lieu = resting.broker.activities_since(LONG_AGO)
+    assert isinstance(split, Split)
+    assert (split.symbol, split.ratio, split.quantity) == ("SPY", Decimal("0.125"), -9)
+    assert isinstance(in_lieu, CashMovement)
+    assert (in_lieu.kind, in_lieu.amount) == (CashKind.IN_LIEU, 25)
+    assert resting.broker.state().positions == {"SPY": Decimal(1)}
+    assert (left(resting, "p"), found(resting, "p").stop_price) == (1, Decimal(760))
+    assert (left(resting, "p-t"), found(resting, "p-t").limit_price) == (1, Decimal(920))
+    assert_state_follows_from_what_is_told(resting)
+
+
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
@@ -139,7 +301,7 @@ def test_a_restart_keeps_everything(bench: Bench) -> None:
         (request_of("x", quantity="-1"), "above zero"),
         (request_of("x", quantity="0.5"), "steps of 1"),
         (request_of("x", quantity="100"), "not enough cash"),
-        (request_of("x", symbol="BTC-USD", quantity="99.8"), "not enough cash"),
+        (request_of("x", symbol="BTC-USD", quantity="99.95"), "not enough cash"),
         (request_of("x", symbol="BTC-USD", quantity="0.05"), "at least 10 USD"),
         (request_of("x", symbol="NONE"), "no price of NONE"),
         (request_of("x", side=Side.SELL), "only 0 are free"),
@@ -184,9 +346,6 @@ def test_a_cancelled_order_is_final_at_once_and_never_fills(venue: SimulatedBenc
     venue.bar(100.0)
     assert venue.broker.fills_since(LONG_AGO) == []
     assert venue.broker.state().cash == CASH
-
-
-BRACKET = {"bracket_stop": "95", "bracket_target": "115"}
 
 
 def test_a_filled_entry_leaves_its_two_legs_resting(venue: SimulatedBench) -> None:
@@ -267,8 +426,8 @@ def test_a_resting_stop_of_its_own_protects_a_position(venue: SimulatedBench) ->
     assert found(venue, "p").state is OrderState.FILLED
 
 
-def test_a_crash_between_entry_and_its_fill_loses_neither_order_nor_legs(venue: SimulatedBench) -> None:
-    former = venue.broker
+def test_a_crash_between_entry_and_its_fill_loses_neither_order_nor_legs(on_disk: SimulatedBench) -> None:
+    venue, former = on_disk, on_disk.broker
     venue.offer(request_of("a", **BRACKET))
     venue.crash()
     venue.bar(100.0)

@@ -3,7 +3,7 @@ what the scene needs. What it did is told as exact lines, order by order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -19,7 +19,7 @@ from core.domain.bars import BarSize
 from core.domain.decisions import Prediction
 from core.domain.events import DailyReport
 from core.domain.orders import Order
-from core.domain.portfolio import Fill
+from core.domain.portfolio import CashMovement, Entry, Fill, PositionAdjustment
 from core.domain.values import plain
 from core.ports import MarketData
 from core.series import BarSeries, seconds_of
@@ -66,11 +66,14 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """`orders` in the order of writing, `fills` in the order of booking; `reports` are the times of the daily ones."""
+    """`orders` in the order of writing, `fills` and `others` (dividends, splits) in the order of booking; `reports` are
+    the times of the daily ones, `worth` what the account was worth at them."""
 
     orders: Sequence[str]
     fills: Sequence[str]
+    others: Sequence[str]
     reports: Sequence[str]
+    worth: Mapping[str, Decimal]
     cash: Decimal
     units: dict[str, Decimal]
     problems: Sequence[str]
@@ -119,15 +122,22 @@ def _played(engine: Engine, clock: VirtualClock, folder: Path, history: MarketDa
         orders = sorted(
             work.orders(SIMULATED, limit=EVERY), key=lambda order: (order.created_at, order.client_order_id)
         )
-        fills = [entry for entry in work.entries(SIMULATED) if isinstance(entry, Fill)]
+        entries = list(work.entries(SIMULATED))
         portfolio = work.portfolio(SIMULATED)
-        reports = [
-            f"{each.market_time:%a %d %H:%M}" for each in work.messages(EVERY) if isinstance(each.event, DailyReport)
-        ]
+        told = [(each.market_time, each.event) for each in work.messages(EVERY)][::-1]
+        worth = {
+            f"{at:%a %d %H:%M}": account.equity
+            for at, event in told
+            if isinstance(event, DailyReport)
+            for account in event.accounts
+            if account.account == SIMULATED
+        }
     return Played(
         [order_line(order) for order in orders],
-        [fill_line(fill) for fill in fills],
-        reports[::-1],
+        [fill_line(entry) for entry in entries if isinstance(entry, Fill)],
+        [other_line(entry) for entry in entries[1:] if not isinstance(entry, Fill)],
+        list(worth),
+        worth,
         portfolio.cash,
         {symbol: position.quantity for symbol, position in portfolio.positions.items()},
         engine.database.verify(),
@@ -175,3 +185,11 @@ def fill_line(fill: Fill) -> str:
         f"{fill.at:%a %d %H:%M} {fill.side} {plain(fill.quantity)} {fill.symbol} {fill.purpose} at {plain(fill.price)} "
         f"fee {plain(fill.fee)}"
     )
+
+
+def other_line(entry: Entry) -> str:
+    """Mon 31 13:30 split 15 AAPL, or Fri 07 13:30 dividend 4.10 USD."""
+    if isinstance(entry, PositionAdjustment):
+        return f"{entry.at:%a %d %H:%M} {entry.kind} {plain(entry.quantity)} {entry.symbol}"
+    assert isinstance(entry, CashMovement)
+    return f"{entry.at:%a %d %H:%M} {entry.kind} {plain(entry.amount)} USD"
