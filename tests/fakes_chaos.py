@@ -6,6 +6,7 @@ held against.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -33,6 +34,7 @@ from core.domain.venue import (
 from core.errors import Ambiguous, Transient
 
 CASH = Decimal(100_000)
+COIN_GRAIN = Decimal("0.000000001")
 STOP_LEG, TARGET_LEG = "-s", "-t"
 
 
@@ -53,7 +55,7 @@ class Mishap(StrEnum):
 @dataclass(eq=False)
 class ChaosVenue:
     """The Broker port. `price` tells what a unit of a symbol costs; nothing fills unless a test says so. What is LATE
-    arrives after `delay`."""
+    arrives after `delay`. `coin_fee` is the part of a purchase that the venue takes in coin."""
 
     clock: VirtualClock
     price: Callable[[str], Decimal]
@@ -69,6 +71,7 @@ class ChaosVenue:
     supports_brackets: bool = True
     shows_within: timedelta = timedelta(minutes=1)
     cash: Decimal = CASH
+    coin_fee: Decimal = ZERO
     positions: dict[str, Decimal] = field(default_factory=dict)
     requests: list[OrderRequest] = field(default_factory=list)
     book: dict[str, VenueOrder] = field(default_factory=dict)
@@ -78,6 +81,7 @@ class ChaosVenue:
     def __post_init__(self) -> None:
         self._brackets: dict[str, tuple[Decimal, Decimal]] = {}
         self._under_way: list[tuple[datetime, OrderRequest]] = []
+        self._gained: Counter[str] = Counter()
 
     # the Broker port
 
@@ -157,19 +161,22 @@ class ChaosVenue:
             quantity = min(quantity, self.positions.get(order.symbol, ZERO))
         if quantity <= 0 or order.state not in LIVE:
             return
-        signed = quantity if order.side is Side.BUY else -quantity
-        self.cash -= signed * price
-        self.positions[order.symbol] = self.positions.get(order.symbol, ZERO) + signed
+        bought = order.side is Side.BUY
+        fee = ceil_to(quantity * self.coin_fee, COIN_GRAIN) if bought else ZERO
+        gained = quantity - fee if bought else -quantity
+        self.cash -= quantity * price if bought else -quantity * price
+        self._gained[name] += gained  # type: ignore[assignment]
+        self.positions[order.symbol] = self.positions.get(order.symbol, ZERO) + gained
         if not self.positions[order.symbol]:
             del self.positions[order.symbol]
-        self._book_fill(order, quantity, price)
+        self._book_fill(order, quantity, price, fee)
         filled = order.filled_quantity + quantity
         is_whole = filled >= order.quantity
         state = OrderState.FILLED if is_whole else OrderState.PARTIALLY_FILLED
         self.book[name] = replace(order, filled_quantity=filled, state=state)
         self._shrink_rival(name, quantity, is_whole)
         if is_whole and name in self._brackets:
-            self._give_birth(name, filled)
+            self._give_birth(name)
 
     def end(self, name: str, state: OrderState, reason: str = "") -> None:
         """Cancels, rejects or expires a live order; of a pair both go, and a part filled keeps its protection."""
@@ -181,14 +188,10 @@ class ChaosVenue:
         if rival is not None and rival.state in LIVE:
             self.book[rival.client_order_id] = replace(rival, state=OrderState.CANCELED)
         if order.filled_quantity and name in self._brackets:
-            self._give_birth(name, order.filled_quantity)
+            self._give_birth(name)
 
     def pay_dividend(self, symbol: str, amount: Decimal) -> None:
-        paid = amount * self.positions.get(symbol, ZERO)
-        self.cash += paid
-        self._note(
-            CashMovement(f"dividend-{self._number()}", self.account.id, CashKind.DIVIDEND, paid, self.clock.now())
-        )
+        self._pay("dividend", CashKind.DIVIDEND, amount * self.positions.get(symbol, ZERO))
 
     def split(self, symbol: str, ratio: Decimal, price: Decimal) -> None:
         """Units, what is left of live orders, and prices are scaled; an odd remainder is paid at `price`."""
@@ -279,9 +282,12 @@ class ChaosVenue:
         leg = replace(self._order(request), parent_client_order_id=parent)
         self.book[leg.client_order_id] = leg
 
-    def _give_birth(self, parent: str, quantity: Decimal) -> None:
+    def _give_birth(self, parent: str) -> None:
         stop, target = self._brackets.pop(parent)
         entry = self.book[parent]
+        quantity = floor_to(Decimal(self._gained[parent]), instrument_for(entry.symbol).quantity_step)
+        if not quantity:
+            return
         sale = OrderRequest(
             parent + STOP_LEG, entry.symbol, Side.SELL, quantity, OrderType.STOP, Purpose.STOP, stop_price=stop
         )
@@ -322,7 +328,7 @@ class ChaosVenue:
                     counted.add(rival.client_order_id)
         return self.positions.get(symbol, ZERO) - claimed
 
-    def _book_fill(self, order: VenueOrder, quantity: Decimal, price: Decimal) -> None:
+    def _book_fill(self, order: VenueOrder, quantity: Decimal, price: Decimal, fee: Decimal) -> None:
         number = 1 + sum(fill.client_order_id == order.client_order_id for fill in self.fills)
         self.fills.append(
             Fill(
@@ -333,8 +339,8 @@ class ChaosVenue:
                 order.side,
                 quantity,
                 price,
-                ZERO,
-                "USD",
+                fee,
+                order.symbol.removesuffix("-USD") if fee else "USD",
                 self.clock.now(),
                 order.purpose,
             )

@@ -30,7 +30,7 @@ from core.domain.bars import BarSize
 from core.domain.instruments import DEFAULT_SYMBOLS, instrument_for
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import Guard, GuardKind
-from core.domain.values import ZERO
+from core.domain.values import ZERO, floor_to
 from core.domain.venue import VenueOrder
 from core.execution.watch import guard
 from core.settings import load_settings
@@ -182,7 +182,8 @@ class LongRun:
             stops = [order for order in live if order.symbol == symbol and order.purpose is Purpose.STOP]
             resting = sum((order.quantity - order.filled_quantity for order in stops), ZERO)
             watched = symbol in guards and guards[symbol].kind is GuardKind.ENGINE
-            is_safe = units < instrument_for(symbol).quantity_step or resting >= units or watched
+            # Less than a step cannot be sold, nor guarded.
+            is_safe = resting >= floor_to(units, instrument_for(symbol).quantity_step) or watched
             self._bare[symbol] = 0 if is_safe or not answered else self._bare.get(symbol, 0) + 1
             if self._bare[symbol] == 2:
                 self._break(

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from core.adapters.simulated_broker import SimulatedBroker
-from core.adapters.simulated_faults import FaultPlan
+from core.adapters.simulated_faults import FaultPlan, outage_windows
 from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, World
-from core.domain.orders import OrderState
-from core.domain.venue import Accepted, Refused, SubmitResult, Unknown
+from core.domain.corporate import CorporateAction
+from core.domain.orders import OrderState, OrderType
+from core.domain.venue import Accepted, Refused, Split, SubmitResult, Unknown
 from core.errors import Fatal, LeaseLost, Transient
 from tests.fakes_venue import MONDAY, AlwaysOpen, BarShelf, bar_of, flat_bars, request_of, venue_over
 
@@ -69,7 +71,7 @@ def venue(path: Path, shelf: BarShelf, clock: VirtualClock, switch: Switch) -> I
     broker.close()
 
 
-def plan(seed: int = 1, **rates: float) -> FaultPlan:
+def plan(seed: int = 1, **rates: Any) -> FaultPlan:
     return FaultPlan(np.random.default_rng(seed), **rates)
 
 
@@ -340,3 +342,134 @@ def test_rates_that_are_no_probabilities_are_refused() -> None:
         plan(reject=0.6, outage=0.6)
     with pytest.raises(ValueError, match="fault rates"):
         plan(reject=-0.1)
+
+
+def test_an_accepted_order_may_come_to_life_bars_later_and_a_restart_remembers_when(
+    path: Path, shelf: BarShelf, clock: VirtualClock
+) -> None:
+    slow = venue_over(shelf, clock, path=path, faults=plan(delayed=1.0, most_bars=1))
+    assert isinstance(slow.submit(request_of("a")), Accepted)
+    slow.close()
+    venue = venue_over(shelf, clock, path=path)
+    clock.advance(FIVE)
+    assert (venue.fills_since(LONG_AGO), len(venue.orders())) == ([], 1)
+    clock.advance(FIVE)
+    assert [fill.at for fill in venue.fills_since(LONG_AGO)] == [MONDAY + FIVE]
+    venue.close()
+
+
+def test_delays_are_drawn_from_the_seed_up_to_the_most_bars() -> None:
+    def drawn(seed: int) -> list[timedelta | None]:
+        faults = plan(seed, delayed=0.5, most_bars=3)
+        return [faults.delay() for _ in range(50)]
+
+    assert drawn(3) == drawn(3) != drawn(4)
+    assert set(drawn(3)) == {None, FIVE, 2 * FIVE, 3 * FIVE}
+
+
+def test_a_late_answer_is_unknown_at_first_then_found_and_never_said_to_be_missing(
+    shelf: BarShelf, clock: VirtualClock
+) -> None:
+    broker = venue_over(shelf, clock, faults=plan(late=1.0, late_by=2 * FIVE))
+    assert isinstance(broker.submit(request_of("a")), Unknown)
+    assert broker.orders() == []
+    clock.advance(FIVE)
+    with pytest.raises(Transient, match="cannot say yet"):
+        broker.find("a")
+    assert broker.find("another") is None
+    clock.advance(FIVE)
+    order = broker.find("a")
+    assert order is not None and order.state is OrderState.FILLED
+    broker.close()
+
+
+def test_within_an_outage_nobody_gets_through_and_trading_goes_on(shelf: BarShelf, clock: VirtualClock) -> None:
+    broker = venue_over(shelf, clock, faults=plan(outages=[(MONDAY + FIVE, MONDAY + 2 * FIVE)]))
+    broker.submit(request_of("a"))
+    clock.advance(FIVE)
+    for call in (broker.orders, broker.state, lambda: broker.find("a"), lambda: broker.submit(request_of("b"))):
+        with pytest.raises(Transient, match="out of reach"):
+            call()
+    clock.advance(FIVE)
+    assert [fill.at for fill in broker.fills_since(LONG_AGO)] == [MONDAY]
+    assert broker.find("b") is None
+    broker.close()
+
+
+def test_outages_are_drawn_from_the_seed_within_their_bounds() -> None:
+    def drawn(seed: int) -> tuple[tuple[datetime, datetime], ...]:
+        return outage_windows(np.random.default_rng(seed), MONDAY, MONDAY + timedelta(days=9), 20, timedelta(hours=2))
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert all(
+        MONDAY <= first < last <= first + timedelta(hours=2) and first < MONDAY + timedelta(days=9)
+        for first, last in drawn(1)
+    )
+
+
+def test_a_journal_of_the_first_version_is_read_on(path: Path, shelf: BarShelf, clock: VirtualClock) -> None:
+    venue = venue_over(shelf, clock, path=path)
+    venue.submit(request_of("a", bracket_stop="95", bracket_target="115"))
+    clock.advance(FIVE)
+    before = (venue.state(), venue.orders(), venue.fills_since(LONG_AGO))
+    venue.close()
+    database = sqlite3.connect(path, isolation_level=None)
+    # What the first version wrote of an order: no word of when it comes to life.
+    database.execute("DROP TRIGGER events_stay")
+    database.execute("UPDATE events SET body = json_remove(body, '$.live_at') WHERE kind = 'submitted'")
+    database.execute("PRAGMA user_version = 1")
+    database.close()
+    venue = venue_over(shelf, clock, path=path)
+    assert (venue.state(), venue.orders(), venue.fills_since(LONG_AGO)) == before
+    venue.close()
+
+
+def test_actions_that_took_effect_while_nobody_asked_are_followed_once_after_a_restart(
+    path: Path, shelf: BarShelf, clock: VirtualClock
+) -> None:
+    actions = [
+        CorporateAction("SPY", MONDAY + 2 * FIVE, dividend=Decimal("0.123")),
+        CorporateAction("SPY", MONDAY + timedelta(days=1), ratio=Decimal(4), price=Decimal(25)),
+    ]
+    venue = venue_over(shelf, clock, path=path, actions=actions)
+    venue.submit(request_of("a", quantity="7"))
+    clock.advance(FIVE)
+    cash = venue.state().cash
+    venue.close()
+    clock.advance(timedelta(days=2))
+    for _ in range(2):
+        venue = venue_over(shelf, clock, path=path, actions=actions)
+        assert [activity.id for activity in venue.activities_since(LONG_AGO)] == [
+            "dividend/SPY/2024-03-04",
+            "split/SPY/2024-03-05",
+        ]
+        # 0.861 USD: nobody pays tenths of a cent.
+        assert (venue.state().cash, venue.state().positions) == (cash + Decimal("0.86"), {"SPY": Decimal(28)})
+        venue.close()
+
+
+def test_what_is_bought_at_the_ex_dates_open_gets_no_dividend(clock: VirtualClock, shelf: BarShelf) -> None:
+    actions = [CorporateAction("SPY", MONDAY + FIVE, dividend=Decimal(1))]
+    venue = venue_over(shelf, clock, actions=actions)
+    clock.advance(FIVE - timedelta(seconds=1))
+    venue.submit(request_of("a"))
+    clock.advance(2 * FIVE)
+    assert [fill.at for fill in venue.fills_since(LONG_AGO)] == [MONDAY + FIVE]
+    assert venue.activities_since(LONG_AGO) == []
+    venue.close()
+
+
+def test_a_split_is_told_of_shares_that_are_not_held_and_ends_what_it_leaves_nothing_of(
+    clock: VirtualClock, shelf: BarShelf
+) -> None:
+    actions = [CorporateAction("SPY", MONDAY + FIVE, ratio=Decimal("0.125"), price=Decimal(800))]
+    venue = venue_over(shelf, clock, actions=actions)
+    venue.submit(request_of("few", quantity="7", kind=OrderType.LIMIT, limit_price="90"))
+    venue.submit(request_of("many", quantity="17", kind=OrderType.LIMIT, limit_price="90.01"))
+    clock.advance(FIVE)
+    (split,) = venue.activities_since(LONG_AGO)
+    assert isinstance(split, Split) and (split.quantity, split.ratio) == (0, Decimal("0.125"))
+    few, many = venue.find("few"), venue.find("many")
+    assert few is not None and (few.state, few.reason) == (OrderState.CANCELED, "the split left nothing of it")
+    assert many is not None and (many.quantity, many.limit_price) == (2, Decimal("720.08"))
+    venue.close()
