@@ -224,6 +224,18 @@ def make_history(folder: Path, calendar: ExchangeCalendar) -> HistoryFiles:
     return HistoryFiles(folder, calendar)
 
 
+def dividends_of(source: HistorySource, symbol: str, after: datetime, until: datetime) -> list[tuple[datetime, float]]:
+    """When each dividend took effect and USD a unit, in the units of `until`: a later split divides it."""
+    if isinstance(source, SimulatedMarket):
+        return []
+    told, units = list[tuple[datetime, float]](), Decimal(1)
+    for action in reversed(source.actions(symbol, after, until)):
+        units *= action.ratio
+        if action.dividend > 0:
+            told.append((action.at, float(action.dividend / units)))
+    return told[::-1]
+
+
 def rows_left_out(source: HistorySource) -> Sequence[str]:
     """A line for each series of which files held rows that cannot be used: how many, and the first."""
     if isinstance(source, SimulatedMarket):

@@ -16,6 +16,7 @@ from bot.bootstrap import (
     HistorySource,
     Hooks,
     build_engine,
+    dividends_of,
     make_calendar,
     make_history,
     make_simulated_market,
@@ -197,6 +198,10 @@ class Replay:
             for each in engine.desk.instruments
         ]
         costs = engine.desk.policy.cost_fraction
+        dividends = {
+            each.symbol: dividends_of(self._source, each.symbol, self._start, self._end)
+            for each in engine.desk.instruments
+        }
         return ReplayResult(
             portfolio=portfolio,
             equity=equity,
@@ -207,7 +212,7 @@ class Replay:
                 costs=portfolio.fees,
                 traded=portfolio.turnover,
             ),
-            holding=buy_and_hold(series, self._start, self._end, self._settings.start_cash, costs),
+            holding=buy_and_hold(series, self._start, self._end, self._settings.start_cash, costs, dividends),
             ledger_head=head,
             runs=runs,
             messages=self._delivered,

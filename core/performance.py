@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,6 +20,8 @@ CALENDAR_DAYS = 365
 SESSION_DAYS = 252
 _LEAST_DAYS_TO_ANNUALISE = 30
 Money = Decimal | float
+Dividends = Mapping[str, Sequence[tuple[datetime, float]]]
+"""By symbol, when each took effect and USD a unit, in the units of the bars it stands beside."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,12 +191,17 @@ def profit_factor(trades: Sequence[ClosedTrade]) -> float | None:
 
 
 def buy_and_hold(
-    series: Sequence[BarSeries], start: datetime, end: datetime, cash: Money, cost_fraction: Money
+    series: Sequence[BarSeries],
+    start: datetime,
+    end: datetime,
+    cash: Money,
+    cost_fraction: Money,
+    dividends: Dividends = MappingProxyType({}),
 ) -> Performance | None:
     """Equal parts of `cash`, each bought at the open of its symbol's first bar in the period and held to its end.
 
-    `cost_fraction` of each purchase is lost as cost; until its first bar a part waits as cash. Symbols without a bar
-    in the period get no part; None when no symbol has one.
+    `cost_fraction` of each purchase is lost as cost; until its first bar a part waits as cash, and dividends stay cash.
+    Symbols without a bar in the period get no part; None when no symbol has one.
     """
     held = [part for part in (_within(one, start, end) for one in series) if len(part)]
     if not held:
@@ -206,11 +214,22 @@ def buy_and_hold(
     for part in held:
         row = np.searchsorted(part.closed_at, at, side="right") - 1
         bought = row >= 0
-        value += np.where(bought, spent / part.open[0] * part.close[np.maximum(row, 0)], share)
-        waiting += np.where(bought, 0.0, share)
+        units = spent / part.open[0]
+        paid = units * _paid_until(dividends.get(part.symbol, ()), time_of(part.opened_at[0]), at)
+        value += np.where(bought, units * part.close[np.maximum(row, 0)] + paid, share)
+        waiting += np.where(bought, paid, share)
     curve = Curve(at, value, waiting, np.zeros(len(at)))
     costs = (share - spent) * len(held)
     return measure("buy and hold", curve, costs=costs, traded=spent * len(held))
+
+
+def _paid_until(dividends: Sequence[tuple[datetime, float]], bought_at: datetime, at: Seconds) -> Floats:
+    """USD that a unit bought then has paid until each of the moments."""
+    told = sorted((seconds_of(when), amount) for when, amount in dividends if when > bought_at)
+    sums = np.concatenate([[0.0], np.cumsum([amount for _, amount in told])])
+    moments = np.array([when for when, _ in told], np.int64)
+    paid: Floats = sums[np.searchsorted(moments, at, side="right")]
+    return paid
 
 
 def _within(series: BarSeries, start: datetime, end: datetime) -> BarSeries:

@@ -129,6 +129,18 @@ def test_buy_and_hold_buys_equal_parts_at_their_first_open_with_costs() -> None:
     assert figures.trades == 0
 
 
+def test_the_dividends_of_what_is_held_stay_as_cash_and_one_before_the_purchase_is_none_of_ours() -> None:
+    opening = datetime(2024, 1, 1, 14, 30, tzinfo=UTC)
+    bars = daily_bars("AAA", opening, [(100.0, 100.0)] * 3)
+    told = {"AAA": [(opening, 50.0), (opening + timedelta(days=1), 1.0), (opening + timedelta(days=2), 2.0)]}
+    end = opening + timedelta(days=9)
+    plain, paid = (buy_and_hold([bars], opening, end, 1000, 0, dividends) for dividends in ({}, told))
+    assert plain is not None and paid is not None
+    assert plain.total_return == 0
+    assert paid.total_return == pytest.approx(0.03)
+    assert paid.exposure < 1 == plain.exposure
+
+
 def test_buy_and_hold_looks_only_at_bars_within_the_period() -> None:
     opening = datetime(2024, 1, 1, 14, 30, tzinfo=UTC)
     bars = daily_bars("AAA", opening, [(1.0, 1.0), (10.0, 10.0), (10.0, 11.0), (11.0, 999.0)])
