@@ -20,11 +20,13 @@ from bot.bootstrap import (
     make_yahoo,
     open_ledger,
 )
+from bot.deadman import DeadManPing
 from bot.live import Live, LiveParts
 from bot.live_status import LiveStatusDesk
 from bot.market_work import MARKET_TIME, Retraining, market_work, recipe_of
 from bot.opening import kept_seed
 from bot.telephone import Telephone
+from bot.watchdog import Watchdog
 from bot.worlds import Place, choose_place
 from core.checkpoints import Checkpoint, nowhere
 from core.clock import ScaledClock, SystemClock
@@ -218,6 +220,10 @@ class LiveAssembly:
             play_money=settings.start_cash if place.play_money else ZERO,
         )
 
+    def _sign_of_life(self, health: HealthDesk) -> DeadManPing | None:
+        url = self._settings.dead_man_url
+        return DeadManPing(url.get_secret_value(), health.report) if url is not None else None
+
     def _jobs(
         self, engine: Engine, writer: Writer, lease: LeaseKeeper, health: HealthDesk, telephone: Telephone
     ) -> dict[str, Job]:
@@ -239,6 +245,7 @@ class LiveAssembly:
             expire=lambda: f"{expire_instructions(engine.desk)} expired, {remind(engine.desk)} reminders",
             check_health=check_health,
             maintain=lambda: maintain(engine.database, self._system.now() - KEEP_RUNS),
+            watch=Watchdog(engine.desk, health.report, engine.desk.speed, self._sign_of_life(health)).look,
         )
         table = (*market_jobs(work, writer, self._calendar), *house_jobs(house, writer))
         return {job.name: job for job in table}

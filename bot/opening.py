@@ -62,8 +62,25 @@ def greet(desk: Desk, speed: float) -> None:
             work.publish(_welcome(desk, work, speed), market_time=now)
             work.set_value(WELCOMED, system_now.isoformat())
         else:
-            work.publish(_started(desk, work, system_now), market_time=now)
+            seen = work.value(LAST_SEEN)
+            since = datetime.fromisoformat(seen) if seen else None
+            work.publish(_started(desk, work, system_now, since), market_time=now)
         work.commit("greeting")
+
+
+def tell_absence(desk: Desk, since: datetime) -> None:
+    """This process stood still from `since` (system time) until now; the owner is told that nobody watched."""
+    with desk.ledger() as work:
+        event = _started(desk, work, desk.system_clock.now(), since)
+        work.publish(event, market_time=desk.market_clock.now())
+        work.commit("absence")
+
+
+def note_watched(desk: Desk) -> None:
+    """Up to now somebody has watched: what a next start counts from."""
+    with desk.ledger() as work:
+        work.set_value(LAST_SEEN, desk.system_clock.now().isoformat())
+        work.commit("watched")
 
 
 def _welcome(desk: Desk, work: UnitOfWork, speed: float) -> Welcome:
@@ -79,11 +96,10 @@ def _welcome(desk: Desk, work: UnitOfWork, speed: float) -> Welcome:
     )
 
 
-def _started(desk: Desk, work: UnitOfWork, system_now: datetime) -> EngineStarted:
-    seen = work.value(LAST_SEEN)
+def _started(desk: Desk, work: UnitOfWork, system_now: datetime, since: datetime | None) -> EngineStarted:
     return EngineStarted(
         at=system_now,
-        down_since=datetime.fromisoformat(seen) if seen else None,
+        down_since=since,
         mode=desk.mode(work),
         paused=any(brake.kind is BrakeKind.PAUSED for brake in work.brakes()),
         open_positions=sum(len(without_dust(work.portfolio(account.id).positions)) for account in work.accounts()),

@@ -32,6 +32,8 @@ COMMITS = (
     "gift",
     "greeting",
     "seen",
+    "absence",
+    "watched",
     "scores",
     "model",
     "health",

@@ -16,6 +16,7 @@ TICK, GUARD, RETRAIN, REPORT = "tick", "guard", "retrain", "report"
 LEASE_PERIOD = timedelta(seconds=10)
 EXPIRY_PERIOD = timedelta(seconds=30)
 HEALTH_PERIOD = timedelta(seconds=20)
+WATCH_PERIOD = timedelta(minutes=1)
 DAY, SMALL_HOURS = timedelta(days=1), timedelta(minutes=40)
 
 
@@ -44,6 +45,7 @@ class HouseWork:
     expire: Callable[[], str]
     check_health: Callable[[], str]
     maintain: Callable[[], str]
+    watch: Callable[[], str]
 
 
 def market_jobs(work: MarketWork, writer: WriterLike, calendar: Calendar) -> Sequence[Job]:
@@ -69,7 +71,7 @@ def market_jobs(work: MarketWork, writer: WriterLike, calendar: Calendar) -> Seq
 
 
 def house_jobs(work: HouseWork, writer: WriterLike) -> Sequence[Job]:
-    """The lease and the heartbeat leave no record of each run: they are their own record."""
+    """What runs each minute or oftener leaves no record of each run: its traces are its record."""
 
     def expire(_: datetime) -> str:
         return writer.submit(Urgency.BACKGROUND, work.expire).result()
@@ -78,6 +80,7 @@ def house_jobs(work: HouseWork, writer: WriterLike) -> Sequence[Job]:
         _frequent("lease", LEASE_PERIOD, 0, lambda _: work.renew_lease()),
         _frequent("expiry", EXPIRY_PERIOD, 1, expire),
         _frequent("health", HEALTH_PERIOD, 2, lambda _: work.check_health()),
+        _frequent("watch", WATCH_PERIOD, 4, lambda _: work.watch()),
         Job("maintenance", every(DAY, SMALL_HOURS), Timebase.SYSTEM, 600.0, 3, lambda _: work.maintain()),
     )
 

@@ -6,6 +6,7 @@ import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import tzlocal
@@ -66,6 +67,17 @@ def _sqlite_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _web_url(value: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(value.get_secret_value())
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one or any(not character.isprintable() or character.isspace() for character in value.get_secret_value()):
+        raise ValueError("this is not a web address: http:// or https://, a host, and a path")
+    return value
+
+
 def _listed(value: object) -> object:
     return tuple(dict.fromkeys(re.findall(r"[^\s,]+", value.upper()))) if isinstance(value, str) else value
 
@@ -103,6 +115,7 @@ def _upper(value: object) -> object:
 
 BotToken = Annotated[SecretStr, AfterValidator(_token)]
 StateFolder = Annotated[Path, AfterValidator(_folder)]
+WebUrl = Annotated[SecretStr, AfterValidator(_web_url)]
 SqliteUrl = Annotated[SecretStr, AfterValidator(_sqlite_url)]
 Symbols = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_symbols)]
 ZoneName = Annotated[str, AfterValidator(_zone)]

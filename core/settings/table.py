@@ -18,6 +18,7 @@ from core.settings.checks import (
     PhoneChoice,
     SqliteUrl,
     StateFolder,
+    WebUrl,
     WorldChoice,
     ZoneName,
 )
@@ -47,6 +48,13 @@ class Settings(TradingSettings):
         "Your numeric Telegram user id; nobody else is answered",
         words="pairing by a code that the console shows",
         gt=0,
+    )
+    dead_man_url: WebUrl | None = setting(
+        "DEAD_MAN_URL",
+        None,
+        "https://hc-ping.com/your-own-address",
+        "Web address that is called each minute while all goes on: a watch service alerts you when that stops",
+        words="none",
     )
     state_dir: StateFolder = setting(
         "STATE_DIR",
@@ -143,7 +151,7 @@ class Settings(TradingSettings):
 
     def secrets(self) -> tuple[str, ...]:
         """What must never be logged or shown."""
-        return (self.telegram_bot_token.get_secret_value(),) if self.telegram_bot_token else ()
+        return tuple(each.get_secret_value() for each in (self.telegram_bot_token, self.dead_man_url) if each)
 
     def make_folders(self) -> None:
         """Creates the state folders. Raises SettingsError where that is not allowed."""

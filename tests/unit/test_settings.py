@@ -94,6 +94,11 @@ def test_all_bad_values_are_refused_at_once_with_name_problem_and_example() -> N
         ("MODEL_TREES", "0"),
         ("LOCAL_PHONE_PORT", "70000"),
         ("TELEGRAM_OWNER_ID", "@me"),
+        ("DEAD_MAN_URL", "hc-ping.com/abc"),
+        ("DEAD_MAN_URL", "file:///etc/passwd"),
+        ("DEAD_MAN_URL", "https://"),
+        ("DEAD_MAN_URL", "https://[x/abc"),
+        ("DEAD_MAN_URL", "https://host/a b"),
         ("SYMBOLS", " , "),
         ("LOG_FORMAT", "xml"),
         ("DATABASE_URL", "sqlite://"),
@@ -161,11 +166,22 @@ def test_the_example_file_begins_with_what_everybody_sets() -> None:
 
 
 def test_secrets_are_never_echoed(tmp_path: Path) -> None:
-    text = refusal({"TELEGRAM_BOT_TOKEN": "hunter2", "DATABASE_URL": "postgresql://me:hunter3@host/x", "SPEED": TOKEN})
-    assert not any(secret in text for secret in ("hunter2", "hunter3", TOKEN))
+    text = refusal(
+        {
+            "TELEGRAM_BOT_TOKEN": "hunter2",
+            "DATABASE_URL": "postgresql://me:hunter3@host/x",
+            "SPEED": TOKEN,
+            "DEAD_MAN_URL": "ftp://host/hunter4",
+        }
+    )
+    assert not any(secret in text for secret in ("hunter2", "hunter3", "hunter4", TOKEN))
     settings = load_settings({"TELEGRAM_BOT_TOKEN": TOKEN}, None)
     assert TOKEN not in repr(settings)
     assert settings.secrets() == (TOKEN,)
+    url = "https://hc-ping.com/hunter4"
+    watched = load_settings({"TELEGRAM_BOT_TOKEN": TOKEN, "DEAD_MAN_URL": url}, None)
+    assert watched.secrets() == (TOKEN, url)
+    assert "hunter4" not in repr(watched)
 
 
 def test_a_misspelt_name_in_the_file_is_refused_and_a_foreign_one_is_only_noted(tmp_path: Path) -> None:
