@@ -118,16 +118,16 @@ class Life:
         events += [HealthChanged("yahoo", "DEGRADED", _tagged(f"h{n}", tag)) for n in range(self.chance.integers(5))]
         events += [_signal(_tagged(f"s{n}", tag)) for n in range(self.chance.integers(4))]
         with self.ledger.unit_of_work() as work:
-            settled = work.value("last_card")
-            number = int(settled or 0) + 1
-            if settled is not None:
-                events.append(_settled(int(settled), _tagged("e", tag)))
-            events.append(_card(number, _tagged("k", tag)))
-            if self.chance.random() < 0.2:
-                events.append(_settled(number, _tagged("x", tag)))
+            number, is_open = json.loads(work.value("last_card") or "[0, false]")
+            if is_open:
+                events.append(_settled(number, _tagged("e", tag)))
+            events.append(_card(number + 1, _tagged("k", tag)))
+            is_open = bool(self.chance.random() < 0.8)
+            if not is_open:
+                events.append(_settled(number + 1, _tagged("x", tag)))
             for event in events:
                 work.publish(event, market_time=self.clock.now())
-            work.set_value("last_card", str(number))
+            work.set_value("last_card", json.dumps([number + 1, is_open]))
             work.commit("published")
 
     def rows(self) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ import pytest
 
 from tests.fault.crashing import ROOT
 from tests.servers.bot_api_server import BotApiServer
-from tests.servers.faults import BAD_GATEWAY, DROP, LOSE_ANSWER, Answer, Fault, LoseAnswer, flood, internal_error
+from tests.servers.faults import BAD_GATEWAY, DROP, LOSE_ANSWER, Fault, LoseAnswer, flood, internal_error
 
 SEED = 20_261_123
 STEPS = tuple(
@@ -41,8 +41,6 @@ STEPS = tuple(
 )
 CHANGES = ("sendMessage", "editMessageText")
 REPEAT = "possible repeat"
-PINNED = Answer(200, {"ok": True, "result": True})
-"""The local phone has no pins."""
 
 
 class Recorder(BotApiServer):
@@ -56,8 +54,6 @@ class Recorder(BotApiServer):
         self.met: Counter[str] = Counter()
 
     def _by_chance(self, method: str) -> Fault | None:
-        if method == "pinChatMessage":
-            return PINNED
         luck = self._chance.random()
         faults = {0.10: LOSE_ANSWER, 0.13: LoseAnswer(quietly=True), 0.17: DROP, 0.20: flood(2), 0.22: internal_error()}
         fault = next((each for limit, each in {**faults, 0.24: BAD_GATEWAY}.items() if luck < limit), None)
