@@ -1,0 +1,52 @@
+"""How the composition root sets up the simulated broker: as Alpaca charges, with no faults, and believing only volumes
+whose unit is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.bootstrap import Clocks, Engine, Hooks, build_engine, make_calendar, make_simulated_market, open_ledger
+from bot.worlds import Place
+from core.adapters.simulated_profiles import ALPACA
+from core.clock import VirtualClock
+from core.domain.accounts import World
+from core.domain.bars import BarSize
+from core.domain.instruments import instrument_for
+from core.settings import load_settings
+
+NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
+COINS = ("BTC-USD", "ETH-USD")
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    settings = load_settings({"STATE_DIR": str(tmp_path)}, None)
+    settings.make_folders()
+    clock = VirtualClock(NOW)
+    place = Place(World.SIMULATED, f"sqlite:///{tmp_path / 'ledger.sqlite'}", True, None, "test")
+    database = open_ledger(place, clock, durable=False)
+    engine = build_engine(
+        settings, place, database, Clocks(clock, clock), Hooks(lambda *_: None), [], make_calendar(), symbols=COINS
+    )
+    yield engine
+    engine.close()
+
+
+def test_play_money_pays_as_at_alpaca_and_meets_no_injected_fault(engine: Engine) -> None:
+    assert engine.venue is not None
+    assert engine.venue._market.profile is ALPACA
+    assert engine.venue._door is None
+
+
+def test_a_coins_volume_is_believed_of_the_simulated_market_alone(engine: Engine) -> None:
+    assert engine.venue is not None
+    market = make_simulated_market(1, engine.calendar)
+    for symbol, source in zip(COINS, ("simulated", "yahoo"), strict=True):
+        bars = market.bars(instrument_for(symbol), BarSize.M5, NOW, 3)
+        engine.database.bars.write(bars, source)
+    tells_volume = engine.venue._market.tells_volume
+    assert [tells_volume(symbol) for symbol in (*COINS, "SPY", "ADA-USD")] == [True, False, True, False]
