@@ -14,6 +14,7 @@ from bot.bootstrap import (
     GeneratedMarket,
     Hooks,
     PriceSource,
+    back_up_venue,
     build_engine,
     make_calendar,
     make_simulated_market,
@@ -34,6 +35,7 @@ from core.collect import MOST_DAILY_BARS
 from core.domain.accounts import World
 from core.domain.bars import BarSize
 from core.domain.instruments import instrument_for
+from core.domain.records import JobOutcome
 from core.domain.values import ZERO
 from core.errors import Fatal
 from core.execution.escalation import remind
@@ -44,11 +46,11 @@ from core.settings import Settings
 from core.storage.lease import TTL
 from core.storage.store import Database
 from jobs.health import HealthDesk
-from jobs.maintenance import maintain
+from jobs.maintenance import maintain, skip_if_done
 from jobs.runner import JobRunner
 from jobs.schedule import TICK_PERIOD, Job, every
 from jobs.scout import ScoutTask, scout
-from jobs.table import HouseWork, house_jobs, market_jobs
+from jobs.table import MAINTENANCE, HouseWork, house_jobs, market_jobs
 from jobs.worker import SpawnedWorker
 from jobs.writer import Writer
 
@@ -205,7 +207,7 @@ class LiveAssembly:
             local=self._local,
             checkpoint=self._checkpoint,
         )
-        jobs = self._jobs(engine, writer, lease, health, telephone)
+        jobs = self._jobs(place, engine, writer, lease, health, telephone)
         return LiveParts(
             engine=engine,
             owner=OwnerDesk(engine.desk),
@@ -225,7 +227,13 @@ class LiveAssembly:
         return DeadManPing(url.get_secret_value(), health.report) if url is not None else None
 
     def _jobs(
-        self, engine: Engine, writer: Writer, lease: LeaseKeeper, health: HealthDesk, telephone: Telephone
+        self,
+        place: Place,
+        engine: Engine,
+        writer: Writer,
+        lease: LeaseKeeper,
+        health: HealthDesk,
+        telephone: Telephone,
     ) -> dict[str, Job]:
         """The whole table by name. After each cycle the owner is told what changed at once."""
         status = LiveStatusDesk(engine.database.unit_of_work, self._system, engine.desk.market_clock)
@@ -237,6 +245,7 @@ class LiveAssembly:
 
         def check_health() -> str:
             self._live.fence()
+            engine.database.bear_witness()
             return health.check()
 
         work = market_work(engine, Retraining(engine, self._worker, self._settings), tell)
@@ -244,8 +253,14 @@ class LiveAssembly:
             renew_lease=lambda: lease.renew(self._system.now()).holder,
             expire=lambda: f"{expire_instructions(engine.desk)} expired, {remind(engine.desk)} reminders",
             check_health=check_health,
-            maintain=lambda: maintain(engine.database, self._system.now() - KEEP_RUNS),
+            maintain=lambda: self._maintain(engine, health, place),
             watch=Watchdog(engine.desk, health.report, engine.desk.speed, self._sign_of_life(health)).look,
         )
         table = (*market_jobs(work, writer, self._calendar), *house_jobs(house, writer))
         return {job.name: job for job in table}
+
+    def _maintain(self, engine: Engine, health: HealthDesk, place: Place) -> str:
+        now = self._system.now()
+        with engine.database.reading() as work:
+            skip_if_done(work.last_run(MAINTENANCE, JobOutcome.DONE), now)
+        return maintain(engine.database, now - KEEP_RUNS, health.report, lambda: back_up_venue(place, now))

@@ -16,6 +16,7 @@ from core.adapters.simulated_actions import ActionsBetween
 from core.adapters.simulated_broker import SimulatedBroker, stocks_only
 from core.adapters.simulated_market import SimulatedMarket
 from core.adapters.simulated_profiles import ALPACA
+from core.adapters.simulated_venue_journal import newest_time
 from core.adapters.yahoo import YahooData
 from core.checkpoints import Checkpoint, nowhere
 from core.clock import SystemClock
@@ -26,11 +27,16 @@ from core.domain.corporate import CorporateAction
 from core.domain.instruments import DEFAULT_SYMBOLS, Instrument, instrument_for
 from core.domain.orders import OrderNamespace
 from core.domain.views import ComponentHealth, Health
+from core.errors import Fatal
 from core.execution.desk import Desk
 from core.execution.manual_broker import ManualBroker
 from core.ports import Broker, Clock, MarketData, Quotes
 from core.series import BarSeries
 from core.settings import Settings
+from core.storage.advice import in_words
+from core.storage.backup import back_up
+from core.storage.engine import database_path
+from core.storage.soundness import faults_at_start, page_faults
 from core.storage.store import Database, open_database
 from core.strategy.predictor import ForestPredictor
 from jobs.champion import Champion
@@ -88,7 +94,14 @@ def open_ledger(
     installation_id: str | None = None,
     checkpoint: Checkpoint = nowhere,
 ) -> Database:
-    """The ledger of `place`, made where there is none. `installation_id` names a new one, else it is random."""
+    """The ledger of `place`, made where there was never one. `installation_id` names a new one, else it is random.
+
+    An existing file is looked at before it is touched: one that is not whole is refused with what to do. Raises Fatal.
+    """
+    path = database_path(place.database)
+    wrong = faults_at_start(path)
+    if wrong:
+        raise Fatal(in_words(path, wrong[0]))
     return open_database(
         place.database,
         durable=durable,
@@ -205,6 +218,22 @@ def actions_of(sources: Sequence[MarketData], instruments: Sequence[Instrument])
         return sorted(found, key=lambda action: (action.at, action.symbol))
 
     return between
+
+
+def back_up_venue(place: Place, now: datetime) -> Path | None:
+    """A copy of the simulated venue's journal, made after the ledger's so that it is never behind it; None without one.
+
+    Restoring the ledger leaves the venue as it is: to the ledger it is the outside world. The copy is for a damaged
+    journal. Raises BackupFailed.
+    """
+    if place.venue_file is None or not place.venue_file.exists():
+        return None
+    return back_up(place.venue_file, now, check=page_faults)
+
+
+def newest_venue_time(place: Place) -> datetime | None:
+    """The market time that the simulated venue has seen; None where there is no journal that can be read."""
+    return newest_time(place.venue_file) if place.venue_file is not None else None
 
 
 def make_calendar() -> ExchangeCalendar:

@@ -1,4 +1,4 @@
-"""The command line: autotrader run | replay | verify | healthcheck."""
+"""The command line: autotrader run | replay | verify | doctor | healthcheck."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from bot import entry
 
-    if options.command == "replay":
-        return entry.replay(options, environ)
-    if options.command == "verify":
-        return entry.verify(options, environ)
-    if options.command == "healthcheck":
-        return entry.healthcheck(options, environ)
-    return entry.run(options, environ)
+    verbs = {
+        "replay": entry.replay,
+        "verify": entry.verify,
+        "doctor": entry.doctor,
+        "healthcheck": entry.healthcheck,
+        "run": entry.run,
+    }
+    return verbs[options.command](options, environ)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=words, description=words)
         _add_environment(command)
+    _add_doctor(commands)
     return parser
 
 
@@ -78,6 +80,13 @@ def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     replay.add_argument("--every-tick", action="store_true", help="make also the runs that can change nothing")
     replay.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the replay's ledger and files here")
     replay.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = "look for what is wrong and say what to do; with --restore, put a backup in the ledger's place"
+    doctor = commands.add_parser("doctor", help=words, description=words)
+    _add_environment(doctor)
+    doctor.add_argument("--restore", type=Path, metavar="FILE", help="a file from data/backups, or any other copy")
 
 
 def _add_environment(command: argparse.ArgumentParser) -> None:

@@ -16,6 +16,8 @@ from core.clock import SystemClock
 from core.errors import Fatal
 from core.settings import Settings, load_settings
 
+MOST_PROBLEMS = 20
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -96,27 +98,41 @@ def _advance(bar: tqdm[Any], days: int) -> None:
 
 
 def verify(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """autotrader verify: recomputes the hash chain of every ledger in the state folder."""
-    from core.storage.store import open_database
+    """autotrader verify: recomputes the hash chain of every ledger, in use or not, and changes nothing."""
+    from bot.worlds import all_places
+    from core.storage.chain import NO_HASH
+    from core.storage.engine import database_path
+    from core.storage.soundness import faults, identity_of
 
-    data = _settings(options, environ).data_dir
-    ledgers = sorted(data.glob("ledger*.sqlite"))
+    settings = _settings(options, environ)
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    paths = (database_path(place.database) for place in all_places(url, settings.data_dir))
+    ledgers = [path for path in paths if path.exists()]
     if not ledgers:
-        raise Fatal(f"there is no ledger in {data}")
+        raise Fatal(f"there is no ledger in {settings.data_dir}")
     problems = 0
     for path in ledgers:
-        database = open_database(path)
-        try:
-            found = database.verify()
-            with database.reading() as work:
-                head = work.chain_head()
-        finally:
-            database.close()
+        found, who = faults(path), identity_of(path)
         problems += len(found)
+        head = (who.head.hash or NO_HASH) if who else "unknown"
         print(f"{path.name}: {'verified' if not found else f'{len(found)} problems'}, head {head}")
-        for problem in found:
-            print(f"  {problem}")
+        for number, problem in enumerate(found[:MOST_PROBLEMS]):
+            print(f"  {'first: ' if number == 0 else ''}{problem}")
+        if len(found) > MOST_PROBLEMS:
+            print(f"  and {len(found) - MOST_PROBLEMS} more")
     return 1 if problems else 0
+
+
+def doctor(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """autotrader doctor: 0 when nothing has to be done. With --restore FILE: puts that backup in the ledger's place."""
+    if options.restore is None:
+        from bot.doctor import report
+
+        return report(environ, options.env_file or Path(".env"))
+    from bot.restoring import restore_ledger
+
+    print(restore_ledger(_settings(options, environ), options.restore))
+    return 0
 
 
 def healthcheck(options: argparse.Namespace, environ: Mapping[str, str]) -> int:

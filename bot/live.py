@@ -184,8 +184,10 @@ class Live:
         await asyncio.to_thread(parts.writer.stop)
         try:
             if self.lease is not None:
+                self.lease.check(self._system.now())
+                parts.engine.database.bear_witness()
                 self.lease.release()
-        except AutoTraderError as error:
+        except (AutoTraderError, OSError) as error:
             log.warning("the lease was not released: %s", error)
         parts.engine.close()
         parts.health.end()

@@ -95,6 +95,13 @@ def _brake(event: BrakeSet | BrakeReleased, zone: ZoneInfo) -> tuple[str, str, s
     return "🛑", f"Brake: {name}, {where}", f"{event.reason}. No new entries {until}; exits and stops go on."
 
 
+_RESTORED = (
+    "From the backup of {taken}. All cards from before are void ({cards} were open). Orders and fills since then are "
+    "taken over from the broker and told again. Your own account stands as it was then: report again what you traded "
+    "and booked by hand since."
+)
+
+
 def scope_words(scope: str) -> str:
     """What a brake holds back, for people: everything, an account, a symbol, or a symbol because of an account."""
     if scope == "*":
@@ -136,4 +143,4 @@ def _booked(
             return "↩️", f"{event.symbol} undone".strip(), f"{event.what}.{instead} Cash is now {event.cash:,.2f} USD."
         case LedgerRestored():
             taken = numbers.moment(event.taken_at, zone)
-            return "🧭", "Ledger restored", f"From the backup of {taken}; {event.cards_voided} older cards are void."
+            return "🧭", "Ledger restored", _RESTORED.format(taken=taken, cards=event.cards_voided)

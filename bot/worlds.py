@@ -36,13 +36,26 @@ def choose_place(
     if wanted == World.SIMULATED:
         return _simulated(data, "asked for")
     if has_token:
-        return Place(World.REAL, database_url or _sqlite(data / LEDGER), False, data / "simulated_venue.sqlite", "")
-    tryout = Place(World.REAL, _sqlite(data / TRYOUT), True, data / "simulated_venue-tryout.sqlite", "")
+        return _real(data, database_url)
+    tryout = _tryout(data)
     if wanted == World.REAL or (data / TRYOUT).exists():
         return tryout
     if (data / SIMULATED).exists():
         return _simulated(data, "this installation began in the simulated market")
     return tryout if yahoo_answers() else _simulated(data, "Yahoo does not answer")
+
+
+def all_places(database_url: str | None, data: Path) -> tuple[Place, ...]:
+    """Every place in which this installation may have a ledger."""
+    return _real(data, database_url), _tryout(data), _simulated(data, "")
+
+
+def _real(data: Path, database_url: str | None) -> Place:
+    return Place(World.REAL, database_url or _sqlite(data / LEDGER), False, data / "simulated_venue.sqlite", "")
+
+
+def _tryout(data: Path) -> Place:
+    return Place(World.REAL, _sqlite(data / TRYOUT), True, data / "simulated_venue-tryout.sqlite", "")
 
 
 def _simulated(data: Path, reason: str) -> Place:

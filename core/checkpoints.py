@@ -60,6 +60,7 @@ COMMITS = (
     "lease",
     "founding",
     "epoch",
+    "restored",
     "old runs",
     "bars",
     "bars.rescale",

@@ -1,12 +1,19 @@
-"""The daily housekeeping: a backup of the ledger, its integrity checked, old records of runs let go."""
+"""The daily housekeeping: the ledger's integrity checked, a backup made, old records of runs let go."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from core.errors import Fatal
+from core.domain.records import JobRun
+from core.domain.views import Health
+from core.errors import Fatal, Transient
+from jobs.schedule import JobSkipped
+
+COMPONENT = "backup"
+NOT_AGAIN_FOR = timedelta(hours=20)
 
 
 class Ledger(Protocol):
@@ -14,16 +21,36 @@ class Ledger(Protocol):
 
     def verify(self) -> list[str]: ...
 
+    def advice(self, wrong: str) -> str: ...
+
     def forget_runs(self, before: datetime) -> int: ...
 
 
-def maintain(ledger: Ledger, keep_runs_since: datetime) -> str:
-    """One line for the record. Raises Fatal when the record of decisions and entries does not verify."""
+def skip_if_done(newest: JobRun | None, now: datetime) -> None:
+    """The job is due every hour, so that a machine that sleeps at night is kept too; raises JobSkipped where it was
+    done within the day."""
+    done_at = newest.finished_at if newest is not None else None
+    if done_at is not None and timedelta(0) <= now - done_at < NOT_AGAIN_FOR:
+        raise JobSkipped(f"done at {done_at:%Y-%m-%d %H:%M} UTC")
+
+
+def maintain(
+    ledger: Ledger,
+    keep_runs_since: datetime,
+    health: Callable[[str, Health, str], None],
+    others: Callable[[], Path | None] = lambda: None,
+) -> str:
+    """One line for the record. `others` backs up what belongs to the ledger. A backup that fails degrades health and is
+    tried again in an hour. Raises Fatal when the file or the record of decisions and entries is broken."""
     problems = ledger.verify()
     if problems:
-        raise Fatal(
-            f"the ledger does not verify ({problems[0]}; {len(problems)} in all): stop trading on it, keep the file, "
-            "and restore a copy from its backups folder"
-        )
-    copy = ledger.back_up()
+        more = f" ({len(problems)} in all)" if len(problems) > 1 else ""
+        raise Fatal(ledger.advice(f"it does not verify: {problems[0]}{more}"))
+    try:
+        copy = ledger.back_up()
+        others()
+    except Transient as failure:
+        health(COMPONENT, Health.DEGRADED, str(failure))
+        raise JobSkipped(f"verified; no backup: {failure}") from failure
+    health(COMPONENT, Health.RUNNING, f"made {copy.name}")
     return f"verified; backed up to {copy.name}; {ledger.forget_runs(keep_runs_since)} old run records removed"

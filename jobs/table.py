@@ -12,12 +12,12 @@ from core.ports import Calendar
 from jobs.schedule import GUARD_PERIOD, RETRAIN_PERIOD, TICK_PERIOD, Job, Timebase, at_day_end, every
 from jobs.writer import Urgency, WriterLike
 
-TICK, GUARD, RETRAIN, REPORT = "tick", "guard", "retrain", "report"
+TICK, GUARD, RETRAIN, REPORT, MAINTENANCE = "tick", "guard", "retrain", "report", "maintenance"
 LEASE_PERIOD = timedelta(seconds=10)
 EXPIRY_PERIOD = timedelta(seconds=30)
 HEALTH_PERIOD = timedelta(seconds=20)
 WATCH_PERIOD = timedelta(minutes=1)
-DAY, SMALL_HOURS = timedelta(days=1), timedelta(minutes=40)
+HOUR, PAST_THE_HOUR = timedelta(hours=1), timedelta(minutes=40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,9 @@ def house_jobs(work: HouseWork, writer: WriterLike) -> Sequence[Job]:
         _frequent("expiry", EXPIRY_PERIOD, 1, expire),
         _frequent("health", HEALTH_PERIOD, 2, lambda _: work.check_health()),
         _frequent("watch", WATCH_PERIOD, 4, lambda _: work.watch()),
-        Job("maintenance", every(DAY, SMALL_HOURS), Timebase.SYSTEM, 600.0, 3, lambda _: work.maintain()),
+        Job(
+            MAINTENANCE, every(HOUR, PAST_THE_HOUR), Timebase.SYSTEM, 600.0, 3, lambda _: work.maintain(), is_news=False
+        ),
     )
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from core.adapters.simulated_events import KINDS, VenueEvent
 from core.domain.codec import canonical, decode
@@ -33,6 +34,18 @@ CREATE TABLE matched (symbol TEXT PRIMARY KEY, closed_at TEXT NOT NULL) STRICT;
 PRAGMA user_version = {VERSION};
 """
 _NAMES = {kind: name for name, kind in KINDS.items()}
+
+
+def newest_time(path: Path) -> datetime | None:
+    """The newest market time in a journal, read without changing it; None where it cannot be."""
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as journal:
+            rows = journal.execute("SELECT at FROM events UNION ALL SELECT closed_at FROM matched").fetchall()
+    except sqlite3.DatabaseError:
+        return None
+    return max((datetime.fromisoformat(at) for (at,) in rows), default=None)
 
 
 class VenueJournal:

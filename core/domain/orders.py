@@ -174,6 +174,9 @@ class Order:
         return replace(self, state=state, filled_quantity=filled, updated_at=at, reason=reason or self.reason)
 
 
+VERSIONS_OF_AN_EPOCH = 1_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class OrderNamespace:
     """What makes order ids of this installation unlike any other's; a restored ledger counts a new epoch."""
@@ -190,6 +193,11 @@ class OrderNamespace:
         )
         digest = base64.b32encode(hashlib.sha256(identity.encode()).digest()).decode().lower()
         return f"{self.prefix}{digest[:24]}"
+
+    @property
+    def first_version(self) -> int:
+        """The version with which a card begins: a button of a card that a restore has lost never fits a new one."""
+        return (self.epoch - 1) * VERSIONS_OF_AN_EPOCH + 1
 
     @property
     def prefix(self) -> str:

@@ -123,6 +123,10 @@ class Question:
         return self.state is QuestionState.OPEN
 
 
+MAY_HAVE_ARRIVED = "may have arrived"
+"""How the error text of a message begins that may have reached the owner before: it says so when it is sent again."""
+
+
 class OutboxState(StrEnum):
     """UNCERTAIN: it may have arrived and is not sent again. MUTED: the owner wants no messages of its kind."""
 

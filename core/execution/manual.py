@@ -192,7 +192,7 @@ def _instruction(number: int, desk: Desk, order: Order, signal: Signal | None, n
     low, high = _band(desk, order)
     return Instruction(
         number=number,
-        version=1,
+        version=desk.namespace.first_version,
         client_order_id=order.client_order_id,
         account=order.account,
         symbol=order.symbol,

@@ -37,7 +37,8 @@ def ask(
             return standing
         retire(work, desk, standing, "a newer question has taken its place", now)
     number = work.next_question_number()
-    question = Question(number, 1, kind, account, symbol, ours, theirs, stop, target, text, now)
+    version = desk.namespace.first_version
+    question = Question(number, version, kind, account, symbol, ours, theirs, stop, target, text, now)
     work.save_question(question)
     work.publish(_asked(question, desk), market_time=now)
     return question

@@ -49,6 +49,10 @@ def payload_of(body: object, recorded_at: datetime) -> str:
 class Chain(Session):
     """Reads the head and appends links inside the transaction of a unit of work."""
 
+    def head(self) -> Head:
+        """The newest link."""
+        return self._head()
+
     def _head(self) -> Head:
         return self._recalled(tables.chain, _HEAD, self._read_head)
 

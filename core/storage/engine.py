@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
 
 from core.checkpoints import Checkpoint
 from core.errors import Fatal, Transient
+from core.storage.advice import in_words
 from core.storage.memory import memory_of
 
 BUSY_SECONDS = 10
@@ -51,6 +53,10 @@ def engine_for(path: Path, *, durable: bool) -> Engine:
         for pragma in pragmas:
             connection.execute(pragma)
 
+    @event.listens_for(engine, "handle_error")
+    def handle(context: ExceptionContext) -> None:
+        _refuse_damaged(path, context.original_exception)
+
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # Straight to the driver: a tick begins ten transactions, and the way through SQLAlchemy costs most of each.
@@ -62,9 +68,19 @@ def engine_for(path: Path, *, durable: bool) -> Engine:
             (version,) = driver.execute("PRAGMA data_version").fetchone()
         except sqlite3.OperationalError as error:
             raise Transient(f"another process is writing to {path.name}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            _refuse_damaged(path, error)
+            raise
         memory_of(connection).begin(version)
 
     return engine
+
+
+def _refuse_damaged(path: Path, error: BaseException) -> None:
+    """Raises Fatal, with what to do, where the library finds that the file itself is broken."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        raise Fatal(in_words(path, f"it is damaged ({error})")) from error
 
 
 class WriterLock:

@@ -7,23 +7,24 @@ from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Engine
 
 from core.errors import Fatal
+from core.storage.advice import in_words
 from core.storage.backup import back_up
 from core.storage.engine import database_path, engine_for
-from core.storage.lease import in_words, is_held
+from core.storage.lease import in_words as held_in_words
+from core.storage.lease import is_held
 from core.storage.process import this_process
-
-HEAD: Final = "0005"
-"""The newest revision. Kept here so that an ordinary start need not load Alembic; a test compares."""
+from core.storage.schema import HEAD
 
 
-def migrate(where: str | Path, now: datetime) -> Path | None:
+def migrate(where: str | Path, now: datetime, *, keep_copy: bool = True) -> Path | None:
     """Creates or upgrades the database; a file that is behind is backed up first, and that copy's path returned.
 
+    `keep_copy` False is for a file that is a copy itself.
     Raises Fatal when the file was written by a newer version, is no database, or is in use by a running process.
     """
     path = database_path(where)
@@ -39,7 +40,7 @@ def migrate(where: str | Path, now: datetime) -> Path | None:
     saved = None
     if revision is not None:
         _refuse_if_held(path, now)
-        saved = back_up(path, now)
+        saved = back_up(path, now, before=HEAD) if keep_copy else None
     engine = engine_for(path, durable=True)
     try:
         _upgrade(engine)
@@ -63,7 +64,7 @@ def _revision(path: Path) -> str | None:
                 else None
             )
     except sqlite3.DatabaseError as error:
-        raise Fatal(f"{path} cannot be read as a database ({error}): restore a backup") from error
+        raise Fatal(in_words(path, f"it cannot be read as a database ({error})")) from error
     if row is None:
         raise Fatal(f"{path} is a database of something else: name another file in DATABASE_URL")
     return str(row[0])
@@ -80,7 +81,7 @@ def _refuse_if_held(path: Path, now: datetime) -> None:
     times = {name: datetime.fromisoformat(row[name]) for name in ("acquired_at", "expires_at")}
     lease: Mapping[str, Any] = dict(row) | times
     if is_held(lease, now, this_process()):
-        raise Fatal(in_words(lease))
+        raise Fatal(held_in_words(lease))
 
 
 def _upgrade(engine: Engine) -> None:

@@ -12,6 +12,7 @@ from core.domain.decisions import Brake, BrakeKind
 from core.domain.portfolio import Guard
 from core.domain.records import Instruction, Question, QuestionChoice
 from core.storage import tables
+from core.storage.epoch import floor_of
 from core.storage.session import Session
 from core.storage.statements import row_of, upsert, value_of
 
@@ -22,13 +23,13 @@ _B = tables.brakes
 _GUARDS = select(_G).order_by(_G.c.account, _G.c.symbol)
 _SET_GUARD = upsert(_G, ("account", "symbol"))
 _DROP_GUARD = delete(_G).where(_G.c.account == bindparam("of_account"), _G.c.symbol == bindparam("of_symbol"))
-_LAST_NUMBER = select(func.max(_I.c.number).label("number"))
+_LAST_NUMBER = select(func.max(_I.c.number).label("number"), floor_of(_I).label("floor"))
 _SAVE_INSTRUCTION = upsert(_I, ("number",))
 _INSTRUCTION = select(_I).where(_I.c.number == bindparam("of_number"))
 _INSTRUCTION_OF = select(_I).where(_I.c.client_order_id == bindparam("of_id")).order_by(_I.c.number.desc()).limit(1)
 _OPEN = select(_I).where(_I.c.is_open).order_by(_I.c.number)
 _INSTRUCTIONS = select(_I).order_by(_I.c.number.desc()).limit(bindparam("most"))
-_LAST_QUESTION = select(func.max(_Q.c.number).label("number"))
+_LAST_QUESTION = select(func.max(_Q.c.number).label("number"), floor_of(_Q).label("floor"))
 _SAVE_QUESTION = upsert(_Q, ("number",))
 _QUESTION = select(_Q).where(_Q.c.number == bindparam("of_number"))
 _OPEN_QUESTIONS = select(_Q).where(_Q.c.is_open).order_by(_Q.c.number)
@@ -57,9 +58,9 @@ class Safeguards(Session):
         self._write(_DROP_GUARD, {"of_account": account, "of_symbol": symbol})
 
     def next_instruction_number(self) -> int:
-        """Counts up from 1; asked twice in one unit of work it gives two numbers."""
+        """Counts up from 1, after a restore from far above; asked twice in one unit of work it gives two numbers."""
         (row,) = self._rows(_LAST_NUMBER)
-        self._given_number = max(row["number"] or 0, self._given_number) + 1
+        self._given_number = max(row["number"] or 0, int(row["floor"] or 0), self._given_number) + 1
         return self._given_number
 
     def save_instruction(self, instruction: Instruction) -> None:
@@ -86,7 +87,7 @@ class Safeguards(Session):
     def next_question_number(self) -> int:
         """Counts up from 1; asked twice in one unit of work it gives two numbers."""
         (row,) = self._rows(_LAST_QUESTION)
-        self._given_question = max(row["number"] or 0, self._given_question) + 1
+        self._given_question = max(row["number"] or 0, int(row["floor"] or 0), self._given_question) + 1
         return self._given_question
 
     def save_question(self, question: Question) -> None:

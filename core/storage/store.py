@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select
 
 from core.checkpoints import Checkpoint, calling, nowhere
 from core.clock import SystemClock
@@ -17,15 +17,19 @@ from core.domain.accounts import World
 from core.errors import Fatal
 from core.ports import Clock
 from core.storage import tables
+from core.storage.advice import in_words
 from core.storage.backup import back_up
 from core.storage.bars import SqlBarStore
 from core.storage.engine import WriterLock, database_path, engine_for, writing
 from core.storage.entries import PortfolioCache
+from core.storage.epoch import begin_epoch
 from core.storage.lease import TTL, DatabaseLease, Fence
 from core.storage.migrate import migrate
 from core.storage.process import Holder, this_process
+from core.storage.soundness import page_faults
 from core.storage.unit_of_work import SqlUnitOfWork
 from core.storage.verify import verify_chain
+from core.storage.witness import Witness, write_witness
 
 _sleep = SystemClock().sleep
 
@@ -80,16 +84,25 @@ class Database:
         with self._engine.connect() as connection:
             return _installation(connection)
 
-    def raise_epoch(self) -> Installation:
-        """After a restore: order ids made from now on cannot meet those of the time that was lost."""
+    def begin_epoch(self, epoch: int, fencing: int = 0) -> None:
+        """After a restore: neither order ids nor cards made from now on can meet those of the time that was lost.
+
+        `fencing` is the highest known: a process that slept through the restore must not find its own number again.
+        """
         with self._writing("epoch") as connection:
-            connection.execute(update(tables.installation).values(epoch=tables.installation.c.epoch + 1))
-            return _installation(connection)
+            begin_epoch(connection, epoch, fencing)
 
     def verify(self) -> list[str]:
-        """What is wrong with the hash-chained record, in words; empty when nothing is (X1)."""
+        """What is wrong with the pages of the file or the hash-chained record, in words; empty when nothing is (X1)."""
+        pages = page_faults(self.path)
+        if pages:
+            return pages
         with self._engine.connect() as connection:
             return verify_chain(connection)
+
+    def advice(self, wrong: str) -> str:
+        """What to do about a ledger of which `wrong` is true, down to the command."""
+        return in_words(self.path, wrong)
 
     def forget_runs(self, before: datetime) -> int:
         """Removes the records of runs that finished before then; returns how many."""
@@ -101,6 +114,20 @@ class Database:
         """A copy in the folder `backups` beside the file, made while the ledger is in use."""
         with calling(self._checkpoint, "backup"):
             return back_up(self.path, self._clock.now())
+
+    def checkpoint_log(self) -> None:
+        """Writes all of the log into the file itself."""
+        with self._engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def bear_witness(self) -> None:
+        """Notes beside the file how far the ledger has come. Raises OSError."""
+        with self.reading() as work:
+            head = work.head()
+        who = self.installation()
+        write_witness(self.path, Witness(who.installation_id, who.epoch, head.seq, head.hash, self._clock.now()))
 
     def close(self) -> None:
         self._engine.dispose()

@@ -28,14 +28,16 @@ def verify_chain(connection: Connection) -> list[str]:
     a report names a hash that is no longer there.
     """
     try:
-        return [*_check_links(connection), *_check_rows(connection), *_check_posted(connection)]
+        return [*check_links(connection), *_check_rows(connection), *_check_posted(connection)]
     except DBAPIError as error:
         return [f"the record cannot be read: {error.orig}"]
 
 
-def _check_links(connection: Connection) -> Iterator[str]:
-    previous, expected = NO_HASH, 1
-    for row in connection.execute(select(tables.chain).order_by(tables.chain.c.seq)).yield_per(500):
+def check_links(connection: Connection, *, after: int = 0) -> Iterator[str]:
+    """What is wrong with the links behind the first `after`, each recomputed. Raises DBAPIError."""
+    previous, expected = _hash_at(connection, after), after + 1
+    links = select(tables.chain).where(tables.chain.c.seq > after).order_by(tables.chain.c.seq)
+    for row in connection.execute(links).yield_per(500):
         if row.seq != expected:
             yield f"link {expected}: missing"
         if row.previous != previous:
@@ -43,6 +45,13 @@ def _check_links(connection: Connection) -> Iterator[str]:
         if row.hash != link_hash(row.previous, row.kind, row.payload):
             yield f"link {row.seq}: its content is not what was recorded"
         previous, expected = row.hash, row.seq + 1
+
+
+def _hash_at(connection: Connection, seq: int) -> str:
+    if seq == 0:
+        return NO_HASH
+    found = connection.execute(select(tables.chain.c.hash).where(tables.chain.c.seq == seq)).scalar()
+    return found or NO_HASH
 
 
 def _check_rows(connection: Connection) -> Iterator[str]:

@@ -201,5 +201,5 @@ def test_bars_and_records_of_runs_are_fenced_too(database: Database, second: Dat
     with pytest.raises(LeaseLost):
         database.forget_runs(START)
     with pytest.raises(LeaseLost):
-        database.raise_epoch()
+        database.begin_epoch(2)
     assert second.installation().epoch == 1

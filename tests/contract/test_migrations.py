@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,8 +22,8 @@ from core.clock import VirtualClock
 from core.domain.accounts import World
 from core.errors import Fatal
 from core.storage import migrate as migrate_module
-from core.storage.backup import KEPT, back_up
-from core.storage.chain import payload_of
+from core.storage.backup import DAYS, UPGRADES, BackupFailed, back_up, backups_of, outlived
+from core.storage.chain import NO_HASH, link_hash, payload_of
 from core.storage.engine import database_path, engine_for
 from core.storage.migrate import HEAD, migrate
 from core.storage.process import this_process
@@ -115,7 +116,8 @@ def test_what_was_judged_before_the_upgrade_is_not_judged_again(tmp_path: Path) 
     judged = replace(a_signal("BTC-USD"), bar_closed_at=START)
     payload = payload_of(a_decision(signals=(a_signal(), judged)), START)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("INSERT INTO chain VALUES (1, 'decision', '', '', '', ?)", (payload,))
+        link = NO_HASH, link_hash(NO_HASH, "decision", payload), payload
+        connection.execute("INSERT INTO chain VALUES (1, 'decision', '', ?, ?, ?)", link)
         for place, symbol in enumerate(("SPY", "BTC-USD")):
             connection.execute("INSERT INTO last_signals VALUES ('simulated', ?, 1, ?)", (symbol, place))
     migrate(path, START)
@@ -161,7 +163,7 @@ def test_a_database_that_is_not_ours_to_change_is_refused(tmp_path: Path, conten
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     path.write_text("not a database, and long enough to be looked at" * 50)
-    with pytest.raises(Fatal, match="restore a backup"):
+    with pytest.raises(Fatal, match=r"cannot be read as a database (.|\n)*autotrader doctor --restore FILE"):
         open_database(path)
 
 
@@ -173,13 +175,56 @@ def test_another_kind_of_database_is_refused_with_an_example() -> None:
     assert database_path(Path("data/a.db")) == Path("data/a.db")
 
 
-def test_only_the_newest_backups_are_kept(tmp_path: Path) -> None:
+def test_of_the_backups_the_last_days_the_last_weeks_and_those_before_upgrades_are_kept() -> None:
+    """Two a day for sixty days, and one before each of five upgrades."""
+    moments = [START + timedelta(hours=12 * n) for n in range(120)]
+    routine = [Path(f"ledger-{at:%Y%m%dT%H%M%S%f}Z.db") for at in moments]
+    upgrades = [Path(f"ledger-{at:%Y%m%dT%H%M%S%f}Z-before-0009.db") for at in moments[:50:10]]
+    gone = outlived([*reversed(routine), *reversed(upgrades), Path("mine.db")])
+    kept = [copy for copy in (*routine, *upgrades) if copy not in gone]
+    assert Path("mine.db") not in gone
+    assert [copy for copy in kept if copy in upgrades] == upgrades[-UPGRADES:]
+    days = [moments[routine.index(copy)] for copy in kept if copy in routine]
+    newest = moments[-1]
+    assert days[-1] == newest
+    daily = [at for at in days if newest - at < timedelta(days=DAYS)]
+    assert len({at.date() for at in daily}) == DAYS
+    assert days[-2:] == moments[-2:]
+    weeks = {at.isocalendar()[:2] for at in days}
+    assert len(weeks) == 4
+    assert len(days) <= DAYS + 1 + 3
+
+
+def test_backups_of_another_database_and_the_owners_own_copies_are_left_alone(tmp_path: Path) -> None:
+    path, other = tmp_path / "ledger.db", tmp_path / "ledger-tryout.db"
+    for each in (path, other):
+        migrate(each, START)
+    mine = tmp_path / "backups" / "mine.db"
+    mine.parent.mkdir()
+    mine.write_text("the owner's own copy")
+    first = back_up(other, START)
+    made = [back_up(path, START + timedelta(days=n)) for n in range(40)]
+    assert backups_of(other) == [first]
+    assert mine.exists() and made[-1].exists() and not made[10].exists()
+    assert len(backups_of(path)) <= DAYS + 4
+
+
+def test_a_backup_that_is_not_whole_is_thrown_away_and_no_older_one_is_let_go(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     migrate(path, START)
-    (tmp_path / "backups").mkdir()
-    (tmp_path / "backups" / "mine.db").write_text("the owner's own copy")
-    made = [back_up(path, START + timedelta(seconds=n)) for n in range(KEPT + 3)]
-    assert sorted((tmp_path / "backups").iterdir()) == [*made[-KEPT:], tmp_path / "backups" / "mine.db"]
+    made = [back_up(path, START + timedelta(days=n)) for n in range(DAYS)]
+    with pytest.raises(BackupFailed, match=r"not whole .*a page is odd"):
+        back_up(path, START + timedelta(days=99), check=lambda _copy: ["a page is odd"])
+    assert sorted(path.parent.glob("backups/*")) == made
+
+
+def test_without_room_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger.db"
+    migrate(path, START)
+    monkeypatch.setattr("core.storage.backup.shutil.disk_usage", lambda _folder: SimpleNamespace(free=1_000_000))
+    with pytest.raises(BackupFailed, match=r"no room for a backup of ledger.db: it needs .* MB, 1 MB are free"):
+        back_up(path, START)
+    assert list(path.parent.glob("backups/*")) == []
 
 
 def test_a_backup_of_a_ledger_in_use_holds_what_is_committed(tmp_path: Path) -> None:
@@ -226,7 +271,8 @@ def test_an_installation_keeps_its_identity_and_world_and_counts_restores(tmp_pa
     first = open_database(path, world=World.SIMULATED)
     made = first.installation()
     assert (made.epoch, made.world) == (1, World.SIMULATED)
-    assert first.raise_epoch() == made._replace(epoch=2)
+    first.begin_epoch(2)
+    assert first.installation() == made._replace(epoch=2)
     first.close()
     again = open_database(path)
     assert again.installation() == made._replace(epoch=2)

@@ -17,7 +17,7 @@ from core.adapters.model_files import ModelFiles
 from core.clock import VirtualClock
 from core.domain.events import HealthChanged
 from core.domain.instruments import instrument_for
-from core.domain.records import JobOutcome
+from core.domain.records import JobOutcome, JobRun
 from core.domain.views import Health
 from core.errors import Fatal
 from core.health import read_pulse
@@ -27,9 +27,9 @@ from core.storage.store import Database, open_database
 from core.strategy.predictor import ForestPredictor
 from jobs.champion import Champion
 from jobs.health import LEAST_FREE_BYTES, HealthDesk
-from jobs.maintenance import maintain
+from jobs.maintenance import maintain, skip_if_done
 from jobs.retrain import retrain
-from jobs.schedule import Timebase
+from jobs.schedule import JobSkipped, Timebase
 from jobs.table import HouseWork, MarketWork, house_jobs, market_jobs
 from jobs.worker import SpawnedWorker
 from jobs.writer import InlineWriter, Urgency
@@ -191,6 +191,10 @@ def test_a_damaged_model_is_trained_anew_by_the_real_worker_and_works_again(tmp_
 # housekeeping
 
 
+def said(component: str, state: Health, reason: str) -> None:
+    """Health where nobody looks at it."""
+
+
 def test_housekeeping_verifies_backs_up_and_forgets_old_runs(database: Database, clock: VirtualClock) -> None:
     def runs(work: Any) -> None:
         for days in (20, 15, 13, 0):
@@ -199,7 +203,7 @@ def test_housekeeping_verifies_backs_up_and_forgets_old_runs(database: Database,
         work.start_job("retrain", START - timedelta(days=30), START - timedelta(days=30))
 
     write(database, runs)
-    line = maintain(database, START - timedelta(days=14))
+    line = maintain(database, START - timedelta(days=14), said)
     assert line.startswith("verified; backed up to ") and line.endswith("2 old run records removed")
     (copy,) = (database.path.parent / "backups").iterdir()
     assert copy.name in line
@@ -216,9 +220,40 @@ def test_a_ledger_that_does_not_verify_stops_everything_and_is_not_backed_up(
 ) -> None:
     write(database, lambda work: work.book(a_deposit(), recorded_at=START))
     monkeypatch.setattr(database, "verify", lambda: ["fills 1: price is '1', recorded was '2'", "and more"])
-    with pytest.raises(Fatal, match=r"fills 1: price.*2 in all.*backups folder"):
-        maintain(database, START)
+    with pytest.raises(Fatal, match=r"fills 1: price.*2 in all(.|\n)*autotrader doctor --restore"):
+        maintain(database, START, said)
     assert not (database.path.parent / "backups").exists()
+
+
+def test_a_backup_that_fails_is_told_once_and_keeps_what_is_there(
+    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told: list[tuple[str, Health, str]] = []
+    desk = HealthDesk(database.unit_of_work, VirtualClock(START), VirtualClock(START), tmp_path / "health.json", 1)
+
+    def report(component: str, state: Health, reason: str) -> None:
+        told.append((component, state, reason))
+        desk.report(component, state, reason)
+
+    maintain(database, START, report)
+    before = list((database.path.parent / "backups").iterdir())
+    monkeypatch.setattr("core.storage.backup.shutil.disk_usage", lambda _folder: SimpleNamespace(free=1))
+    for _ in range(2):
+        with pytest.raises(JobSkipped, match="no room for a backup"):
+            maintain(database, START, report)
+    assert [state for _, state, _ in told] == [Health.RUNNING, Health.DEGRADED, Health.DEGRADED]
+    assert desk.tell() == 1
+    assert list((database.path.parent / "backups").iterdir()) == before
+
+
+def test_housekeeping_is_due_every_hour_and_done_once_a_day() -> None:
+    done = JobRun(1, "maintenance", START, START, START, JobOutcome.DONE)
+    for hours in (1, 12, 19):
+        with pytest.raises(JobSkipped, match="done at 2024-03-01 15:00"):
+            skip_if_done(done, START + timedelta(hours=hours))
+    skip_if_done(None, START)
+    skip_if_done(done, START + timedelta(hours=20))
+    skip_if_done(done, START - timedelta(hours=1))
 
 
 # the table
@@ -265,7 +300,7 @@ def test_every_job_is_due_when_it_should_be_and_follows_its_own_clock() -> None:
         "expiry": at.replace(second=30),
         "health": at.replace(second=20),
         "watch": at.replace(minute=59, second=0),
-        "maintenance": datetime(2024, 3, 9, 0, 40, tzinfo=UTC),
+        "maintenance": at.replace(hour=15, minute=40, second=0),
     }
     clocks = {name: job.timebase for name, job in tables(Noting()).items()}
     assert {name for name, base in clocks.items() if base is Timebase.MARKET} == {"tick", "guard", "retrain", "report"}
