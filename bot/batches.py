@@ -31,10 +31,9 @@ from core.domain.events import (
     StrangerSpoke,
     UnitsAdjusted,
 )
-from core.domain.records import OutboxMessage
+from core.domain.records import MAY_HAVE_ARRIVED, OutboxMessage
 
-REPEAT = "may have arrived"
-"""How the error of a row begins that was perhaps delivered before."""
+REPEAT = MAY_HAVE_ARRIVED
 BURST = 6
 BACKLOG = 3
 """So many rows are folded when the oldest of them is late already."""

@@ -18,7 +18,7 @@ from core.storage.soundness import faults, identity_of
 
 FOLDER: Final = "backups"
 NEWEST, DAYS, WEEKS, UPGRADES = 2, 7, 4, 3
-"""Kept are the 2 newest, the newest of each of the last 7 days and 4 weeks that have one, and 3 from before upgrades."""
+"""Kept are the 2 newest, the newest of each of the last 7 days and 4 weeks with any, and 3 from before upgrades."""
 MARGIN: Final = 50_000_000
 """Bytes that must stay free beside a copy."""
 _STAMP: Final = "%Y%m%dT%H%M%S%f"

@@ -62,10 +62,10 @@ def command(folder: Path, *words: str, **settings: str) -> subprocess.CompletedP
 
 
 class Orchestrator:
-    """`autotrader run` in `folder`, without a terminal."""
+    """`autotrader run` in `folder`, without a terminal; `output` takes what it prints there."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        self._output = folder / "console.txt"
+    def __init__(self, folder: Path, output: str = "console.txt", **settings: str) -> None:
+        self._output = folder / output
         with self._output.open("wb") as console:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "bot"],

@@ -72,16 +72,24 @@ class Watch:
 class Life:
     """`start` and then `live`. `found` is what the ledger showed before anything was mended."""
 
-    def __init__(self, folder: Path, seed: int, market: SimulatedMarket, calendar: ExchangeCalendar) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        market: SimulatedMarket,
+        calendar: ExchangeCalendar,
+        watch: Watch | None = None,
+    ) -> None:
         self.seed = seed
         self.folder = folder
         self.settings = settings_of(folder)
         self.settings.make_folders()
         self.clock = VirtualClock(START)
         self.place = choose_place("simulated", False, None, self.settings.data_dir, lambda: False)
-        self.watch = Watch()
+        self.watch = watch or Watch()
         self.database = open_ledger(self.place, self.clock, checkpoint=self.watch)
-        self.database.lease().acquire(self.clock.now())
+        self.lease = self.database.lease()
+        self.lease.acquire(self.clock.now())
         with self.database.reading() as work:
             stored = work.value(MARKET_TIME)
         if stored is not None:
@@ -110,7 +118,12 @@ class Life:
 
     def _build(self, market: SimulatedMarket, calendar: ExchangeCalendar) -> tuple[Engine, HealthDesk]:
         health = HealthDesk(self.database.unit_of_work, self.clock, self.clock, self.settings.heartbeat_file, 1)
-        hooks = Hooks(health.report, health.components, checkpoint=self.watch)
+        hooks = Hooks(
+            health.report,
+            health.components,
+            checkpoint=self.watch,
+            fence=lambda: self.lease.check(self.clock.now()),
+        )
         clocks = Clocks(self.clock, self.clock)
         engine = build_engine(
             self.settings, self.place, self.database, clocks, hooks, [market], calendar, quotes=market
