@@ -79,11 +79,11 @@ def ignore(question: Question) -> str:
 
 
 def _was_left(work: UnitOfWork, account: str, difference: Decimal) -> bool:
-    """Whether the newest question about the account's cash was about this difference, and the owner left it."""
+    """Whether the owner's last answer about the account's cash was to leave just this difference as it is."""
     for asked in work.questions(ASKED_LATELY):
-        if (asked.kind, asked.account) == (QuestionKind.CASH, account):
+        if asked.state is QuestionState.ANSWERED and (asked.kind, asked.account) == (QuestionKind.CASH, account):
             same = asked.theirs - asked.ours == difference
-            return same and asked.state is QuestionState.ANSWERED and asked.answer is QuestionChoice.IGNORE
+            return same and asked.answer is QuestionChoice.IGNORE
     return False
 
 

@@ -129,11 +129,15 @@ def ignore(question: Question) -> str:
 
 
 def _was_answered(work: UnitOfWork, account: str, symbol: str, ours: Decimal, theirs: Decimal) -> bool:
-    """Whether the newest question about the position was about these figures, and the owner chose to leave them."""
+    """Whether the owner's last answer about the position was to leave just these figures as they are."""
     for asked in work.questions(ASKED_LATELY):
-        if (asked.kind, asked.account, asked.symbol) == (QuestionKind.DIFFERENCE, account, symbol):
+        if asked.state is QuestionState.ANSWERED and (asked.kind, asked.account, asked.symbol) == (
+            QuestionKind.DIFFERENCE,
+            account,
+            symbol,
+        ):
             same = (asked.ours, asked.theirs) == (ours, theirs)
-            return same and asked.state is QuestionState.ANSWERED and asked.answer is QuestionChoice.IGNORE
+            return same and asked.answer is QuestionChoice.IGNORE
     return False
 
 

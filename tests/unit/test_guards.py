@@ -1,4 +1,4 @@
-"""Every position has its guard: at the venue, by the engine, or in the owner's hand; nothing stands in an exit's way."""
+"""Every position has its guard: at the venue, by the engine, or in the owner's hand; nothing is in an exit's way."""
 
 from __future__ import annotations
 
