@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 from bot import numbers, render_reasons
@@ -24,9 +25,15 @@ from core.domain.events import (
     QuestionSettled,
     UnitsAdjusted,
 )
-from core.domain.records import Question
+from core.domain.records import Question, QuestionKind
 from core.domain.values import plain
 
+_ASKED: Mapping[str, str] = {
+    QuestionKind.PLACE_STOP: "is your stop placed?",
+    QuestionKind.DIFFERENCE: "units differ at the broker",
+    QuestionKind.CASH: "cash differs at the broker",
+    QuestionKind.TAKE_OVER: "orders of another installation",
+}
 SafetyEvent = (
     QuestionAsked
     | QuestionSettled
@@ -50,7 +57,8 @@ def render(event: SafetyEvent, zone: ZoneInfo) -> Message:
         keyboard = question_keyboard(event)
     elif isinstance(event, ExitReminder):
         keyboard = card_keyboard(event)
-    return Message(paragraphs(headline(icon, line(title, 120), event.badges), line(text, 3000)), keyboard)
+    words = line(render_reasons.words(text, zone), 3000)
+    return Message(paragraphs(headline(icon, line(title, 120), event.badges), words), keyboard)
 
 
 def settled_question(event: QuestionSettled, asked: QuestionAsked, zone: ZoneInfo) -> Message:
@@ -63,23 +71,29 @@ def settled_question(event: QuestionSettled, asked: QuestionAsked, zone: ZoneInf
 
 def question(asked: Question, badges: tuple[Badge, ...]) -> Message:
     """An open question shown again, with its buttons."""
-    title = f"Q{asked.number} {asked.symbol}".strip()
+    title = _question_title(asked)
     return Message(
         paragraphs(headline("❓", line(title, 120), badges), line(asked.text, 3000)), question_keyboard(asked)
     )
 
 
+def _question_title(asked: QuestionAsked | Question) -> str:
+    """SPY: is your stop placed? · Q3. A kind that this version does not know is named as it is."""
+    what = _ASKED.get(asked.kind, asked.kind.replace("_", " "))
+    return f"{f'{asked.symbol}: ' if asked.symbol else ''}{what} · Q{asked.number}"
+
+
 def _words(event: SafetyEvent, zone: ZoneInfo) -> tuple[str, str, str]:
     match event:
         case QuestionAsked():
-            return "❓", f"Q{event.number} {event.symbol}".strip(), event.text
+            return "❓", _question_title(event), event.text
         case QuestionSettled():
-            return "☑️", f"Q{event.number} {event.symbol} {event.outcome}".replace("  ", " "), event.detail
+            return "☑️", f"{event.symbol} {event.outcome} · Q{event.number}".strip(), event.detail
         case ExitReminder():
             price = f" The price is {numbers.price(event.price)} now." if event.price is not None else ""
             waited = f"It has waited since {numbers.moment(event.since, zone)} (reminder {event.times}).{price}"
             deed = f"{event.symbol} SELL {plain(event.quantity)} still waits · #{event.number}"
-            return "🚨", deed, f"{render_reasons.sentence(event.why, zone)} {waited}"
+            return "🚨", deed, f"{event.why[:1].upper()}{event.why[1:]}. {waited}".lstrip(". ")
         case BrakeSet() | BrakeReleased():
             return _brake(event, zone)
         case _:
@@ -134,13 +148,18 @@ def _booked(
             return "🚨", f"{event.symbol} stop not placed", f"{event.reason}. {event.consequence}"
         case CashBooked():
             kind = event.kind.replace("_", " ")
-            return "💵", f"{kind} {event.amount:+,.2f} USD", f"{event.note}. Cash is now {event.cash:,.2f} USD."
+            amount = f"{kind[:1].upper()}{kind[1:]} {numbers.signed_money(event.amount)}"
+            return "💵", amount, f"{event.note}. Cash is now {numbers.money(event.cash)}."
         case UnitsAdjusted():
             kind = event.kind.replace("_", " ")
             return "🔁", f"{event.symbol} {kind}", f"{plain(event.before)} → {plain(event.after)} units. {event.note}"
         case EntryUndone():
             instead = f" Instead: {event.instead}." if event.instead else ""
-            return "↩️", f"{event.symbol} undone".strip(), f"{event.what}.{instead} Cash is now {event.cash:,.2f} USD."
+            return (
+                "↩️",
+                f"{event.symbol} undone".strip(),
+                f"{event.what}.{instead} Cash is now {numbers.money(event.cash)}.",
+            )
         case LedgerRestored():
             taken = numbers.moment(event.taken_at, zone)
             return "🧭", "Ledger restored", _RESTORED.format(taken=taken, cards=event.cards_voided)

@@ -49,14 +49,14 @@ async def test_a_difference_is_a_card_whose_answer_counts_once_and_takes_its_but
     owner = FakeOwner(asked=[a_question()])
     async with a_line(tmp_path, owner) as line:
         publish(line, asked(owner.asked[0]))
-        card = await message_with(line, "Q3 SPY")
-        assert card["text"].startswith("❓ Q3 SPY · PAPER")
+        card = await message_with(line, "· Q3")
+        assert card["text"].startswith("❓ SPY: units differ at the broker · Q3 · PAPER")
         labels = [button["text"] for button in card["reply_markup"]["inline_keyboard"][0]]
         assert labels == ["📥 Adopt", "🙈 Ignore"]
         for choice in (QuestionChoice.ADOPT, QuestionChoice.ADOPT, QuestionChoice.IGNORE):
             await line.person.taps(card["message_id"], QuestionToken(choice, 3, 1).text())
         publish(line, QuestionSettled(3, "adopt", "The ledger now holds 8.", "simulated", "SPY", (Badge.PAPER,)))
-        await line.until_said("☑️ Q3 SPY adopt")
+        await line.until_said("☑️ SPY adopt · Q3")
         edited = next(entry for entry in await line.person.sees() if entry["message_id"] == card["message_id"])
         assert "no order explains it" in edited["text"]
         assert "reply_markup" not in edited or not edited["reply_markup"]["inline_keyboard"]
@@ -69,13 +69,13 @@ async def test_a_button_of_an_older_question_changes_nothing_and_pending_shows_t
     owner = FakeOwner(asked=[a_question(version=2)])
     async with a_line(tmp_path, owner) as line:
         publish(line, asked(a_question()))
-        card = await message_with(line, "Q3 SPY")
+        card = await message_with(line, "· Q3")
         await line.person.taps(card["message_id"], QuestionToken(QuestionChoice.ADOPT, 3, 1).text())
         await eventually(lambda: audited(line, "tap adopt Q3 v1"))
         assert owner.calls == []
         await line.person.sends("/pending")
         await eventually(lambda: audited(line, "/pending"))
-        newest = await message_with(line, "Q3 SPY")
+        newest = await message_with(line, "· Q3")
         assert "q:adopt:3:2" in str(newest["reply_markup"])
 
 
