@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from bot.preferences import Loudness, Preferences, read_preferences
-from core.domain.events import HealthChanged
+from core.domain.events import Event, HealthChanged
 from core.domain.records import OutboxState
 from tests.bot_line import Line, a_line, eventually
 from tests.fakes_owner import NOON
+from tests.story_builders import a_bought, a_signal_event, a_sold
 
 
 def chosen(line: Line) -> Preferences:
@@ -100,3 +101,22 @@ async def test_the_live_status_begins_with_a_tap_and_ends_with_a_word(tmp_path: 
         await line.person.sends("/status live off")
         await line.until_said("no longer kept up to date")
         assert not line.app.live.refresh()
+
+
+@pytest.mark.feature("D13")
+async def test_a_trade_is_told_as_a_thread_and_goes_on_where_its_first_message_was_deleted(tmp_path: Path) -> None:
+    async with a_line(tmp_path) as line:
+
+        async def told(event: Event, words: str) -> dict[str, Any]:
+            with line.ledger.unit_of_work() as work:
+                work.publish(event, market_time=NOON)
+                work.commit("fills")
+            line.app.delivery.wake()
+            return await message_with(line, words)
+
+        opening = await told(a_signal_event("SPY"), "SPY buy signal")
+        bought = await told(a_bought("SPY"), "SPY bought")
+        assert bought["reply_to_message"]["message_id"] == opening["message_id"]
+        await line.app._application.bot.delete_message(line.app.gate.chat(), opening["message_id"])
+        sold = await told(a_sold("SPY"), "SPY take-profit +$299.00")
+        assert "reply_to_message" not in sold
