@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +25,7 @@ from core.storage import tables
 from core.storage.statements import upsert
 
 KEPT: Final = 2_000
+ROWS_AT_ONCE: Final = 2_000
 COLUMNS: Final = ("opened_at", "closed_at", "open", "high", "low", "close", "volume")
 
 _B = tables.bars
@@ -75,13 +77,15 @@ class SqlBarStore:
         for series, _ in parts:
             check_series(series)
         news = [(self._news(series, source), source) for series, source in parts]
-        rows = [row for series, source in news for row in _rows_of(series, source)]
-        if not rows:
+        if not any(len(series) for series, _ in news):
             return [0] * len(parts)
+        rows = (row for series, source in news for row in _rows_of(series, source))
         # Two threads must not bring the file and the memory up to date in different orders.
         with self._one_by_one:
             with self._writing("bars") as connection:
-                connection.execute(_UPSERT, rows)
+                # Months of eight assets made into rows all at once would take a hundred megabytes.
+                while some := list(islice(rows, ROWS_AT_ONCE)):
+                    connection.execute(_UPSERT, some)
             with self._lock:
                 for series, source in news:
                     self._note(series, source)
