@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from bot.bootstrap import (
     Clocks,
     Engine,
-    GeneratedMarket,
     Hooks,
     PriceSource,
     back_up_venue,
@@ -26,15 +25,14 @@ from bot.live import Live, LiveParts
 from bot.live_status import LiveStatusDesk
 from bot.market_work import MARKET_TIME, Retraining, market_work, recipe_of
 from bot.opening import kept_seed
+from bot.scouting import Search, scout_market
 from bot.telephone import Telephone
 from bot.watchdog import Watchdog
 from bot.worlds import Place, choose_place
 from core.checkpoints import Checkpoint, nowhere
 from core.clock import ScaledClock, SystemClock
-from core.collect import MOST_DAILY_BARS
 from core.domain.accounts import World
-from core.domain.bars import BarSize
-from core.domain.instruments import instrument_for
+from core.domain.instruments import DEFAULT_SYMBOLS, instrument_for
 from core.domain.records import JobOutcome
 from core.domain.values import ZERO
 from core.errors import Fatal
@@ -49,7 +47,6 @@ from jobs.health import HealthDesk
 from jobs.maintenance import maintain, skip_if_done
 from jobs.runner import JobRunner
 from jobs.schedule import TICK_PERIOD, Job, every
-from jobs.scout import ScoutTask, scout
 from jobs.table import MAINTENANCE, HouseWork, house_jobs, market_jobs
 from jobs.worker import SpawnedWorker
 from jobs.writer import Writer
@@ -58,7 +55,6 @@ log = logging.getLogger("autotrader.start")
 
 YAHOO_PROBE_SECONDS = 8.0
 SCOUTED_DAYS = timedelta(days=60)
-INTRADAY_LEAD = timedelta(days=8)
 SCOUT_DEADLINE = 300.0
 PARALLEL_FETCHES = 4
 KEEP_RUNS = timedelta(days=14)
@@ -107,10 +103,9 @@ class LiveAssembly:
         try:
             lease.acquire(self._system.now())
             self._live.lease = lease
-            market = (
-                make_simulated_market(self._seed(database), self._calendar) if place.world is World.SIMULATED else None
-            )
-            clock = self._market_clock(database, market)
+            seed = self._seed(database) if place.world is World.SIMULATED else None
+            clock = self._market_clock(database, seed)
+            market = None if seed is None else make_simulated_market(seed, self._calendar)
             return self._assemble(place, database, lease, market or yahoo, clock)
         except BaseException:
             self._live.lease = None
@@ -133,36 +128,24 @@ class LiveAssembly:
             log.info("this simulated market began with seed %s and keeps it", seed)
         return seed
 
-    def _market_clock(self, database: Database, market: GeneratedMarket | None) -> SystemClock | ScaledClock:
+    def _market_clock(self, database: Database, seed: int | None) -> SystemClock | ScaledClock:
         """Real prices follow real time. Simulated time resumes where it stopped, and begins where it is lively."""
-        if market is None:
+        if seed is None:
             return self._system
         with database.reading() as work:
             stored = work.value(MARKET_TIME)
-        start = datetime.fromisoformat(stored) if stored else self._first_moment(market)
+        start = datetime.fromisoformat(stored) if stored else self._first_moment(seed)
         return ScaledClock(self._system, start, 0.0)
 
-    def _first_moment(self, market: GeneratedMarket) -> datetime:
+    def _first_moment(self, seed: int) -> datetime:
         latest = every(TICK_PERIOD)(self._system.now() - TICK_PERIOD)
         earliest = latest - SCOUTED_DAYS
-        instruments = tuple(instrument_for(each) for each in self._settings.symbols if each in market.symbols)
+        instruments = tuple(instrument_for(each) for each in self._settings.symbols if each in DEFAULT_SYMBOLS)
         if not instruments:
             return latest
         log.info("looking through the simulated market's last %d days for a lively start", SCOUTED_DAYS.days)
-        task = ScoutTask(
-            daily={each.symbol: market.bars(each, BarSize.D1, latest, MOST_DAILY_BARS) for each in instruments},
-            intraday={
-                each.symbol: market.bars(each, BarSize.M5, latest, (SCOUTED_DAYS + INTRADAY_LEAD) // TICK_PERIOD)
-                for each in instruments
-            },
-            instruments=instruments,
-            calendar=self._calendar,
-            policy=self._settings.policy(),
-            cash=self._settings.start_cash,
-            earliest=earliest,
-            latest=latest,
-        )
-        found = self._worker.run(scout, task, recipe_of(self._settings), deadline=SCOUT_DEADLINE)
+        search = Search(seed, instruments, self._settings.policy(), self._settings.start_cash, earliest, latest)
+        found = self._worker.run(scout_market, search, recipe_of(self._settings), deadline=SCOUT_DEADLINE)
         return found or latest
 
     def _is_local(self) -> bool:

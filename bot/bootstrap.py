@@ -43,7 +43,6 @@ from jobs.champion import Champion
 
 SIMULATED, MANUAL = AccountKind.SIMULATED.value, AccountKind.MANUAL.value
 EVERY_BAR = 1_000_000
-GeneratedMarket = SimulatedMarket
 PriceSource = SimulatedMarket | YahooData
 HistorySource = SimulatedMarket | HistoryFiles
 

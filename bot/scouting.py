@@ -1,0 +1,50 @@
+"""Looks through the simulated market for a lively start, in the worker: the months that it looks at are made there, and
+are gone with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from bot.bootstrap import make_calendar, make_simulated_market
+from core.collect import MOST_DAILY_BARS
+from core.domain.bars import BarSize
+from core.domain.instruments import Instrument
+from core.learning.training import Recipe
+from core.strategy.policy import Policy
+from jobs.schedule import TICK_PERIOD
+from jobs.scout import ScoutTask, scout
+
+INTRADAY_LEAD = timedelta(days=8)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which market, and where in it: aware UTC, both ends included. `cash` in USD."""
+
+    seed: int
+    instruments: tuple[Instrument, ...]
+    policy: Policy
+    cash: Decimal
+    earliest: datetime
+    latest: datetime
+
+
+def scout_market(search: Search, recipe: Recipe) -> datetime | None:
+    """The lively moment, None where there is none; the same search has the same answer."""
+    calendar = make_calendar()
+    market = make_simulated_market(search.seed, calendar)
+    latest = search.latest
+    small = (latest - search.earliest + INTRADAY_LEAD) // TICK_PERIOD
+    task = ScoutTask(
+        daily={each.symbol: market.bars(each, BarSize.D1, latest, MOST_DAILY_BARS) for each in search.instruments},
+        intraday={each.symbol: market.bars(each, BarSize.M5, latest, small) for each in search.instruments},
+        instruments=search.instruments,
+        calendar=calendar,
+        policy=search.policy,
+        cash=search.cash,
+        earliest=search.earliest,
+        latest=latest,
+    )
+    return scout(task, recipe)
