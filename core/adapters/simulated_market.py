@@ -21,8 +21,8 @@ from core.domain.instruments import Instrument
 from core.errors import DataFault
 from core.series import BarSeries, seconds_of, time_of
 
-# Two months of eight assets and some to spare; a month of coins is half a megabyte.
-KEPT_MONTHS = 24
+# Two months of eight assets; a month of coins is half a megabyte.
+KEPT_MONTHS = 16
 
 
 class SimulatedMarket:

@@ -57,11 +57,13 @@ def _look(
         for account in sorted(reachable):
             if not desk.brokers[account].supports_brackets:
                 continue
-            live = work.live_orders(account)
+            live = dict[str, list[Order]]()
+            for order in work.live_orders(account):
+                live.setdefault(order.symbol, []).append(order)
             guards = {guard.symbol: guard for guard in work.guards(account)}
             for symbol, position in sorted(work.portfolio(account).positions.items()):
                 instrument = desk.instrument(symbol)
-                own = [order for order in live if order.symbol == symbol]
+                own = live.get(symbol, [])
                 if instrument is None or not _is_quiet(own) or symbol not in guards:
                     continue
                 stops = [order for order in own if order.purpose is Purpose.STOP]

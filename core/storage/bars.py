@@ -222,7 +222,9 @@ def _merged(tail: Tail, news: BarSeries, source: str) -> Tail:
     series = BarSeries(old.symbol, old.size, **columns)
     if len(series) < 2 * KEPT:
         return Tail(_sealed(series), tail.is_all, source)
-    return Tail(_sealed(series.last(KEPT)), is_all=False, source=source)
+    # Picked by number, which copies: a slice would keep all the rest in memory.
+    newest = series.part(np.arange(len(series) - KEPT, len(series)))
+    return Tail(_sealed(newest), is_all=False, source=source)
 
 
 def _sealed(series: BarSeries) -> BarSeries:
