@@ -34,7 +34,7 @@ from core.ports import Broker, Clock, MarketData, Quotes
 from core.series import BarSeries
 from core.settings import Settings
 from core.storage.advice import in_words
-from core.storage.backup import back_up
+from core.storage.backup import back_up, backups_of
 from core.storage.engine import database_path
 from core.storage.soundness import faults_at_start, page_faults
 from core.storage.store import Database, open_database
@@ -184,6 +184,8 @@ def _venue(
     def tells_volume(symbol: str) -> bool:
         return stocks_only(symbol) or database.bars.source_of(symbol, size) == SimulatedMarket.name
 
+    _refuse_lost_venue(place, database)
+
     def bars_after(symbol: str, after: datetime, until: datetime) -> BarSeries:
         most = min(EVERY_BAR, (until - after) // size.span + 2)
         return database.bars.read(symbol, size, until, most).after(after)
@@ -217,6 +219,19 @@ def actions_of(sources: Sequence[MarketData], instruments: Sequence[Instrument])
         return sorted(found, key=lambda action: (action.at, action.symbol))
 
     return between
+
+
+def _refuse_lost_venue(place: Place, database: Database) -> None:
+    """A venue that the ledger has traded at does not begin anew, with other money, because its journal is gone."""
+    file = place.venue_file
+    if file is None or file.exists():
+        return
+    with database.reading() as work:
+        if all(account.id != SIMULATED for account in work.accounts()):
+            return
+    whole = next((copy for copy in backups_of(file) if not page_faults(copy)), None)
+    way = f"copy {whole} there" if whole else f"move {database.path.name} away, too, to begin anew"
+    raise Fatal(f"{file}, the journal of the simulated venue, is missing though the ledger has traded there: {way}")
 
 
 def back_up_venue(place: Place, now: datetime) -> Path | None:

@@ -37,9 +37,8 @@ def _dispatch(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         "verify": entry.verify,
         "doctor": entry.doctor,
         "healthcheck": entry.healthcheck,
-        "run": entry.run,
     }
-    return verbs[options.command](options, environ)
+    return verbs.get(options.command, entry.run)(options, environ)
 
 
 def _parser() -> argparse.ArgumentParser:

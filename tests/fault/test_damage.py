@@ -23,6 +23,7 @@ from core.storage.process import Holder
 from core.storage.soundness import identity_of
 from core.storage.store import Database, open_database
 from core.storage.witness import witness_file
+from tests.e2e.process import command
 from tests.ledger_builders import MANUAL, SIMULATED, a_decision, a_deposit, a_model
 from tests.series_builders import random_walk
 
@@ -141,6 +142,15 @@ def test_a_ledger_whose_log_is_gone_is_not_taken_for_whole(place: Place) -> None
     assert "it is older than it was at" in words
     # It is newer than the backup and whole in itself: better than the backup.
     assert f"autotrader doctor --restore {shlex.quote(str(path))}" in words
+
+
+def test_the_program_itself_refuses_a_damaged_ledger_with_one_message_and_code_1(place: Place) -> None:
+    path = ledger_of(place)
+    cut_short(path)
+    refused = command(path.parent.parent, "run", WORLD="real")
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr + refused.stdout
+    assert refused.stderr.count("autotrader doctor --restore") == 1
 
 
 def test_an_older_copy_put_there_by_hand_is_noticed_and_may_be_kept_by_the_command(

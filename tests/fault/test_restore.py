@@ -311,6 +311,10 @@ def test_a_process_that_slept_through_the_restore_finds_that_it_lost_the_ledger(
     put_back(bench, copy)
     with pytest.raises(Fatal, match="another process took over"):
         keeper.check(bench.system.now())
+    # From now on it would open the restored file.
+    sleeper._engine.dispose()
+    with pytest.raises(Fatal, match="another process took over"):
+        keeper.check(bench.system.now())
     with sleeper.unit_of_work() as work:
         work.set_value("key", "value")
         with pytest.raises(Fatal, match="another process took over"):
