@@ -44,8 +44,9 @@ def _dispatch(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="autotrader", description="A trading agent steered from a chat.")
     parser.add_argument("--version", action="version", version=f"autotrader {version('autotrader')}")
-    parser.set_defaults(command="run", speed=None, world=None, seed=None, local_phone=False, env_file=None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    # Behind the verbs: adding them would make the default verb None again.
+    parser.set_defaults(command="run", speed=None, world=None, seed=None, local_phone=False, env_file=None)
     _add_run(commands)
     _add_replay(commands)
     for name, words in (
