@@ -15,8 +15,8 @@ from core.domain.records import InstructionState
 from core.domain.splits import split_guard
 from core.domain.venue import Activity, Split
 from core.execution import levels, manual
-from core.execution.corrections import entry_of
 from core.execution.desk import Desk
+from core.execution.news import entry_of
 from core.ports import UnitOfWork
 
 RESCALING = "rescaling"

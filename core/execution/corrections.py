@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from heapq import merge
 
-from core.domain.orders import FINAL, LIVE, TRANSITIONS, Order, OrderState, Purpose, Side
-from core.domain.portfolio import AdjustmentKind, Entry, Fill, Portfolio, PositionAdjustment
-from core.domain.values import ZERO, plain
-from core.domain.venue import Activity, Split, VenueAccount, VenueOrder
+from core.domain.orders import FINAL, LIVE, TRANSITIONS, Order, OrderState, Purpose
+from core.domain.portfolio import Fill, Portfolio
+from core.domain.values import ZERO
+from core.domain.venue import Activity, VenueAccount, VenueOrder
+from core.execution.news import entry_of, in_order, new_activities, new_fills
 
 INSTALLATION = re.compile(r"at[0-9a-f]{5}-")
 """How order ids of this program begin, whatever the installation (core.domain.orders.OrderNamespace.prefix)."""
@@ -98,13 +98,13 @@ def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime, pref
     for name, order in list(orders.items()):
         if name not in contested:
             orders[name] = _resized(_arrived(order, venue, now), venue.orders.get(name), now)
-    fills = _new_fills(venue.fills, local.booked)
-    activities = _new_activities(venue.activities, local.booked_activities)
+    fills = new_fills(venue.fills, local.booked)
+    activities = new_activities(venue.activities, local.booked_activities)
     portfolio = local.portfolio
     for news in in_order(fills, activities):
         portfolio = portfolio.after(entry_of(news))
     for fill in fills:
-        if fill.client_order_id in orders and fill.client_order_id not in contested:
+        if fill.client_order_id in orders and fill.client_order_id not in contested and _is_of(fill, orders):
             orders[fill.client_order_id] = _filled(orders[fill.client_order_id], fill, now)
     for name, order in list(orders.items()):
         if name not in contested:
@@ -235,30 +235,10 @@ def _resized(order: Order, at_venue: VenueOrder | None, now: datetime) -> Order:
     )
 
 
-def _new_fills(fills: Iterable[Fill], booked: frozenset[str]) -> tuple[Fill, ...]:
-    """Each unknown fill once, by time; what was bought comes before what was sold at the same moment."""
-    fresh = {fill.id: fill for fill in fills if fill.id not in booked}
-    return tuple(sorted(fresh.values(), key=lambda fill: (fill.at, fill.side is Side.SELL, fill.id)))
-
-
-def _new_activities(activities: Iterable[Activity], booked: frozenset[str]) -> tuple[Activity, ...]:
-    fresh = {activity.id: activity for activity in activities if activity.id not in booked}
-    return tuple(sorted(fresh.values(), key=lambda activity: (activity.at, activity.id)))
-
-
-def in_order(fills: Iterable[Fill], activities: Iterable[Activity]) -> tuple[Fill | Activity, ...]:
-    """All news of one look by when it happened; a split comes before a fill of its very moment, in new units."""
-    return tuple(merge(activities, fills, key=lambda news: news.at))
-
-
-def entry_of(news: Fill | Activity) -> Entry:
-    """What is booked for it: a split changes units and leaves what they cost."""
-    if not isinstance(news, Split):
-        return news
-    note = f"split, {plain(news.ratio)} new for 1 old"
-    return PositionAdjustment(
-        news.id, news.account, news.symbol, AdjustmentKind.SPLIT, news.quantity, ZERO, news.at, note
-    )
+def _is_of(fill: Fill, orders: Mapping[str, Order]) -> bool:
+    """Whether the fill can be the order's: what was contested may fill under our id with something else."""
+    order = orders[fill.client_order_id]
+    return (fill.symbol, fill.side) == (order.symbol, order.side)
 
 
 def _filled(order: Order, fill: Fill, now: datetime) -> Order:

@@ -15,9 +15,10 @@ from core.domain.venue import VenueOrder
 from core.domain.views import Health
 from core.errors import Transient
 from core.execution import activities, cash_differences, differences, executor, foreign, manual, tidings
-from core.execution.corrections import UNCERTAIN, Corrections, LocalTruth, VenueTruth, in_order, plan
+from core.execution.corrections import UNCERTAIN, Corrections, LocalTruth, VenueTruth, plan
 from core.execution.desk import MANUAL, Desk
 from core.execution.fill_cursor import FillCursor
+from core.execution.news import in_order
 from core.execution.protect import refresh_guards
 from core.ports import Broker, DuplicateOrder, UnitOfWork
 

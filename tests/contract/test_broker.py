@@ -13,7 +13,7 @@ import pytest
 from core.domain.orders import FINAL, OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import CashKind, CashMovement, portfolio_of
 from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refused, Split, VenueOrder
-from core.execution.corrections import entry_of, in_order
+from core.execution.news import entry_of, in_order
 from tests.contract.broker_benches import (
     CASH,
     FIVE,

@@ -25,7 +25,7 @@ from core.domain.orders import LIVE, OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import CashKind, CashMovement, Entry, Fill, Portfolio
 from core.domain.values import ZERO, exact, floor_to
 from core.domain.venue import Accepted, OrderRequest, VenueOrder
-from core.execution.corrections import entry_of, in_order
+from core.execution.news import entry_of, in_order
 from tests.fakes_venue import ACCOUNT, MONDAY, BarShelf, bar_of, venue_over
 
 CASH = Decimal(10000)

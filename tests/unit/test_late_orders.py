@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.clock import VirtualClock
 from core.domain.decisions import BrakeKind
-from core.domain.events import OrderFilled, OrderRefused, OrderUncertain
-from core.domain.orders import Order, OrderState, Purpose
+from core.domain.events import ErrorRaised, OrderFilled, OrderRefused, OrderUncertain
+from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.portfolio import GuardKind
 from core.domain.venue import VenueOrder
 from core.execution.corrections import PATIENCE
@@ -171,3 +173,34 @@ def test_a_second_working_entry_found_at_the_venue_stops_no_reconciliation(tmp_p
     bench.reconcile()
     bench.reconcile()
     assert [order.client_order_id for order in bench.read(lambda work: work.live_orders())] == [lost.client_order_id]
+
+
+@pytest.mark.feature("T8")
+@pytest.mark.parametrize("change", [{"symbol": "ETH-USD"}, {"quantity": Decimal(11)}, {"side": Side.SELL}])
+def test_a_duplicate_that_is_another_order_is_not_adopted_and_blocks_its_symbol(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    bench, venue = a_stage(tmp_path)
+    entry = an_entry(bench)
+    venue.submit(request_of(replace(entry, bracket=None), supports_brackets=True))
+    venue.book[entry.client_order_id] = replace(venue.book[entry.client_order_id], **change)
+    bench.place(entry)
+    assert bench.order(entry.client_order_id).state is OrderState.UNKNOWN, "only a look-up says what the id stands for"
+    bench.reconcile()
+    assert bench.order(entry.client_order_id).state is OrderState.REJECTED
+    (brake,) = bench.read(lambda work: work.brakes())
+    assert (brake.kind, brake.scope) == (BrakeKind.SYMBOL_BLOCKED, f"simulated/{COIN}")
+    assert len(bench.events(ErrorRaised)) == 1
+    pass_minutes(bench, 3)
+    assert venue.book[entry.client_order_id].state is OrderState.ACCEPTED, "nobody touches what may be another's"
+    assert len(bench.events(ErrorRaised)) == 1
+
+
+@pytest.mark.feature("T8")
+def test_a_duplicate_that_is_our_order_is_adopted(tmp_path: Path) -> None:
+    bench, venue = a_stage(tmp_path)
+    entry = an_entry(bench)
+    venue.submit(request_of(entry, supports_brackets=True))
+    bench.place(entry)
+    assert bench.order(entry.client_order_id).state is OrderState.ACCEPTED
+    assert len(venue.requests) == 1
