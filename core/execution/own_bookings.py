@@ -116,6 +116,7 @@ def trade(work: UnitOfWork, desk: Desk, said: OwnTrade, tap: str, now: datetime)
         return _ask_about(card)
     open_account(work, desk)
     order = _order_of(fill, tap, now)
+    stop = _placed_stop(work, symbol)
     work.add_order(order)
     work.book(fill, recorded_at=desk.system_clock.now())
     void_outgrown(work, desk, symbol, now)
@@ -126,9 +127,17 @@ def trade(work: UnitOfWork, desk: Desk, said: OwnTrade, tap: str, now: datetime)
     work.publish(tidings.order_filled(desk, fill, order, portfolio, shown), market_time=now)
     left = work.portfolio(MANUAL).cash
     text = f"Booked in the manual account: {tidings.booking_words(fill)}. Cash is now {left:.2f} USD."
+    if guard is None and stop is not None:
+        text += f" Cancel the stop at {plain(stop)} USD that you placed at your broker: it would sell what is gone."
     if fill.side is Side.BUY and guard is None:
         text += f" I have no prices of {symbol}, so nobody watches a stop for it: it counts as unguarded."
     return OwnerAnswer(AnswerKind.DONE, text)
+
+
+def _placed_stop(work: UnitOfWork, symbol: str) -> Decimal | None:
+    """The level of the stop that the owner has placed for the position at his own broker, USD."""
+    guards = [each for each in work.guards(MANUAL) if each.symbol == symbol and each.placed_at is not None]
+    return guards[0].stop if guards else None
 
 
 def known_symbol(desk: Desk, spoken: str, held: Iterable[str]) -> str:

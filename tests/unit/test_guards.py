@@ -15,11 +15,11 @@ from core.cycle import recover
 from core.domain.accounts import Mode
 from core.domain.decisions import BrakeKind
 from core.domain.events import ExitReminder, GuardMoved, OrderFilled, ProtectionFailed, QuestionAsked, QuestionSettled
-from core.domain.orders import OrderState, Purpose
+from core.domain.orders import OrderState, Purpose, Side
 from core.domain.portfolio import Guard, GuardKind
 from core.domain.records import InstructionState, QuestionChoice
 from core.domain.venue import OrderRequest, Refused, SubmitResult
-from core.domain.views import AnswerKind, ReportedFill
+from core.domain.views import AnswerKind, OwnTrade, ReportedFill
 from core.errors import Transient
 from core.execution.escalation import remind
 from core.execution.watch import guard
@@ -377,3 +377,17 @@ def test_an_exit_card_waits_for_no_second_one(manual: Bench) -> None:
     assert len(manual.owner.pending()) == 1
     manual.place(an_exit(manual, account="manual", state=OrderState.AWAITING_OWNER))
     assert len(manual.owner.pending()) == 1, "a newer one takes its place"
+
+
+@pytest.mark.feature("S13")
+@pytest.mark.feature("M14")
+def test_who_sells_on_his_own_is_reminded_of_the_stop_that_he_placed(manual: Bench) -> None:
+    buy(manual)
+    (asked,) = manual.owner.questions()
+    manual.owner.answer(asked.number, asked.version, QuestionChoice.PLACED, "tap-1")
+    part = OwnTrade(COIN, Side.SELL, Decimal(4), HUNDRED, Decimal(0), None)
+    assert "Cancel the stop" not in manual.owner.book_trade(part, "owner", "sold-1").text
+    (anew,) = manual.owner.questions()
+    manual.owner.answer(anew.number, anew.version, QuestionChoice.PLACED, "tap-2")
+    rest = replace(part, quantity=Decimal(6))
+    assert "Cancel the stop at 95 USD" in manual.owner.book_trade(rest, "owner", "sold-2").text
