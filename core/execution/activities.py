@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import datetime
 from decimal import Decimal
 
@@ -18,9 +19,14 @@ from core.execution import levels, manual
 from core.execution.desk import Desk
 from core.execution.news import entry_of
 from core.ports import UnitOfWork
+from core.series import time_of
 
 RESCALING = "rescaling"
-"""Splits whose stored bars are still to be divided, with the close that stood before: JSON by split id."""
+"""Splits whose stored bars are still to be divided: JSON by split id, with the newest such bar of each size."""
+LOOKED_THROUGH = 2_000
+"""How many bars before a split are searched for those that their source has told anew already."""
+CLEAR = 0.3
+"""From which ratio on, as a logarithm, a jump in prices is told from an ordinary night."""
 
 
 def book(work: UnitOfWork, desk: Desk, activity: Activity, now: datetime) -> bool:
@@ -61,12 +67,12 @@ def _follow_split(work: UnitOfWork, desk: Desk, split: Split, now: datetime) -> 
     waiting = json.loads(work.value(RESCALING) or "{}")
     if split.id in waiting:
         return
-    closes = {size.value: _close_before(desk, split.symbol, size, split.at) for size in (BarSize.D1, BarSize.M5)}
+    sizes = (BarSize.D1, BarSize.M5)
     waiting[split.id] = {
         "symbol": split.symbol,
         "ratio": str(split.ratio),
         "at": split.at.isoformat(),
-        "closes": closes,
+        "old": {size.value: _newest_old_bar(desk, split, size, now) for size in sizes},
     }
     work.set_value(RESCALING, json.dumps(waiting))
 
@@ -74,8 +80,7 @@ def _follow_split(work: UnitOfWork, desk: Desk, split: Split, now: datetime) -> 
 def rescale_bars(desk: Desk) -> int:
     """Divides the stored bars of split shares, each series once however often the process dies; returns how many.
 
-    A series whose newest close before the split is not the one that was written down has been divided already, here
-    or by its source.
+    A series whose bar has no longer the close that was written down has been divided already, here or by its source.
     """
     with desk.reading() as work:
         stored = work.value(RESCALING)
@@ -83,18 +88,39 @@ def rescale_bars(desk: Desk) -> int:
         return 0
     done = 0
     for waiting in json.loads(stored).values():
-        at, ratio = datetime.fromisoformat(waiting["at"]), Decimal(waiting["ratio"])
-        for size_name, close in waiting["closes"].items():
+        for size_name, bar in waiting["old"].items():
             size = BarSize(size_name)
-            if close is not None and _close_before(desk, waiting["symbol"], size, at) == close:
+            until = datetime.fromisoformat(bar["at"]) if bar else None
+            if until is not None and _close_at(desk, waiting["symbol"], size, until) == bar["close"]:
                 with desk.calling("rescale"):
-                    desk.bars.rescale(waiting["symbol"], size, at, ratio)
+                    desk.bars.rescale(waiting["symbol"], size, until, Decimal(waiting["ratio"]))
                 done += 1
     with desk.committing("rescaled") as work:
         work.set_value(RESCALING, None)
     return done
 
 
-def _close_before(desk: Desk, symbol: str, size: BarSize, at: datetime) -> float | None:
+def _newest_old_bar(desk: Desk, split: Split, size: BarSize, now: datetime) -> dict[str, object] | None:
+    """When the newest stored bar that still counts old shares closed, and at what price; None where there is none.
+
+    A source tells the past anew after a split. What was fetched since may reach back before it, so the last bars may
+    count new shares already, the ones before them not: the jump in prices tells where.
+    """
+    before = desk.bars.read(split.symbol, size, split.at, LOOKED_THROUGH)
+    if not len(before):
+        return None
+    after = desk.bars.read(split.symbol, size, now, LOOKED_THROUGH).after(split.at)
+    opens = [*before.open[1:].tolist(), *after.open[:1].tolist()]
+    ratio, found = math.log(split.ratio), len(before) - 1
+    if abs(ratio) >= CLEAR:
+        steps = [math.log(close / opened) for close, opened in zip(before.close.tolist(), opens, strict=False)]
+        jumps = [row for row, step in enumerate(steps) if abs(step - ratio) < abs(ratio) / 2]
+        if not jumps and len(after):
+            return None
+        found = jumps[-1] if jumps else found
+    return {"at": time_of(before.closed_at[found]).isoformat(), "close": float(before.close[found])}
+
+
+def _close_at(desk: Desk, symbol: str, size: BarSize, at: datetime) -> float | None:
     bar = desk.bars.read(symbol, size, at, 1)
     return float(bar.close[-1]) if len(bar) else None

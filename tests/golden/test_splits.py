@@ -127,6 +127,22 @@ def test_in_prices_that_are_adjusted_for_the_split_nothing_is_divided(tmp_path: 
 @pytest.mark.shared_data
 @needs_shared_data
 @pytest.mark.feature("S9")
+def test_a_share_that_is_not_held_splits_too_so_that_its_averages_mean_something_afterwards(tmp_path: Path) -> None:
+    """In undivided bars the close of 129 would lie far below every average, and nothing would be bought."""
+    data = raw_days(tmp_path / "data", "AAPL", "2020-01-02", "2020-09-30")
+    result = played(tmp_path, scene(data, "AAPL", date(2020, 8, 27), date(2020, 9, 1), date(2020, 8, 31)))
+    assert result.others == ["Mon 31 13:30 split 0 AAPL"]
+    assert result.orders == [
+        "Mon 31 20:00 buy 19 AAPL entry: filled",
+        "Tue 01 20:00 sell 19 AAPL stop at 122.59: accepted",
+        "Tue 01 20:00 sell 19 AAPL target at 148.39: accepted",
+    ]
+    assert result.fills == ["Tue 01 13:30 buy 19 AAPL entry at 132.95 fee 0"]
+
+
+@pytest.mark.shared_data
+@needs_shared_data
+@pytest.mark.feature("S9")
 def test_a_dividend_is_paid_once_on_what_was_held_the_evening_before(tmp_path: Path) -> None:
     data = raw_days(tmp_path / "data", "AAPL", "2020-01-02", "2020-09-30")
     result = played(tmp_path, scene(data, "AAPL", date(2020, 8, 5), date(2020, 8, 7), date(2020, 8, 5)))
