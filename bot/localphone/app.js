@@ -1,8 +1,9 @@
 // The conversation on the page: keeps the log, the header and the title in step with the server.
 
-import { bubble, dayKey, dayName, react } from "./bubbles.js";
+import { bubble, dayKey, react } from "./bubbles.js";
 import { Composer } from "./composer.js";
 import { follow, history, send } from "./link.js";
+import { dropEmptyDays, group, separator, showEmpty } from "./log.js";
 import { edited, followPins, pin } from "./pinned.js";
 import { answered, tapButton, toast } from "./taps.js";
 
@@ -70,7 +71,7 @@ function redraw() {
   }
   log.replaceChildren(...elements);
   group();
-  showEmpty();
+  showEmpty(messages.size === 0);
 }
 
 function draw(message) {
@@ -97,38 +98,6 @@ async function show(messageId) {
   found.classList.add("sought");
 }
 
-function separator(day) {
-  const line = document.createElement("div");
-  line.className = "day";
-  line.dataset.day = day;
-  const label = document.createElement("span");
-  label.append(dayName(day));
-  line.append(label);
-  return line;
-}
-
-// Neighbours of one sender stand closer, and only the last of them has a tail.
-function group() {
-  const boxes = [...log.querySelectorAll(".message")];
-  boxes.forEach((box, index) => {
-    const next = box.nextElementSibling;
-    const same = next && next === boxes[index + 1] && next.classList.contains("mine") === box.classList.contains("mine");
-    box.classList.toggle("joined", Boolean(same));
-  });
-}
-
-function showEmpty() {
-  const shown = log.querySelector(".empty");
-  if (messages.size > 0) {
-    if (shown) shown.remove();
-  } else if (!shown) {
-    const hint = document.createElement("div");
-    hint.className = "empty";
-    hint.append("No messages yet. Say hello with /start.");
-    log.append(hint);
-  }
-}
-
 function add(message) {
   const follows = atBottom() || message.from.id === ownerId;
   messages.set(message.message_id, message);
@@ -139,7 +108,7 @@ function add(message) {
   drawn.classList.add("fresh");
   log.append(drawn);
   group();
-  showEmpty();
+  showEmpty(messages.size === 0);
   if (message.from.id !== ownerId) {
     rest();
     if (document.hidden) unread += 1;
@@ -169,12 +138,9 @@ function remove(messageId) {
   const old = find(messageId);
   if (!old) return;
   old.remove();
-  for (const line of log.querySelectorAll(".day")) {
-    const next = line.nextElementSibling;
-    if (!next || next.classList.contains("day")) line.remove();
-  }
+  dropEmptyDays();
   group();
-  showEmpty();
+  showEmpty(messages.size === 0);
 }
 
 function find(messageId) {

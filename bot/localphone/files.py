@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -73,9 +73,8 @@ class FileBox:
         """Keeps an upload, or finds the file that an id names. Raises ApiError with the real server's words."""
         if isinstance(given, str):
             return self._known(kind, given)
-        file = _photo(given) if kind == PHOTO else _document(given)
-        await asyncio.to_thread(self._write, file.unique_id, given.content)
-        self._store.add_file(file.file_id, vars_of(file))
+        file = await asyncio.to_thread(self._keep, kind, given)
+        self._store.add_file(file.file_id, asdict(file))
         return file
 
     def file(self, file_id: str) -> StoredFile | None:
@@ -98,18 +97,16 @@ class FileBox:
             raise bad_request(f"Can't use file of type {file.kind.capitalize()} as {kind.capitalize()}")
         return file
 
-    def _write(self, name: str, content: bytes) -> None:
-        whole = self._folder / name
-        if whole.exists():
-            return
-        part = self._folder / f"{secrets.token_hex(8)}.part"
-        part.write_bytes(content)
-        part.chmod(0o600)
-        part.replace(whole)
-
-
-def vars_of(file: StoredFile) -> dict[str, Any]:
-    return {name: getattr(file, name) for name in StoredFile.__dataclass_fields__}
+    def _keep(self, kind: str, upload: Upload) -> StoredFile:
+        """Hashing and writing fifty megabytes takes too long for the event loop: in a thread."""
+        file = _photo(upload) if kind == PHOTO else _document(upload)
+        whole = self.location(file)
+        if not whole.exists():
+            part = self._folder / f"{secrets.token_hex(8)}.part"
+            part.write_bytes(upload.content)
+            part.chmod(0o600)
+            part.replace(whole)
+        return file
 
 
 def _photo(upload: Upload) -> StoredFile:

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 from bot.localphone.errors import bad_request
@@ -82,7 +83,8 @@ def _finished(text: str, spans: Iterable[Span]) -> FormattedText:
     split = _outside_monospace(trimmed)
     found = split + _found(text, split)
     found.sort(key=lambda span: (span.start, -span.end))
-    return FormattedText(text, tuple(_as_entity(text, span) for span in found))
+    units = list(accumulate((2 if char > "\uffff" else 1 for char in text), initial=0))
+    return FormattedText(text, tuple(_as_entity(units, span) for span in found))
 
 
 def _trimmed(text: str, spans: list[Span]) -> tuple[str, list[Span]]:
@@ -134,11 +136,12 @@ def _found(text: str, spans: list[Span]) -> list[Span]:
     return found
 
 
-def _as_entity(text: str, span: Span) -> dict[str, Any]:
+def _as_entity(units: list[int], span: Span) -> dict[str, Any]:
+    """`units` are the UTF-16 code units before each character."""
     entity: dict[str, Any] = {
         "type": span.kind,
-        "offset": utf16_length(text[: span.start]),
-        "length": utf16_length(text[span.start : span.end]),
+        "offset": units[span.start],
+        "length": units[span.end] - units[span.start],
     }
     optional = {"url": span.url, "language": span.language, "custom_emoji_id": span.emoji_id}
     return entity | {name: value for name, value in optional.items() if value}

@@ -46,7 +46,7 @@ class _Bucket:
         if now < self.closed_until:
             self.fill(now)
         seconds = math.ceil(round(self.empty_at - now - (self.burst - 1) / self.rate, 6))
-        self.closed_until = now + seconds
+        self.closed_until = round(now + seconds, 6)
         return max(seconds, 0)
 
     def fill(self, now: float) -> None:

@@ -21,10 +21,12 @@ from bot.localphone.store import PhoneStore
 _ASSETS = {
     "index.html": "text/html",
     "style.css": "text/css",
+    "media.css": "text/css",
     "app.js": "text/javascript",
     "bubbles.js": "text/javascript",
     "composer.js": "text/javascript",
     "link.js": "text/javascript",
+    "log.js": "text/javascript",
     "elements.js": "text/javascript",
     "media.js": "text/javascript",
     "pinned.js": "text/javascript",
