@@ -162,6 +162,12 @@ async def test_surrounding_white_space_is_dropped_as_telegram_drops_it(bot: Bot,
         ("<b>x</b", "Unclosed end tag at byte offset 4"),
         ("<span>x</span>", 'Tag "span" must have class "tg-spoiler" at byte offset 0'),
         ("<a href=x/y>z</a>", "Unexpected end of name token at byte offset 8"),
+        ("<b\u00a0x>y</b>", 'Unsupported start tag "b\u00a0x" at byte offset 0'),
+        ("<b ", 'Empty attribute name in the tag "b" at byte offset 0'),
+        ("<b x", 'Unclosed start tag "b" at byte offset 0'),
+        ("<b x=", 'Unclosed start tag "b" at byte offset 0'),
+        ("<b x='y", "Unclosed start tag at byte offset 0"),
+        ("a\r<p>", 'Unsupported start tag "p" at byte offset 2'),
     ],
 )
 async def test_markup_that_telegram_refuses_is_refused_in_its_words(
@@ -178,6 +184,7 @@ async def test_markup_that_telegram_refuses_is_refused_in_its_words(
         ("&lt;&gt;&amp;&quot;&#39;&#x20AC;", "<>&\"'€"),
         ("<B>x</B> <tg-spoiler>y</tg-spoiler> <blockquote expandable>z</blockquote>", "x y z"),
         ("1 > 0", "1 > 0"),
+        ("a\rb\u2028c\td", "abc d"),
     ],
 )
 async def test_markup_that_telegram_takes_is_taken(bot: Bot, phone: LocalPhone, html: str, text: str) -> None:
@@ -578,3 +585,11 @@ async def test_stopping_ends_waiting_polls_and_streams_at_once(tmp_path: Path, c
                 assert [line async for line in lines if line] == []
         assert await poll == ()
     await phone.stop()
+
+
+async def test_dropped_characters_move_the_entities_that_follow(bot: Bot, phone: LocalPhone) -> None:
+    html = "a\r\r<b>b\rc</b><i>\r</i><blockquote expandable=''>d</blockquote>"
+    message = await bot.send_message(phone.owner_id, html, parse_mode=ParseMode.HTML)
+    assert message.text == "abcd"
+    found = [(e.type, message.parse_entity(e)) for e in message.entities]
+    assert found == [("bold", "bc"), ("expandable_blockquote", "d")]
