@@ -4,6 +4,7 @@ import { bubble, dayKey, react } from "./bubbles.js";
 import { Composer } from "./composer.js";
 import { follow, history, send } from "./link.js";
 import { dropEmptyDays, group, separator, showEmpty } from "./log.js";
+import { preview } from "./media.js";
 import { edited, followPins, pin } from "./pinned.js";
 import { answered, tapButton, toast } from "./taps.js";
 
@@ -38,6 +39,7 @@ const actions = {
   tap: tapButton,
   reply: (message) => composer.reply(message),
   show,
+  asItReadsNow: (message) => messages.get(message.message_id) ?? message,
   async copy(text) {
     try {
       await navigator.clipboard.writeText(text);
@@ -128,6 +130,9 @@ function replace(message) {
   old.replaceWith(drawn);
   group();
   edited(message);
+  for (const quote of log.querySelectorAll(`.quote[data-of="${message.message_id}"] .quote-text`)) {
+    quote.textContent = preview(message);
+  }
   if (follows) toBottom();
 }
 

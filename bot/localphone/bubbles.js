@@ -92,9 +92,11 @@ function anchor(address) {
   return link;
 }
 
-function quoted(message, actions) {
+function quoted(replied, actions) {
+  const message = actions.asItReadsNow(replied);
   const box = element("button", "quote");
   box.type = "button";
+  box.dataset.of = message.message_id;
   box.setAttribute("aria-label", `In reply to ${message.from.first_name}: ${preview(message)}. Show it`);
   box.append(element("span", "quote-who", message.from.first_name));
   box.append(element("span", "quote-text", preview(message)));
@@ -197,7 +199,7 @@ function words(message, actions) {
   return box;
 }
 
-// actions: send(text), copy(text), tap(messageId, data, element), reply(message), show(messageId)
+// actions: send(text), copy(text), tap(messageId, data, element), reply(message), show(messageId), asItReadsNow(message)
 export function bubble(message, mine, actions) {
   if (message.pinned_message) return notice(message, actions);
   const box = element("article", mine ? "message mine" : "message");

@@ -33,6 +33,12 @@ export class Composer {
         this.noReply();
       }
     });
+    // Whoever begins to type means this line.
+    document.addEventListener("keydown", (event) => {
+      const isLetter = event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey;
+      const isIdle = document.activeElement === document.body || document.activeElement.id === "scroll";
+      if (isLetter && isIdle) this.text.focus();
+    });
     document.addEventListener("pointerdown", (event) => {
       if (!this.menu.contains(event.target) && !this.form.contains(event.target)) this.close();
     });

@@ -34,8 +34,9 @@ async def owner(phone: LocalPhone) -> AsyncIterator[Owner]:
 
 def addresses(phone: LocalPhone) -> list[str]:
     origin = f"http://127.0.0.1:{phone.port}"
-    pages = ["/phone/state", "/phone/history?before=9", "/phone/events", "/assets/app.js"]
-    return [phone.page_url, f"{phone.base_url}{phone.token}/getMe", *(origin + page for page in pages)]
+    bots = [f"{phone.base_url}{phone.token}/getMe", f"{phone.base_file_url}{phone.token}/photos/x.png"]
+    pages = ["/phone/state", "/phone/history?before=9", "/phone/events", "/phone/file/x", "/assets/app.js"]
+    return [phone.page_url, *bots, *(origin + page for page in pages)]
 
 
 async def test_a_rebound_name_in_the_host_header_is_refused_everywhere(phone: LocalPhone, owner: Owner) -> None:
@@ -85,7 +86,7 @@ async def test_without_the_key_there_is_no_page(phone: LocalPhone) -> None:
             assert "AutoTrader printed" in answer.text
         origin = {"Origin": f"http://127.0.0.1:{phone.port}"}
         stranger.cookies.set(f"phone_{phone.port}", "0" * 64)
-        for address in addresses(phone)[2:]:
+        for address in addresses(phone)[3:]:
             assert (await stranger.get(address)).status_code == 403
         assert (await stranger.post("/phone/send", json={"text": "x"}, headers=origin)).status_code == 403
         assert (

@@ -231,7 +231,7 @@ async def test_a_message_is_answered_by_button_by_keys_and_by_a_swipe(
     phone: BotApiServer, bot: Bot, chrome: Browser
 ) -> None:
     async with opened(phone, chrome) as page:
-        await bot.send_message(phone.owner_id, "SPY BUY 5\nat 471.20")
+        sent = await bot.send_message(phone.owner_id, "SPY BUY 5\nat 471.20")
         bubble, bar = await page.wait_for_bubble("SPY BUY"), page.page.locator("#replying")
         answer = bubble.get_by_role("button", name="Reply to: SPY BUY 5")
         await answer.focus()
@@ -249,6 +249,10 @@ async def test_a_message_is_answered_by_button_by_keys_and_by_a_swipe(
         mine = await page.wait_for_bubble("bought 5", mine=True)
         await mine.get_by_role("button", name="In reply to AutoTrader: SPY BUY 5. Show it").click()
         await expect(bubble).to_have_class(re.compile("sought"))
+        await bot.edit_message_text("SPY BOUGHT 5", phone.owner_id, sent.message_id)
+        await expect(mine.locator(".quote-text")).to_have_text("SPY BOUGHT 5")
+        await page.page.reload()
+        await expect(mine.locator(".quote-text")).to_have_text("SPY BOUGHT 5")
         await page.send("and a plain one")
         plain = await page.wait_for_bubble("and a plain one", mine=True)
         await expect(plain.locator(".quote")).to_have_count(0)
@@ -299,3 +303,12 @@ async def test_the_newest_message_stays_in_sight_when_the_room_for_it_shrinks(
         question = await bot.send_photo(phone.owner_id, png(300, 100), caption="which?", reply_markup=ForceReply())
         assert question.photo
         await expect(await page.wait_for_bubble("which?")).to_be_in_viewport(ratio=0.99)
+
+
+async def test_who_begins_to_type_types_a_message(phone: BotApiServer, chrome: Browser) -> None:
+    async with opened(phone, chrome) as page:
+        await page.page.locator("#name").click()
+        await page.page.keyboard.type("/status now")
+        await expect(page.page.get_by_label("Message", exact=True)).to_have_value("/status now")
+        await page.page.keyboard.press("Enter")
+        await page.wait_for_bubble("/status now", mine=True)
