@@ -64,7 +64,15 @@ function marked(entity, content, actions) {
     }
     case "spoiler": {
       const spoiler = element("span", "spoiler");
-      spoiler.addEventListener("click", () => spoiler.classList.add("shown"));
+      const reveal = () => {
+        spoiler.classList.add("shown");
+        for (const name of ["role", "tabindex", "aria-label"]) spoiler.removeAttribute(name);
+      };
+      spoiler.setAttribute("role", "button");
+      spoiler.setAttribute("aria-label", "Hidden text. Show");
+      spoiler.tabIndex = 0;
+      spoiler.addEventListener("click", reveal);
+      spoiler.addEventListener("keydown", (event) => { if (event.key === "Enter") reveal(); });
       return spoiler;
     }
     case "pre": {

@@ -29,13 +29,18 @@ export function photo(message) {
   image.draggable = false;
   const opener = element("button", "photo", image);
   opener.type = "button";
-  opener.setAttribute("aria-label", `${what}. Open`);
   image.addEventListener("error", () => opener.replaceWith(element("span", "lost", "This picture is no longer kept.")));
+  const open = `${what}. Open`;
+  opener.setAttribute("aria-label", message.has_media_spoiler ? "Hidden picture. Show" : open);
+  opener.classList.toggle("hidden-photo", Boolean(message.has_media_spoiler));
   opener.addEventListener("click", () => {
-    if (message.has_media_spoiler && !opener.classList.contains("shown")) opener.classList.add("shown");
-    else view(image.src, what);
+    if (!opener.classList.contains("hidden-photo")) {
+      view(image.src, what);
+      return;
+    }
+    opener.classList.remove("hidden-photo");
+    opener.setAttribute("aria-label", open);
   });
-  if (message.has_media_spoiler) opener.classList.add("hidden-photo");
   return opener;
 }
 

@@ -273,6 +273,16 @@ async def test_what_the_page_cannot_cause_can_be_heard_all_the_same(bot: Bot, se
     assert third.effective_chat is not None and third.effective_chat.type == "group"
 
 
+@pytest.mark.feature("A3")
+async def test_a_kind_that_was_not_asked_for_comes_only_where_a_test_wants_it(bot: Bot, server: BotApiServer) -> None:
+    await bot.get_updates(allowed_updates=["message"])
+    server.hears("edited_message", a_message("hi!", 5, STRANGER, edit_date=1_790_000_001))
+    assert await bot.get_updates() == ()
+    server.hears("edited_message", a_message("hi!", 5, STRANGER, edit_date=1_790_000_001), unwanted=True)
+    (update,) = await bot.get_updates()
+    assert update.edited_message is not None
+
+
 async def test_a_short_longest_poll_ends_polls_early(tmp_path: Path, clock: VirtualClock) -> None:
     server = BotApiServer(tmp_path / "p.sqlite3", clock, longest_poll=0.01)
     await server.start()

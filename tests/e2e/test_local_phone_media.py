@@ -305,6 +305,20 @@ async def test_the_newest_message_stays_in_sight_when_the_room_for_it_shrinks(
         await expect(await page.wait_for_bubble("which?")).to_be_in_viewport(ratio=0.99)
 
 
+async def test_what_is_hidden_is_shown_by_tap_and_by_key(phone: BotApiServer, bot: Bot, chrome: Browser) -> None:
+    async with opened(phone, chrome) as page:
+        await bot.send_message(phone.owner_id, "price <tg-spoiler>512.30</tg-spoiler>", parse_mode="HTML")
+        text = page.page.get_by_role("button", name="Hidden text. Show")
+        await text.focus()
+        await page.page.keyboard.press("Enter")
+        await expect(page.page.locator(".spoiler.shown")).to_have_text("512.30")
+        await expect(text).to_have_count(0)
+        await bot.send_photo(phone.owner_id, png(200, 100), has_spoiler=True)
+        await page.page.get_by_role("button", name="Hidden picture. Show").click()
+        await page.page.get_by_role("button", name="Picture. Open").click()
+        await expect(page.page.get_by_role("dialog", name="Picture")).to_be_visible()
+
+
 async def test_who_begins_to_type_types_a_message(phone: BotApiServer, chrome: Browser) -> None:
     async with opened(phone, chrome) as page:
         await page.page.locator("#name").click()

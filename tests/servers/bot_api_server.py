@@ -78,13 +78,17 @@ class BotApiServer(LocalPhone):
     def count(self, method: str) -> int:
         return sum(name == method for name, _ in self.calls)
 
-    def hears(self, kind: str, body: dict[str, Any]) -> None:
+    def hears(self, kind: str, body: dict[str, Any], *, unwanted: bool = False) -> None:
         """Something for the bot that the page cannot cause: a stranger, a group, a forwarded or an edited message.
 
-        `kind` is the Update's field, `body` its value.
+        `kind` is the Update's field, `body` its value. A kind that the bot did not ask for is dropped, unless
+        `unwanted`: those from before it said what it wants still come, and a gate must hold without that filter.
         """
-        assert self._updates is not None, "the server is not running"
-        self._updates.put(kind, body)
+        assert self._updates is not None and self._store is not None, "the server is not running"
+        if unwanted:
+            self._store.add_update({kind: body}, self._clock.now())
+        else:
+            self._updates.put(kind, body)
         self._updates.wake()
 
     def is_owed(self) -> int:
