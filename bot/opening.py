@@ -64,7 +64,7 @@ def greet(desk: Desk, speed: float) -> None:
         else:
             seen = work.value(LAST_SEEN)
             since = datetime.fromisoformat(seen) if seen else None
-            work.publish(_started(desk, work, system_now, since), market_time=now)
+            work.publish(_started(desk, work, now, system_now, since), market_time=now)
         work.commit("greeting")
 
 
@@ -96,12 +96,14 @@ def _welcome(desk: Desk, work: UnitOfWork, speed: float) -> Welcome:
     )
 
 
-def _started(desk: Desk, work: UnitOfWork, system_now: datetime, since: datetime | None) -> EngineStarted:
+def _started(
+    desk: Desk, work: UnitOfWork, now: datetime, system_now: datetime, since: datetime | None
+) -> EngineStarted:
     return EngineStarted(
         at=system_now,
         down_since=since,
         mode=desk.mode(work),
-        paused=any(brake.kind is BrakeKind.PAUSED for brake in work.brakes()),
+        paused=any(brake.kind is BrakeKind.PAUSED and brake.holds(now) for brake in work.brakes()),
         open_positions=sum(len(without_dust(work.portfolio(account.id).positions)) for account in work.accounts()),
         pending_instructions=len(work.open_instructions()),
         badges=desk.badges(desk.broker_account or AccountKind.MANUAL.value),

@@ -27,6 +27,7 @@ COMMITS = (
     "withdraw",
     "reminder",
     "wish",
+    "brakes",
     # its jobs
     "seed",
     "gift",

@@ -1,4 +1,4 @@
-"""One tick, in order (DESIGN 2): reconcile, protect, sell, look, decide, write, send, write what was answered."""
+"""One tick, in order (DESIGN 2): reconcile, protect, sell, brake, look, decide, write, send, write the answers."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run_cycle(
     protect(desk, now, reconciled.reachable)
     cancel_stale_entries(desk, now, reconciled.reachable)
     origin = scheduled_at.isoformat()
-    sold, _, _ = look_after(desk, now, origin, reconciled.reachable)
+    sold = look_after(desk, now, origin, reconciled.reachable).sold
     snapshot = take_picture(desk, now, origin, reconciled.reachable, faults)
     predictor = desk.predictor()
     decision = _entries(_news(snapshot, decide(snapshot, predictor, desk.policy)))

@@ -26,6 +26,10 @@ class AccountRecord:
 
     `index` is the time-weighted value of one USD since `first_at`: money moved in or out does not count. The `day_`
     fields are what the trading day that ends at `day_end` began with. Money in USD, times by the market clock.
+
+    What brakes count from, as values of `index`, None where the next point begins the count: `loss_index` for the day's
+    loss (since the day began, or since the release at `loss_since`; taken at `loss_at`), `peak_index` for the drawdown
+    (reached at `peak_at`). Losing trades count from `streak_since` on.
     """
 
     first_at: datetime
@@ -38,6 +42,12 @@ class AccountRecord:
     day_equity: Decimal
     day_net_deposits: Decimal
     day_index: Decimal
+    loss_index: Decimal | None = None
+    loss_since: datetime | None = None
+    loss_at: datetime | None = None
+    peak_index: Decimal | None = None
+    peak_at: datetime | None = None
+    streak_since: datetime | None = None
 
     @property
     def day_profit(self) -> Decimal:
@@ -50,6 +60,16 @@ class AccountRecord:
     @property
     def total_fraction(self) -> Decimal:
         return self.index - ONE
+
+    @property
+    def loss(self) -> Decimal:
+        """The fraction that the trading day has lost so far; below zero where it has gained."""
+        return _lost(self.index, self.loss_index)
+
+    @property
+    def drawdown(self) -> Decimal:
+        """The fraction lost from the highest value."""
+        return _lost(self.index, self.peak_index)
 
 
 def begun(point: EquityPoint, net_deposits: Decimal, day_end: datetime) -> AccountRecord:
@@ -65,6 +85,10 @@ def begun(point: EquityPoint, net_deposits: Decimal, day_end: datetime) -> Accou
         day_equity=point.equity,
         day_net_deposits=net_deposits,
         day_index=ONE,
+        loss_index=ONE,
+        loss_at=point.at,
+        peak_index=ONE,
+        peak_at=point.at,
     )
 
 
@@ -81,9 +105,12 @@ def advanced(record: AccountRecord, point: EquityPoint, day_end: datetime) -> Ac
             day_equity=record.equity,
             day_net_deposits=record.net_deposits,
             day_index=record.index,
+            loss_index=record.index,
+            loss_since=None,
+            loss_at=record.at,
         )
     growth = (point.equity - point.external_flow) / record.equity if record.equity > 0 else ONE
-    return replace(
+    grown = replace(
         record,
         at=point.at,
         equity=point.equity,
@@ -91,6 +118,20 @@ def advanced(record: AccountRecord, point: EquityPoint, day_end: datetime) -> Ac
         net_deposits=record.net_deposits + point.external_flow,
         index=record.index * growth,
     )
+    return _counted(grown)
+
+
+def _counted(record: AccountRecord) -> AccountRecord:
+    """The record with what brakes count from brought up to its newest point."""
+    if record.loss_index is None:
+        record = replace(record, loss_index=record.index, loss_at=record.at)
+    if record.peak_index is None or record.index > record.peak_index:
+        record = replace(record, peak_index=record.index, peak_at=record.at)
+    return record
+
+
+def _lost(index: Decimal, base: Decimal | None) -> Decimal:
+    return ONE - index / base if base is not None and base > 0 else ZERO
 
 
 def time_weighted(points: Sequence[EquityPoint]) -> Decimal:

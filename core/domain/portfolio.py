@@ -128,7 +128,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class ClosedTrade:
-    """A reduction of a position: what was paid, what came back, both net of fees, in USD."""
+    """A reduction of a position: what was paid, what came back, both net of fees, in USD. `left` units stay held."""
 
     account: str
     symbol: str
@@ -138,6 +138,7 @@ class ClosedTrade:
     opened_at: datetime
     closed_at: datetime
     purpose: Purpose
+    left: Decimal = ZERO
 
     @property
     def profit(self) -> Decimal:
@@ -218,7 +219,17 @@ class Portfolio:
         closing = min(gone, held.quantity)
         proceeds = received if closing == gone else received * closing / gone
         cost = held.cost if closing == held.quantity else held.cost * closing / held.quantity
-        trade = ClosedTrade(self.account, fill.symbol, closing, cost, proceeds, held.opened_at, fill.at, fill.purpose)
+        trade = ClosedTrade(
+            self.account,
+            fill.symbol,
+            closing,
+            cost,
+            proceeds,
+            held.opened_at,
+            fill.at,
+            fill.purpose,
+            held.quantity - closing,
+        )
         reduced = replace(
             sold, positions=self._with(fill.symbol, -closing, -cost, fill.at), closed=(*self.closed, trade)
         )

@@ -1,9 +1,9 @@
-"""What each account is worth, written down each cycle together with where its figures stand."""
+"""What each account is worth, and all of them together: written down each cycle with where the figures stand."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -15,6 +15,8 @@ from core.execution.desk import Desk
 from core.ports import UnitOfWork
 from core.reporting import AccountRecord, advanced, begun
 
+TOGETHER = "*"
+"""The name of the record of all accounts together: it has no points of its own."""
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -28,6 +30,10 @@ def record_of(work: UnitOfWork, account: str) -> AccountRecord | None:
     return decode(AccountRecord, json.loads(text)) if text else None
 
 
+def keep_record(work: UnitOfWork, account: str, record: AccountRecord) -> None:
+    work.set_value(_key(account), canonical(record))
+
+
 def valued(
     work: UnitOfWork, desk: Desk, portfolio: Portfolio, prices: Mapping[str, Decimal], now: datetime
 ) -> AccountRecord:
@@ -35,18 +41,39 @@ def valued(
     return _next(record_of(work, portfolio.account), portfolio, prices, now, trading_day_end(desk, now))[1]
 
 
+def records_now(
+    work: UnitOfWork, desk: Desk, prices: Mapping[str, Decimal], now: datetime
+) -> Mapping[str, AccountRecord]:
+    """Every account's record as it would stand now, those that never had a point left out; with that of all accounts
+    together where more than one of them is worth something. Nothing is written."""
+    portfolios = [work.portfolio(account.id) for account in work.accounts()]
+    found = {
+        each.account: valued(work, desk, each, prices, now) for each in portfolios if record_of(work, each.account)
+    }
+    former = record_of(work, TOGETHER)
+    if former is not None and sum(record.equity > 0 for record in found.values()) > 1:
+        day_end = trading_day_end(desk, now)
+        found[TOGETHER] = _advanced(former, _together(portfolios, prices, former, now), day_end)
+    return found
+
+
 def record_equity(
     work: UnitOfWork, desk: Desk, portfolios: Iterable[Portfolio], prices: Mapping[str, Decimal], now: datetime
 ) -> None:
     """Appends a point for each account whose value, cash or trading day has changed, in the caller's transaction."""
-    day_end = trading_day_end(desk, now)
-    for portfolio in portfolios:
+    day_end, known = trading_day_end(desk, now), tuple(portfolios)
+    for portfolio in known:
         former = record_of(work, portfolio.account)
         point, record = _next(former, portfolio, prices, now, day_end)
         if former is not None and _same(former, record):
             continue
         work.add_equity(point)
-        work.set_value(_key(portfolio.account), canonical(record))
+        keep_record(work, portfolio.account, record)
+    former = record_of(work, TOGETHER)
+    point = _together(known, prices, former, now)
+    together = _advanced(former, point, day_end)
+    if former is None or not _same(former, together):
+        keep_record(work, TOGETHER, together)
 
 
 def _next(
@@ -58,18 +85,33 @@ def _next(
 ) -> tuple[EquityPoint, AccountRecord]:
     flow = portfolio.net_deposits - former.net_deposits if former is not None else ZERO
     point = EquityPoint(portfolio.account, now, portfolio.value(prices), portfolio.cash, flow)
+    return point, _advanced(former, point, day_end, portfolio.net_deposits)
+
+
+def _together(
+    portfolios: Sequence[Portfolio], prices: Mapping[str, Decimal], former: AccountRecord | None, now: datetime
+) -> EquityPoint:
+    deposits = sum((each.net_deposits for each in portfolios), ZERO)
+    equity = sum((each.value(prices) for each in portfolios), ZERO)
+    cash = sum((each.cash for each in portfolios), ZERO)
+    return EquityPoint(TOGETHER, now, equity, cash, deposits - (former.net_deposits if former is not None else ZERO))
+
+
+def _advanced(
+    former: AccountRecord | None, point: EquityPoint, day_end: datetime, deposits: Decimal | None = None
+) -> AccountRecord:
     if former is None:
-        return point, begun(point, portfolio.net_deposits, day_end)
-    return point, advanced(former, point, day_end)
+        return begun(point, point.external_flow if deposits is None else deposits, day_end)
+    return advanced(former, point, day_end)
 
 
 def _same(former: AccountRecord, record: AccountRecord) -> bool:
-    return (former.equity, former.cash, former.net_deposits, former.day_end) == (
-        record.equity,
-        record.cash,
-        record.net_deposits,
-        record.day_end,
-    )
+    return _figures(former) == _figures(record)
+
+
+def _figures(record: AccountRecord) -> tuple[object, ...]:
+    counted = (record.loss_index, record.peak_index)
+    return (record.equity, record.cash, record.net_deposits, record.day_end, *counted)
 
 
 def _key(account: str) -> str:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.domain.accounts import Badge
 from core.domain.decisions import Brake, BrakeKind
 from core.domain.events import BrakeReleased, BrakeSet, ModeChanged
 from core.domain.records import AuditRecord
 from core.domain.views import AnswerKind, OwnerAnswer
+from core.execution import loss_brakes, tidings
 from core.execution.desk import Desk
 from core.ports import UnitOfWork
 
 EVERYTHING = "*"
-COMES_BACK = {
+WHAT_THEN = {
     BrakeKind.SYMBOL_BLOCKED: " If both sides still differ at the next look, it is set again.",
     BrakeKind.FOREIGN_ORDERS: " If the other installation's orders are still there, it is set again.",
+    BrakeKind.DAILY_LOSS: " Losses of this trading day count anew from now on.",
+    BrakeKind.DRAWDOWN: " The highest value counts anew from now on.",
+    BrakeKind.LOSS_STREAK: " Only trades that end from now on count.",
 }
 
 
@@ -39,9 +42,10 @@ def unlock(desk: Desk, kind: BrakeKind, scope: str, by: str) -> OwnerAnswer:
         if kind is BrakeKind.PAUSED:
             work.publish(ModeChanged(desk.mode(work), False, None, by), market_time=now)
         else:
-            work.publish(BrakeReleased(kind, scope, by, _badges(desk, scope)), market_time=now)
+            loss_brakes.count_anew(work, kind, scope, now)
+            work.publish(BrakeReleased(kind, scope, by, tidings.scope_badges(desk, scope)), market_time=now)
         _audit(work, desk, by, f"unlock {kind.value} {scope}", "released")
-    text = f"Released: {name} on {_where(scope)}.{COMES_BACK.get(kind, '')}"
+    text = f"Released: {name} on {_where(scope)}.{WHAT_THEN.get(kind, '')}"
     return OwnerAnswer(AnswerKind.DONE, text)
 
 
@@ -53,7 +57,10 @@ def flatten(desk: Desk, by: str) -> OwnerAnswer:
             return OwnerAnswer(AnswerKind.UNCHANGED, "Everything is being sold already; entries are blocked.")
         brake = Brake(BrakeKind.FLATTEN, EVERYTHING, f"everything is to be sold, by {by}", now)
         work.set_brake(brake)
-        work.publish(BrakeSet(brake.kind, brake.scope, brake.reason, None, _badges(desk, "*")), market_time=now)
+        work.publish(
+            BrakeSet(brake.kind, brake.scope, brake.reason, None, tidings.scope_badges(desk, EVERYTHING)),
+            market_time=now,
+        )
         _audit(work, desk, by, "flatten", "entries blocked, everything is to be sold")
     text = "No entries from now on, and every position is being sold. /unlock flatten ends it."
     return OwnerAnswer(AnswerKind.DONE, text)
@@ -61,12 +68,6 @@ def flatten(desk: Desk, by: str) -> OwnerAnswer:
 
 def _where(scope: str) -> str:
     return "everything" if scope == EVERYTHING else scope.replace("/", " ")
-
-
-def _badges(desk: Desk, scope: str) -> tuple[Badge, ...]:
-    account = scope.partition("/")[0]
-    known = account in desk.brokers
-    return desk.badges(account if known else desk.broker_account or "manual")
 
 
 def _audit(work: UnitOfWork, desk: Desk, actor: str, action: str, outcome: str) -> None:

@@ -57,7 +57,7 @@ class OwnerSafe(OwnerBooks):
         """Sells what a standing flatten asks for; what cannot be sold now is tried again every minute."""
         desk = self._desk
         now = desk.market_clock.now()
-        sold, _, _ = look_after(desk, now, f"flatten {now.isoformat()}", frozenset(desk.venues()))
+        sold = look_after(desk, now, f"flatten {now.isoformat()}", frozenset(desk.venues())).sold
         parts = [
             f"{count} {what}"
             for count, what in (

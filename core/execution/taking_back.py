@@ -16,6 +16,8 @@ from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.portfolio import (
     AdjustmentKind,
     Booking,
+    CashKind,
+    CashMovement,
     Entry,
     Fill,
     Portfolio,
@@ -28,7 +30,7 @@ from core.domain.portfolio import (
 from core.domain.records import Instruction, InstructionState
 from core.domain.values import ZERO, plain
 from core.domain.views import AnswerKind, Correction, OwnerAnswer
-from core.execution import manual, tidings
+from core.execution import loss_brakes, manual, tidings
 from core.execution.bookings import digest, refused
 from core.execution.desk import MANUAL, Desk
 from core.execution.own_bookings import void_cards, void_outgrown
@@ -201,8 +203,15 @@ def _follow(work: UnitOfWork, desk: Desk, undone: Booking, instead: Booking | No
         moved = not isinstance(undone, Fill) or undone.side is Side.BUY
         # Levels follow the average price paid, which only a purchase or a split changes.
         refresh_guards(work, desk, MANUAL, now, bought=frozenset({undone.symbol} if moved else ()))
+    if not _is_flow(undone):
+        loss_brakes.corrected(work, undone.at)
     event = tidings.entry_undone(desk, undone, instead, work.portfolio(MANUAL).cash)
     work.publish(event, market_time=now)
+
+
+def _is_flow(booking: Booking) -> bool:
+    """Money moved in or out is in no figure that brakes look at, so its correction changes none."""
+    return isinstance(booking, CashMovement) and booking.kind in {CashKind.DEPOSIT, CashKind.WITHDRAWAL}
 
 
 def _restate(work: UnitOfWork, desk: Desk, order: Order, now: datetime) -> None:

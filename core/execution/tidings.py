@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from core.domain.accounts import Badge
 from core.domain.decisions import Signal
 from core.domain.events import EntryUndone, OrderFilled, OrderRefused, OrderUncertain, SignalRaised
 from core.domain.orders import Order, Purpose, Side
 from core.domain.portfolio import Booking, CashMovement, Fill, Guard, Portfolio, PositionAdjustment
 from core.domain.values import ZERO, plain
-from core.execution.desk import Desk
+from core.execution.desk import MANUAL, Desk
 
 
 def signal_raised(desk: Desk, signal: Signal, account: str, quantity: Decimal) -> SignalRaised | None:
@@ -69,6 +70,12 @@ def order_refused(desk: Desk, order: Order, reason: str) -> OrderRefused:
 
 def order_uncertain(desk: Desk, order: Order, reason: str) -> OrderUncertain:
     return OrderUncertain(order.account, order.symbol, order.side, order.quantity, reason, desk.badges(order.account))
+
+
+def scope_badges(desk: Desk, scope: str) -> tuple[Badge, ...]:
+    """What a message about a brake must show: the account's badges where it is one account's."""
+    account = scope.partition("/")[0]
+    return desk.badges(account if account in desk.brokers else desk.broker_account or MANUAL)
 
 
 def fill_words(fill: Fill) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from core.domain.dust import without_dust
-from core.execution import stops
+from core.execution import loss_brakes, stops
 from core.execution.desk import Desk
 from core.execution.exits import SoldOut, sell_out
 from core.execution.picture import take_picture
@@ -16,6 +17,16 @@ from core.execution.reconcile import reconcile
 from core.execution.stale import cancel_stale_entries
 from core.strategy.decide import exits
 from core.strategy.stakes import prices_of
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAfter:
+    """What was sold, and how many brakes were set, stops raised and stops placed."""
+
+    sold: SoldOut
+    braked: int
+    raised: int
+    placed: int
 
 
 def guard(desk: Desk, now: datetime, scheduled_at: datetime | None = None) -> str:
@@ -27,26 +38,29 @@ def guard(desk: Desk, now: datetime, scheduled_at: datetime | None = None) -> st
     protect(desk, now, reconciled.reachable)
     cancel_stale_entries(desk, now, reconciled.reachable)
     if not _holds_any(desk):
-        return "no position needs watching"
+        braked = loss_brakes.check(desk, now, {})
+        return f"{braked} brakes set" if braked else "no position needs watching"
     origin = f"guard {(scheduled_at or now).isoformat()}"
-    sold, raised, placed = look_after(desk, now, origin, reconciled.reachable)
+    done = look_after(desk, now, origin, reconciled.reachable)
     words = [
         f"{count} {what}"
         for count, what in (
-            (sold.sent, "exits sent"),
-            (sold.instructed, "handed to the owner"),
-            (sold.waiting, "wait for the venue"),
-            (raised, "stops raised"),
-            (placed, "stops placed"),
+            (done.sold.sent, "exits sent"),
+            (done.sold.instructed, "handed to the owner"),
+            (done.sold.waiting, "wait for the venue"),
+            (done.braked, "brakes set"),
+            (done.raised, "stops raised"),
+            (done.placed, "stops placed"),
         )
         if count
     ]
     return ", ".join(words) or "no stop or target reached"
 
 
-def look_after(desk: Desk, now: datetime, origin: str, reachable: frozenset[str]) -> tuple[SoldOut, int, int]:
-    """What every minute and every tick does for open positions: (sold, stops raised, stops placed)."""
+def look_after(desk: Desk, now: datetime, origin: str, reachable: frozenset[str]) -> LookedAfter:
+    """What every minute and every tick does for open positions, and against losses."""
     sold, prices = _sell_what_is_due(desk, now, origin, reachable)
+    braked = loss_brakes.check(desk, now, prices)
     raised = stops.follow(desk, now, prices)
     if raised:
         # The old stops are gone by now: seen at once, so that the new ones rest within this very minute.
@@ -57,7 +71,7 @@ def look_after(desk: Desk, now: datetime, origin: str, reachable: frozenset[str]
         # A stop that cannot rest is a reason to sell now, not at the next minute (S13).
         more, _ = _sell_what_is_due(desk, now, origin, reachable)
         sold = sold.plus(more)
-    return sold, raised, placed - refused
+    return LookedAfter(sold, braked, raised, placed - refused)
 
 
 def _sell_what_is_due(
