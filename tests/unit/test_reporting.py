@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.domain.codec import decode, encode
 from core.domain.portfolio import Position
 from core.domain.records import EquityPoint
 from core.domain.views import ComponentHealth, Health
 from core.reporting import (
+    AccountRecord,
     advanced,
     begun,
     buy_and_hold,
@@ -83,3 +87,56 @@ def test_health_is_as_bad_as_the_worst_component() -> None:
 def test_the_newest_signal_fits_on_a_line() -> None:
     assert signal_words([]) == ""
     assert signal_words([a_buy_signal("SPY"), a_buy_signal("QQQ", START + DAY)]) == "QQQ 66%, buy"
+
+
+def counted(steps: list[tuple[int, int]], day: timedelta = DAY) -> AccountRecord:
+    first, *rest = points_of(steps)
+    record = begun(first, Decimal(0), START + day)
+    for point in rest:
+        record = advanced(record, point, START + day)
+    return record
+
+
+@pytest.mark.feature("S8")
+def test_the_days_loss_and_the_drawdown_count_from_where_the_day_and_the_highest_value_were() -> None:
+    record = counted([(1000, 0), (1250, 0), (1000, 0)])
+    assert (record.loss, record.drawdown) == (0, Decimal("0.2"))
+    assert record.peak_at == START + timedelta(hours=1)
+    (next_day,) = points_of([(950, 0)])
+    record = advanced(record, next_day, START + 2 * DAY)
+    assert (record.loss, record.drawdown) == (Decimal("0.05"), Decimal("0.24"))
+
+
+@pytest.mark.feature("S8")
+@pytest.mark.feature("M14")
+@given(st.lists(st.integers(-900, 10_000), min_size=1, max_size=20))
+def test_money_moved_in_or_out_neither_makes_nor_hides_a_loss(flows: list[int]) -> None:
+    steps, equity = [(1000, 0)], 1000
+    for flow in flows:
+        equity = max(1, equity + flow)
+        steps.append((equity, equity - steps[-1][0]))
+    still = counted(steps)
+    assert (still.loss, still.drawdown) == (0, 0)
+    after_a_fall = counted([*steps, (equity * 9, equity * 8), (equity * 9 // 2, 0), (10_000, 10_000 - equity * 9 // 2)])
+    assert after_a_fall.loss == after_a_fall.drawdown >= Decimal("0.5")
+
+
+@pytest.mark.feature("C7")
+def test_what_counts_anew_begins_with_the_next_point() -> None:
+    record = replace(counted([(1000, 0), (800, 0)]), loss_index=None, peak_index=None)
+    assert (record.loss, record.drawdown) == (0, 0)
+    at_release, later = points_of([(760, 0), (722, 0)])
+    record = advanced(record, at_release, START + DAY)
+    assert (record.loss, record.drawdown) == (0, 0)
+    record = advanced(record, later, START + DAY)
+    assert (record.loss, record.drawdown) == (Decimal("0.05"), Decimal("0.05"))
+
+
+def test_a_record_of_an_older_version_can_still_be_read() -> None:
+    known = encode(counted([(1000, 0), (900, 0)]))
+    assert isinstance(known, dict)
+    new = {"loss_index", "loss_since", "loss_at", "peak_index", "peak_at", "streak_since"}
+    old = decode(AccountRecord, {name: value for name, value in known.items() if name not in new})
+    assert (old.day_fraction, old.loss, old.drawdown) == (Decimal("-0.1"), 0, 0)
+    (point,) = points_of([(810, 0)])
+    assert advanced(old, point, START + DAY).loss == 0
