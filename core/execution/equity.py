@@ -46,14 +46,16 @@ def records_now(
 ) -> Mapping[str, AccountRecord]:
     """Every account's record as it would stand now, those that never had a point left out; with that of all accounts
     together where more than one of them is worth something. Nothing is written."""
+    day_end = trading_day_end(desk, now)
     portfolios = [work.portfolio(account.id) for account in work.accounts()]
     found = {
-        each.account: valued(work, desk, each, prices, now) for each in portfolios if record_of(work, each.account)
+        each.account: _next(former, each, prices, now, day_end)[1]
+        for each in portfolios
+        if (former := record_of(work, each.account)) is not None
     }
-    former = record_of(work, TOGETHER)
-    if former is not None and sum(record.equity > 0 for record in found.values()) > 1:
-        day_end = trading_day_end(desk, now)
-        found[TOGETHER] = _advanced(former, _together(portfolios, prices, former, now), day_end)
+    before = record_of(work, TOGETHER)
+    if before is not None and sum(record.equity > 0 for record in found.values()) > 1:
+        found[TOGETHER] = _advanced(before, _together(portfolios, prices, before, now), day_end)
     return found
 
 

@@ -90,7 +90,7 @@ def round_trips(closed: Iterable[ClosedTrade]) -> list[RoundTrip]:
     ended = []
     for trade in closed:
         profit = under_way.pop(trade.symbol, ZERO) + trade.profit
-        if trade.left < instrument_for(trade.symbol).quantity_step:
+        if trade.left == ZERO or trade.left < instrument_for(trade.symbol).quantity_step:
             ended.append(RoundTrip(trade.symbol, profit, trade.closed_at))
         else:
             under_way[trade.symbol] = profit

@@ -14,6 +14,9 @@ class Policy:
     `gap_fraction` is how much dearer an entry that waits for an open may become: cash is kept back for it.
     `daily_risk_fraction` is the part of equity that one position may gain or lose on an ordinary day (one standard
     deviation over `volatility_bars` daily returns). `trailing_fraction` and `break_even_fraction` None mean: off.
+    `daily_loss_fraction`, `drawdown_fraction` and `loss_streak` are the losses from which nothing is bought: until the
+    trading day ends, until the owner releases it, and for `loss_streak_pause`. `max_exposure_fraction` is the most that
+    may be invested in all assets together, `max_crypto_fraction` in all coins.
     `stop_step_fraction` is the least rise for which a resting stop is moved. An entry that is not filled within
     `entry_life` is cancelled; an exit that waits for the owner is told again every `exit_reminder` of the system clock.
     """

@@ -63,11 +63,12 @@ def test_a_sale_of_all_closes_the_trade_with_both_fees_in_its_profit() -> None:
     assert (trade.quantity, trade.opened_at, trade.closed_at, trade.purpose) == (4, START, LATER, Purpose.EXIT)
     assert after.cash == 10_297
     assert after.positions == {}
+    assert trade.left == 0
 
 
 def test_a_sale_of_a_part_closes_that_part_at_average_cost() -> None:
     after = holding(bought("4", "500"), sold("1", "600"))
-    assert after.closed[0].profit == 100
+    assert (after.closed[0].profit, after.closed[0].left) == (100, 3)
     assert (after.positions["SPY"].quantity, after.positions["SPY"].cost) == (3, 1500)
 
 
