@@ -71,8 +71,8 @@ def greet(desk: Desk, speed: float) -> None:
 def tell_absence(desk: Desk, since: datetime) -> None:
     """This process stood still from `since` (system time) until now; the owner is told that nobody watched."""
     with desk.ledger() as work:
-        event = _started(desk, work, desk.system_clock.now(), since)
-        work.publish(event, market_time=desk.market_clock.now())
+        now = desk.market_clock.now()
+        work.publish(_started(desk, work, now, desk.system_clock.now(), since), market_time=now)
         work.commit("absence")
 
 
