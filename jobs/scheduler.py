@@ -115,7 +115,11 @@ class LiveScheduler:
         return due
 
     async def _record(self, job: Job, due: datetime, outcome: JobOutcome, detail: str) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._pool, self._runner.missed, job, due, outcome, detail)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._pool, self._runner.missed, job, due, outcome, detail)
+        except Fatal as fatal:
+            # As after a sleep during which another process took the ledger: nothing is recorded, everything stops.
+            self._on_fatal(fatal)
 
     async def _run(self, job: Job, due: datetime) -> None:
         loop = asyncio.get_running_loop()

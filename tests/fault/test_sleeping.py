@@ -137,14 +137,13 @@ def test_the_product_itself_stopped_beyond_its_lease_gives_way_to_a_second_start
         line = first.phone()
         line.ask("/status", "RUNNING")
         line.close()
-        first.process.send_signal(signal.SIGSTOP)
+        stop_between_two_writes(first, tmp_path)
         SystemClock().sleep(LEASE_SECONDS)
         second = Orchestrator(tmp_path, output="second.txt").until_ready()
         line = second.phone()
         line.ask("/positions", "osition")
         told = len(line.told())
-        second.process.send_signal(signal.SIGSTOP)
-        until(lambda: at_rest(tmp_path), 20, "the second one was stopped in the middle of writing")
+        stop_between_two_writes(second, tmp_path)
         before = everything(tmp_path)
         first.process.send_signal(signal.SIGCONT)
         assert first.process.wait(60) == 1
@@ -162,6 +161,19 @@ def test_the_product_itself_stopped_beyond_its_lease_gives_way_to_a_second_start
         for each in (first, second):
             if each is not None:
                 each.clear_away()
+
+
+def stop_between_two_writes(life: Orchestrator, folder: Path) -> None:
+    """Stopped in the middle of one, a process keeps the file's lock, and nobody can take over until it wakes or ends."""
+
+    def stopped() -> bool:
+        life.process.send_signal(signal.SIGSTOP)
+        if at_rest(folder):
+            return True
+        life.process.send_signal(signal.SIGCONT)
+        return False
+
+    until(stopped, 20, "it never stopped writing")
 
 
 def at_rest(folder: Path) -> bool:

@@ -168,6 +168,24 @@ async def test_a_fatal_error_reaches_whoever_can_stop_the_process(bench: Bench) 
     assert str(bench.fatal[0]) == "another process took over"
 
 
+async def test_a_missed_run_that_can_no_longer_be_recorded_stops_everything_without_a_trace(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lost(*_: object) -> None:
+        raise Fatal("another process took over")
+
+    gate = threading.Event()
+    bench.job("tick", work=lambda: gate.wait(10))
+    scheduler = bench.go()
+    monkeypatch.setattr(scheduler._runner, "missed", lost)
+    try:
+        await eventually(lambda: bool(bench.fatal))
+    finally:
+        gate.set()
+    assert str(bench.fatal[0]) == "another process took over"
+    assert all(record.exc_info is None for record in caplog.records)
+
+
 async def test_a_run_beyond_its_deadline_is_recorded_while_it_goes_on(bench: Bench) -> None:
     gate = threading.Event()
     job = bench.job("tick", timedelta(hours=1), work=lambda: gate.wait(10))
