@@ -164,7 +164,7 @@ def test_the_product_itself_stopped_beyond_its_lease_gives_way_to_a_second_start
 
 
 def stop_between_two_writes(life: Orchestrator, folder: Path) -> None:
-    """Stopped in the middle of one, a process keeps the file's lock, and nobody can take over until it wakes or ends."""
+    """Stopped in the middle of one, a process keeps the file's lock: nobody takes over until it wakes or ends."""
 
     def stopped() -> bool:
         life.process.send_signal(signal.SIGSTOP)
