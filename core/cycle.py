@@ -74,9 +74,9 @@ def run_cycle(
     snapshot = take_picture(desk, now, origin, reconciled.reachable, faults)
     predictor = desk.predictor()
     decision = _entries(_news(snapshot, decide(snapshot, predictor, desk.policy)))
-    committed = _commit(desk, snapshot, decision)
+    committed = _commit(desk, snapshot, decision, predictor)
     submit_all(desk, committed.to_submit, now)
-    instructed = committed.instructed + sold.instructed + first_card(desk, snapshot, decision, predictor)
+    instructed = committed.instructed + sold.instructed
     desk.checkpoint("cycle.end")
     return _result(now, desk, decision, committed, reconciled, sold.sent, instructed)
 
@@ -88,16 +88,16 @@ def recover(desk: Desk, now: datetime) -> None:
     manual.write_manual_trades(desk)
 
 
-def first_card(desk: Desk, snapshot: Snapshot, decision: Decision, predictor: Predictor | None) -> int:
+def _first_card(desk: Desk, snapshot: Snapshot, decision: Decision, predictor: Predictor | None) -> Decision | None:
     """The first entry ever made at a broker comes as a card for the manual account too, so that a newcomer has
-    something to tap (DESIGN 8): decided by the same rules with the manual account's own cash. Returns how many cards.
+    something to tap (DESIGN 8): decided by the same rules with the manual account's own cash. None where no card fits.
     """
     entries = [order.symbol for order in decision.orders if order.purpose is Purpose.ENTRY and order.account != MANUAL]
     if not entries:
-        return 0
-    with desk.ledger() as work:
+        return None
+    with desk.reading() as work:
         if work.value(FIRST_CARD) is not None:
-            return 0
+            return None
     twin = decide(replace(snapshot, mode=Mode.MANUAL, entry_account=MANUAL), predictor, desk.policy)
     orders = [
         order
@@ -105,14 +105,9 @@ def first_card(desk: Desk, snapshot: Snapshot, decision: Decision, predictor: Pr
         if order.account == MANUAL and order.purpose is Purpose.ENTRY and order.symbol in entries
     ][:1]
     if not orders:
-        return 0
+        return None
     signals = tuple(signal for signal in twin.signals if signal.symbol == orders[0].symbol)
-    with desk.committing("card") as work:
-        card = Decision(snapshot.now, MANUAL, signals, tuple(orders))
-        issued = write_intents(work, desk, card, snapshot.now, tell_signals=False).instructed
-        work.set_value(FIRST_CARD, snapshot.now.isoformat())
-    manual.write_manual_trades(desk)
-    return issued
+    return Decision(snapshot.now, MANUAL, signals, tuple(orders))
 
 
 def _entries(decision: Decision) -> Decision:
@@ -131,11 +126,16 @@ def _news(snapshot: Snapshot, decision: Decision) -> Decision:
     return replace(decision, signals=fresh)
 
 
-def _commit(desk: Desk, snapshot: Snapshot, decision: Decision) -> Committed:
+def _commit(desk: Desk, snapshot: Snapshot, decision: Decision, predictor: Predictor | None) -> Committed:
     """Decision, orders, cards, events and equity points: one transaction."""
     prices = {market.instrument.symbol: market.price for market in snapshot.markets if market.price is not None}
+    card = _first_card(desk, snapshot, decision, predictor)
     with desk.committing("intents") as work:
         committed = write_intents(work, desk, decision, snapshot.now)
+        if card is not None:
+            issued = write_intents(work, desk, card, snapshot.now, tell_signals=False).instructed
+            committed = replace(committed, instructed=committed.instructed + issued)
+            work.set_value(FIRST_CARD, snapshot.now.isoformat())
         record_equity(work, desk, (view.portfolio for view in snapshot.accounts), prices, snapshot.now)
     if committed.instructed:
         manual.write_manual_trades(desk)

@@ -129,7 +129,7 @@ def test_a_crash_at_any_checkpoint_of_a_trade_leaves_one_order_the_venues_positi
 
 def test_the_day_passes_the_checkpoints_of_both_sides_of_its_commits_and_calls(undisturbed: list[str]) -> None:
     assert set(undisturbed) <= set(CHECKPOINTS)
-    for step in ("reconcile", "intents", "result", "card", "protect"):
+    for step in ("reconcile", "intents", "result", "protect"):
         assert (f"{step}.before_commit" in undisturbed) == (f"{step}.after_commit" in undisturbed)
     for name in ("intents.before_commit", "submit.before_call", "submit.after_call", "result.after_commit"):
         assert name in undisturbed
@@ -159,6 +159,17 @@ def test_an_entry_that_never_left_is_given_up_and_told_of(tmp_path: Path) -> Non
     assert order.state is OrderState.REJECTED
     assert "never reached" in bench.events(OrderRefused)[0].reason
     assert bench.venue.orders() == []
+
+
+def test_the_first_card_is_there_wherever_the_tick_of_the_first_entry_was_cut_short(tmp_path: Path) -> None:
+    bench = ready(tmp_path)
+    crash_at(bench, "intents.after_commit")
+    with pytest.raises(Crashed):
+        bench.tick()
+    revive(bench)
+    bench.tick()
+    (card,) = bench.owner.pending()
+    assert card.account == "manual"
 
 
 def test_an_entry_that_arrived_before_the_crash_is_adopted_and_filled_once(tmp_path: Path) -> None:

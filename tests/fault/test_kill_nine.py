@@ -117,7 +117,6 @@ HERE = (
     "reconcile",
     "intents",
     "result",
-    "card",
     "owner",
     "expiry",
     "withdraw",
