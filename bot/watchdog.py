@@ -67,8 +67,9 @@ class Watchdog:
             self._health(Health.RUNNING, words)
         if self._ping is None:
             return "watched"
-        self._desk.fence()
-        return "watched, sign of life given" if self._ping.ping() else "watched, no sign of life could be given"
+        with self._desk.changing("ping"):
+            was_given = self._ping.ping()
+        return "watched, sign of life given" if was_given else "watched, no sign of life could be given"
 
     def _last_cycle(self) -> datetime | None:
         with self._desk.reading() as work:

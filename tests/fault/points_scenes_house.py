@@ -1,0 +1,234 @@
+"""Scenes of the house itself: news and their delivery, the gate, jobs, the founding, the simulated venue."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from telegram import Update
+
+from bot.commands.notices import notify, quiet
+from bot.commands.talk import Request
+from bot.conversation import Conversation
+from bot.delivery import drain_silently
+from bot.restoring import _settle as settle_restored
+from core.domain.accounts import Mode
+from core.domain.records import JobOutcome, QuestionChoice
+from jobs.table import GUARD, REPORT, RETRAIN, TICK
+from tests.fault.points_house import COIN, House, Scene, Step
+from tests.fault.points_steps import (
+    BUY_CARD,
+    DAY,
+    Do,
+    all_of,
+    answered,
+    delivered,
+    executed,
+    holds,
+    job,
+    order,
+)
+
+DAY_END = Scene(
+    "a day is reported, predictions are scored, a model is trained",
+    (
+        Step(order("set_mode", Mode.OBSERVE, "owner")),
+        Step(job(TICK)),
+        Step(job(RETRAIN)),
+        Step(job(REPORT), 8 * 60),
+        Step(
+            lambda house: house.database.bars.write_all([(each, "scripted") for each in _later_days(house)]), 12 * DAY
+        ),
+        Step(job(REPORT)),
+        Step(delivered),
+    ),
+)
+
+
+def _later_days(house: House) -> list[Any]:
+    from core.domain.bars import Bar, BarSize
+    from core.series import BarSeries, time_of
+
+    newest = time_of(house.desk.bars.read(COIN, BarSize.D1, house.clock.now(), 1).closed_at[-1])
+    last = house.notes.get("newest day", newest.isoformat)
+    start = type(newest).fromisoformat(last)
+    days = [start + timedelta(days=number) for number in range(12)]
+    bars = [Bar(COIN, BarSize.D1, day, day + timedelta(days=1), 100.0, 102.0, 99.0, 101.0, 1000.0) for day in days]
+    return [BarSeries.of(COIN, BarSize.D1, bars)]
+
+
+OUTBOX = tuple(
+    Scene(
+        f"the chat answers: {' and '.join(mishaps)}",
+        (
+            *BUY_CARD,
+            Step(lambda house, mishaps=mishaps: house.chat_goes_wrong(*mishaps)),
+            Step(delivered),
+            Step(delivered, 2),
+            Step(executed, 1),
+            Step(answered(QuestionChoice.CANNOT)),
+            Step(lambda house, mishaps=mishaps: house.chat_goes_wrong(*mishaps)),
+            Step(delivered),
+            Step(delivered, 2),
+            Step(delivered, 2),
+        ),
+        venue="",
+    )
+    for mishaps in (
+        ("lost",),
+        ("lost, but arrived", "lost, but arrived", "lost, but arrived"),
+        ("refused", "later", "refused"),
+        ("later", "blocked", "too old"),
+    )
+)
+
+
+def said(sender: int, text: str, number: int) -> Update:
+    user = {"id": sender, "is_bot": False, "first_name": "Someone"}
+    chat = {"id": sender, "type": "private", "first_name": "Someone"}
+    message = {"message_id": number, "date": 1_790_000_000, "from": user, "chat": chat, "text": text}
+    update = Update.de_json({"update_id": number, "message": message}, None)
+    assert update is not None
+    return update
+
+
+def speaks(sender: int, text: str) -> Do:
+    return lambda house: asyncio.run(house.gate.admit(said(sender, text, house.step + 1)))
+
+
+def _an_update_fails(house: House) -> None:
+    """The bot's error handler writes down what broke."""
+    line = Conversation(house.talk, house.gate, house.transport, house.delivery, house.desk.ledger)
+    context = type("Context", (), {"error": ValueError("a defect")})()
+    if "told" not in house.notes:
+        asyncio.run(line.on_error(None, context))
+        house.notes["told"] = True
+
+
+GATE = Scene(
+    "somebody is paired, a stranger is refused, an update fails",
+    (
+        Step(speaks(222, "hello")),
+        Step(speaks(111, "/start WRONGONE")),
+        Step(speaks(111, "/start ABCDEFGH")),
+        Step(speaks(333, "hello")),
+        Step(_an_update_fails),
+        Step(delivered),
+    ),
+    is_paired=False,
+    varies="an update is handed out once; one that failed is told of by each process that met it",
+)
+
+
+def _a_manual_order_is_to_go(house: House) -> None:
+    with house.desk.calling("cancel"):
+        house.desk.brokers["manual"].cancel(house.owner.pending()[0].client_order_id)
+
+
+HOUSEKEEPING = Scene(
+    "the house is kept in order",
+    (
+        Step(job(TICK)),
+        Step(job("lease")),
+        Step(job("health")),
+        Step(job("watch")),
+        Step(job("watch"), 5),
+        Step(job("maintenance"), 1),
+        Step(lambda house: house.runner.missed(house.jobs[TICK], house.clock.now(), JobOutcome.MISSED, "asleep")),
+        Step(_a_manual_order_is_to_go),
+        Step(delivered),
+    ),
+)
+
+
+def _a_restore_is_settled(house: House) -> None:
+    """What follows a restore, as `autotrader doctor --restore` does it."""
+    epoch = house.notes.get("epoch", lambda: house.database.installation().epoch + 1)
+    settle_restored(house.database, house.place, house.clock.now(), epoch, house.clock.now())
+    house.database.begin_epoch(epoch)
+    house.lease.acquire(house.clock.now())
+
+
+RESTORED = Scene(
+    "a restore is settled",
+    (Step(order("set_mode", Mode.OBSERVE, "owner")), Step(_a_restore_is_settled), Step(delivered)),
+    varies="what a restore tells is told by each process that came to it",
+)
+SILENT = Scene(
+    "messages are drained as in a replay",
+    (
+        Step(job(TICK)),
+        Step(lambda house: house.write(drain_silently, house.desk.ledger, house.clock, house.settings.zone)),
+    ),
+    is_silent=True,
+)
+
+
+def asks(command: Any, words: str) -> Do:
+    return lambda house: asyncio.run(command(house.talk, Request(words, "owner", f"tap {house.step}")))
+
+
+NOTICES = Scene(
+    "the owner says what he wants to hear, and has the status kept up to date",
+    (
+        Step(asks(notify, "model off")),
+        Step(asks(quiet, "22:00-07:00")),
+        Step(lambda house: house.write(lambda: house.talk.live.begin(pinned=True))),
+        Step(delivered),
+        Step(job(RETRAIN)),
+        Step(lambda house: house.write(house.talk.live.refresh), 1),
+        Step(delivered),
+        Step(lambda house: house.write(house.talk.live.end), 1),
+        Step(delivered),
+    ),
+)
+FAILED_JOB = Scene(
+    "a job fails and works again",
+    (
+        Step(lambda house: house.runner.run(replace(house.jobs[RETRAIN], run=_breaks), house.clock.now())),
+        Step(delivered),
+    ),
+    may_fail=True,
+    varies="a failure is told of by each process that met it",
+)
+
+
+def _breaks(_due: object) -> str:
+    raise ValueError("a defect")
+
+
+FOUNDED = Scene(
+    "an installation is founded and trades",
+    (Step(job(TICK)), Step(job(TICK), 5, (100.0,)), Step(delivered)),
+    venue="simulated",
+    is_founded=False,
+)
+A_DAY = Scene(
+    "the simulated venue trades",
+    (
+        Step(job(TICK)),
+        Step(job(TICK), 5, (100.0,)),
+        Step(job(GUARD), 1),
+        Step(job(TICK), 4, (94.0, 94.0, 90.0, 92.0)),
+        Step(job(GUARD), 1),
+        Step(delivered),
+    ),
+    venue="simulated",
+    expect=holds(account="simulated"),
+)
+ALL_SOLD = Scene(
+    "the simulated venue sells everything",
+    (
+        Step(job(TICK)),
+        Step(job(TICK), 5, (100.0,)),
+        Step(all_of(order("flatten", "owner"), order("exit_all")), 1),
+        Step(job(TICK), 4, (100.1,)),
+        Step(job(TICK), 5, (100.1,)),
+        Step(job(GUARD), 1),
+        Step(delivered),
+    ),
+    venue="simulated",
+    expect=holds(account="simulated"),
+)

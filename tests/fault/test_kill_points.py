@@ -1,0 +1,251 @@
+"""Every commit and every outside call of a cycle, of an owner's command, of a start and of the outbox: a real process
+dies there by SIGKILL, the next one starts as the product does, plays the interrupted step again and goes on to the end.
+
+Which places there are is told by the scenes' own trails: a new checkpoint is killed at as soon as a scene passes it,
+and the first test fails as long as none does. What must hold is in `points_checks`; besides, a scene must come to the
+same end as if nothing had happened. The one exception is an entry that was written and never left: it is given up, and
+the next signal is another one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import pytest
+
+from core.checkpoints import CHECKPOINTS
+from tests.fault.crashing import Crash
+from tests.fault.points_nest import Life, PointsNest, scene_names
+
+T = TypeVar("T")
+SEED = 20_260_303
+SHORTEST = 12
+"""Of so many places that cost least one is drawn for each name."""
+START_ENDS = "greeting.after_commit"
+ONLY_AFTER_A_KILL = Crash("send.after_call")
+"""What begins with a message in hand goes ways of its own."""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A scene and where each of its processes dies, one after the other."""
+
+    scene: str
+    crashes: tuple[Crash, ...]
+
+
+Done = tuple[Kill, str]
+SAME, GIVEN_UP = "the same", "without an entry that had never left and was given up"
+VARIES = "one that may vary, all invariants held"
+
+
+@dataclass(frozen=True)
+class Trails:
+    """`undisturbed`: every scene as it goes when nobody dies; `after_a_kill`: as the next process goes on."""
+
+    undisturbed: dict[str, Life]
+    after_a_kill: dict[str, Life]
+
+    def places(self) -> Iterator[tuple[str, tuple[Crash, ...], Life]]:
+        """(scene, the kills before, the life in which there are places to die at)."""
+        yield from ((scene, (), life) for scene, life in self.undisturbed.items())
+        yield from ((scene, (ONLY_AFTER_A_KILL,), life) for scene, life in self.after_a_kill.items())
+
+
+def told(done: Sequence[Done]) -> str:
+    """What the kills came to."""
+    places = {(kill.scene, kill.crashes[-1]) for kill, _ in done}
+    ends = Counter(end for _, end in done)
+    return (
+        f"{sum(len(kill.crashes) for kill, _ in done)} kills at {len(places)} places: "
+        f"{len({crash.name for _, crash in places})} names, {len({crash for _, crash in places})} pairs of name and "
+        f"occurrence, in {len({scene for scene, _ in places})} scenes; the end: "
+        f"{', '.join(f'{count} times {end}' for end, count in ends.most_common())}"
+    )
+
+
+class TwoNests:
+    """Two processes that play, so that two processors have work."""
+
+    def __init__(self, *nests: PointsNest) -> None:
+        self.nests = nests
+
+    def do(self, jobs: Sequence[Callable[[PointsNest], T]]) -> list[T]:
+        """Every job in one of them; results in the order of the jobs."""
+        done: dict[int, T] = {}
+
+        def work(first: int) -> None:
+            for number in range(first, len(jobs), len(self.nests)):
+                done[number] = jobs[number](self.nests[first])
+
+        with ThreadPoolExecutor(len(self.nests)) as pool:
+            list(pool.map(work, range(len(self.nests))))
+        return [done[number] for number in range(len(jobs))]
+
+
+@pytest.fixture(scope="module")
+def nests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNests]:
+    with PointsNest(tmp_path_factory.mktemp("one")) as one, PointsNest(tmp_path_factory.mktemp("two")) as two:
+        yield TwoNests(one, two)
+
+
+@pytest.fixture(scope="module")
+def trails(nests: TwoNests) -> Trails:
+    names = scene_names()
+    lives = nests.do([lambda nest, scene=scene: nest.play(scene)[0] for scene in names])
+    undisturbed = dict(zip(names, lives, strict=True))
+    sending = next(scene for scene, life in undisturbed.items() if ONLY_AFTER_A_KILL.name in life.trail)
+    return Trails(undisturbed, {sending: nests.nests[0].play(sending, ONLY_AFTER_A_KILL)[-1]})
+
+
+def places_of(life: Life) -> list[Crash]:
+    """Every moment at which the scene can be killed, in order."""
+    seen: Counter[str] = Counter()
+    places = []
+    for name in life.trail:
+        seen[name] += 1
+        places.append(Crash(name, seen[name]))
+    return places
+
+
+def check(nest: PointsNest, trails: Trails, kill: Kill) -> Done:
+    """Kills and restarts; returns what the end was like."""
+    lives = nest.play(kill.scene, *kill.crashes)
+    where = f"{kill.scene}, killed at {kill.crashes}"
+    assert [life.was_killed for life in lives] == [True] * len(kill.crashes) + [False], f"{where}: not reached"
+    for life, crash in zip(lives, kill.crashes, strict=False):
+        assert life.trail[-1] == crash.name, where
+    end, undisturbed = lives[-1], trails.undisturbed[kill.scene]
+    assert end.broken == [], where
+    assert end.facts is not None
+    assert undisturbed.facts is not None
+    if end.given_up and not undisturbed.given_up:
+        return kill, GIVEN_UP
+    changed = {
+        name: (end.facts[name], undisturbed.facts[name])
+        for name in undisturbed.facts
+        if end.facts[name] != undisturbed.facts[name]
+    }
+    assert changed == {}, where
+    return kill, SAME if undisturbed.facts else VARIES
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.feature("S14")
+def test_the_scenes_pass_every_checkpoint_and_nothing_happens_outside_of_one(trails: Trails) -> None:
+    passed: dict[str, Counter[str]] = {}
+    for scene, before, life in trails.places():
+        assert life.broken == [], scene
+        passed[f"{scene}{', after a kill' if before else ''}"] = Counter(life.trail)
+    names = set().union(*passed.values())
+    pairs = {(crash.name, crash.occurrence) for _, _, life in trails.places() for crash in places_of(life)}
+    print(f"\n{len(names)} names, {len(pairs)} pairs of name and occurrence, in {len(passed)} scenes:")
+    for scene, counted in passed.items():
+        print(f"  {len(counted):3} names, {counted.total():4} places: {scene}")
+    never = [name for name in CHECKPOINTS if name not in names]
+    print(f"never reached: {never or 'none'}")
+    assert never == []
+    # The simulated venue has places of its own; nothing else may.
+    assert {name.split(".")[0] for name in names - set(CHECKPOINTS)} <= {"venue"}
+
+
+def one_for_each_name(trails: Trails) -> list[Kill]:
+    """Each name once, at a place drawn from a seed, in one of the shortest scenes that pass it."""
+    chance = np.random.default_rng(SEED)
+    where: dict[str, list[Kill]] = {}
+    for scene, before, life in sorted(trails.places(), key=lambda place: len(place[2].trail)):
+        for crash in places_of(life):
+            where.setdefault(crash.name, []).append(Kill(scene, (*before, crash)))
+    return [kills[int(chance.integers(min(len(kills), SHORTEST)))] for _, kills in sorted(where.items())]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.feature("S14")
+@pytest.mark.feature("T8")
+@pytest.mark.feature("D3")
+def test_killed_at_each_commit_and_each_call_the_next_start_sorts_it_out(nests: TwoNests, trails: Trails) -> None:
+    kills = one_for_each_name(trails)
+    print(f"\n{told(nests.do([lambda nest, kill=kill: check(nest, trails, kill) for kill in kills]))}")
+
+
+UNDER_WAY = (
+    "intents.after_commit",
+    "submit.after_call",
+    "withdraw.after_commit",
+    "owner.after_commit",
+    "send.after_call",
+)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.feature("S14")
+def test_killed_again_while_it_recovers_and_once_more_it_still_comes_to_the_same_end(
+    nests: TwoNests, trails: Trails
+) -> None:
+    chance, done = np.random.default_rng(SEED + 1), list[Done]()
+    for name in UNDER_WAY:
+        scenes = [scene for scene, life in trails.undisturbed.items() if name in life.trail]
+        scene = scenes[int(chance.integers(len(scenes)))]
+        kill = twice_in_recovery(nests.nests[0], scene, Crash(name), chance)
+        done.append(check(nests.nests[0], trails, kill))
+    print(f"\n{told(done)}")
+
+
+def twice_in_recovery(nest: PointsNest, scene: str, first: Crash, chance: np.random.Generator) -> Kill:
+    """Dies at `first`, and twice more somewhere in what the next start does until the owner is greeted."""
+    restarted = nest.play(scene, first)[-1]
+    recovery = places_of(restarted)[: restarted.trail.index(START_ENDS) + 1]
+    second, third = (recovery[int(place)] for place in chance.integers(len(recovery), size=2))
+    return Kill(scene, (first, second, third))
+
+
+def every_place(trails: Trails) -> Iterator[Kill]:
+    """Every occurrence in every scene; what every start has in common once a kind of start."""
+    known: set[tuple[str, ...]] = set()
+    for scene, before, life in trails.places():
+        places = places_of(life)
+        start = life.trail.index(START_ENDS) + 1
+        kind = tuple(life.trail[:start])
+        for crash in places[start:] if kind in known else places:
+            yield Kill(scene, (*before, crash))
+        known.add(kind)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.feature("S14")
+def test_killed_at_every_occurrence_of_every_commit_and_call_in_every_scene(nests: TwoNests, trails: Trails) -> None:
+    kills = list(every_place(trails))
+    done = nests.do([lambda nest, kill=kill: check(nest, trails, kill) for kill in kills])
+    print(f"\n{told(done)}")
+    assert len(done) == len(kills)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.feature("S14")
+def test_killed_at_every_place_of_a_recovery_and_once_more(nests: TwoNests, trails: Trails) -> None:
+    """After a death under way, each place of the next start is died at, and a third one of the start after that."""
+
+    def all_places(nest: PointsNest, scene: str, first: Crash) -> list[Done]:
+        chance = np.random.default_rng(SEED + 2)
+        restarted = nest.play(scene, first)[-1]
+        recovery = places_of(restarted)[: restarted.trail.index(START_ENDS) + 1]
+        thirds = [recovery[int(place)] for place in chance.integers(len(recovery), size=len(recovery))]
+        kills = [Kill(scene, (first, second, third)) for second, third in zip(recovery, thirds, strict=True)]
+        return [check(nest, trails, kill) for kill in kills]
+
+    firsts = [
+        (scene, Crash(name))
+        for name in UNDER_WAY
+        for scene in [scene for scene, life in trails.undisturbed.items() if name in life.trail][:6]
+    ]
+    done = nests.do([lambda nest, scene=scene, first=first: all_places(nest, scene, first) for scene, first in firsts])
+    print(f"\n{told([each for group in done for each in group])}")
+    assert all(done)
