@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Any
 
 from bot.localphone.errors import bad_request
+from bot.localphone.given_entities import given_spans
 from bot.localphone.html_text import MarkupError, Span, parse_html
 
 _MAX_SOURCE_BYTES = 1 << 15
@@ -51,7 +52,7 @@ def formatted(
         except MarkupError as error:
             raise bad_request(f"Can't parse entities: {error}") from error
     elif mode in ("", "none"):
-        text, spans = source, _given_spans(source, entities or [])
+        text, spans = source, given_spans(source, entities or [])
     elif mode in ("markdown", "markdownv2"):
         raise bad_request(f"Unsupported parse_mode: the local phone understands HTML only, not {parse_mode}")
     else:
@@ -143,20 +144,11 @@ def _as_entity(units: list[int], span: Span) -> dict[str, Any]:
         "offset": units[span.start],
         "length": units[span.end] - units[span.start],
     }
-    optional = {"url": span.url, "language": span.language, "custom_emoji_id": span.emoji_id}
+    optional = {
+        "url": span.url,
+        "language": span.language,
+        "custom_emoji_id": span.emoji_id,
+        "unix_time": span.unix_time,
+        "date_time_format": span.date_format,
+    }
     return entity | {name: value for name, value in optional.items() if value}
-
-
-def _given_spans(text: str, entities: list[dict[str, Any]]) -> list[Span]:
-    """Entities sent beside the text instead of markup; those with offsets outside the text are ignored, as there."""
-    ends: dict[int, int] = {0: 0}
-    units = 0
-    for index, char in enumerate(text, start=1):
-        units += 2 if ord(char) > 0xFFFF else 1
-        ends[units] = index
-    spans: list[Span] = []
-    for entity in entities:
-        start, end = ends.get(entity["offset"]), ends.get(entity["offset"] + entity["length"])
-        if start is not None and end is not None and start < end:
-            spans.append(Span(entity["type"], start, end, entity.get("url", ""), entity.get("language", "")))
-    return spans

@@ -27,9 +27,24 @@ _KINDS = {
     "a": "text_link",
     "blockquote": "blockquote",
     "tg-emoji": "custom_emoji",
+    "tg-time": "date_time",
 }
+_USED = frozenset(
+    {
+        ("a", "href"),
+        ("blockquote", "expandable"),
+        ("code", "class"),
+        ("span", "class"),
+        ("tg-emoji", "emoji-id"),
+        ("tg-time", "format"),
+        ("tg-time", "unix"),
+    }
+)
 _LITERALS = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 _REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]*)|#([0-9]*)|([a-zA-Z]+));?")
+_IDENTIFIER = re.compile("[0-9]{1,19}")
+_LEADING_DIGITS = re.compile("[0-9]{1,12}")
+_LAST_SECOND = 2**31 - 1
 _SPACES = frozenset(" \t\r\n\0\v")
 _NAME_TOKEN = frozenset(string.ascii_letters + string.digits + ".-")
 
@@ -48,18 +63,28 @@ class Span:
     url: str = ""
     language: str = ""
     emoji_id: str = ""
+    unix_time: int = 0
+    date_format: str = ""
 
 
 @dataclass(slots=True)
 class _OpenTag:
+    """`given` are the attributes that the tag has a use for."""
+
     name: str
-    argument: str
+    given: dict[str, str]
     start: int
 
 
 def parse_html(source: str) -> tuple[str, list[Span]]:
     """The text without its tags, and the spans in the order in which their tags close. Raises MarkupError."""
     return _Parser(source).run()
+
+
+def check_date_format(date_format: str) -> None:
+    """`r` for a distance in time, else any of t, T, d, D, w. Raises MarkupError."""
+    if date_format not in ("r", "R") and not set(date_format) <= set("tTdDwW"):
+        raise MarkupError("Invalid date format used")
 
 
 class _Parser:
@@ -132,19 +157,21 @@ class _Parser:
             raise MarkupError(f"Unclosed start tag {where}")
         if name not in _KINDS:
             raise MarkupError(f'Unsupported start tag "{name}" {where}')
-        argument = ""
+        given: dict[str, str] = {}
         while True:
             self._skip_spaces()
             if self._peek() == ">":
                 break
-            argument = self._attribute(name, where) or argument
+            attribute, value = self._attribute(name, where)
+            if (name, attribute) in _USED:
+                given[attribute] = value
         self._at += 1
-        if name == "span" and argument != "spoiler":
+        if name == "span" and given.get("class") != "tg-spoiler":
             raise MarkupError(f'Tag "span" must have class "tg-spoiler" {where}')
-        self._open.append(_OpenTag(name, argument, len(self._out)))
+        self._open.append(_OpenTag(name, given, len(self._out)))
 
-    def _attribute(self, tag: str, where: str) -> str:
-        """Reads one attribute; its value where the tag has a use for it, else an empty string."""
+    def _attribute(self, tag: str, where: str) -> tuple[str, str]:
+        """Reads one attribute: its name, and its value or an empty string."""
         attribute = self._word("=>/\"'")
         if not attribute:
             raise MarkupError(f'Empty attribute name in the tag "{tag}" {where}')
@@ -153,13 +180,13 @@ class _Parser:
             self._at += 1
             self._skip_spaces()
         elif self._peek():
-            return "expandable" if (tag, attribute) == ("blockquote", "expandable") else ""
+            return attribute, ""
         if not self._peek():
             raise MarkupError(f'Unclosed start tag "{tag}" {where}')
         value = self._attribute_value()
         if not self._peek():
             raise MarkupError(f"Unclosed start tag {where}")
-        return _argument(tag, attribute, value)
+        return attribute, value
 
     def _attribute_value(self) -> str:
         quote = self._peek()
@@ -197,33 +224,35 @@ class _Parser:
         last = self._spans[-1] if self._spans else None
         same_stretch = last is not None and (last.start, last.end) == (start, end)
         if opened.name == "a":
-            url = opened.argument or "".join(self._out[start:end])
+            url = opened.given.get("href") or "".join(self._out[start:end])
             if url.partition(":")[0].lower() in ("http", "https", "tg", "mailto") or "." in url:
                 self._spans.append(Span("text_link", start, end, url=url))
         elif opened.name == "tg-emoji":
-            if not opened.argument.isdecimal() or int(opened.argument) == 0:
+            emoji_id = opened.given.get("emoji-id", "")
+            if not _IDENTIFIER.fullmatch(emoji_id) or int(emoji_id) == 0:
                 raise MarkupError("Invalid custom emoji identifier specified")
-            self._spans.append(Span("custom_emoji", start, end, emoji_id=opened.argument))
+            self._spans.append(Span("custom_emoji", start, end, emoji_id=emoji_id))
+        elif opened.name == "tg-time":
+            self._close_time(opened, start, end)
         elif opened.name == "pre" and last is not None and same_stretch and last.kind == "code" and last.language:
             self._spans[-1] = Span("pre", start, end, language=last.language)
         elif opened.name == "code":
-            self._spans.append(Span("code", start, end, language=opened.argument))
+            self._spans.append(Span("code", start, end, language=_language(opened)))
         else:
             kind = _KINDS[opened.name]
-            expandable = opened.name == "blockquote" and opened.argument == "expandable"
-            self._spans.append(Span("expandable_blockquote" if expandable else kind, start, end))
+            self._spans.append(Span("expandable_blockquote" if "expandable" in opened.given else kind, start, end))
+
+    def _close_time(self, opened: _OpenTag, start: int, end: int) -> None:
+        date_format = opened.given.get("format", "")
+        check_date_format(date_format)
+        digits = _LEADING_DIGITS.match(opened.given.get("unix", ""))
+        if digits and 0 < int(digits.group()) <= _LAST_SECOND:
+            self._spans.append(Span("date_time", start, end, unix_time=int(digits.group()), date_format=date_format))
 
 
-def _argument(tag: str, attribute: str, value: str) -> str:
-    if (tag, attribute) in (("a", "href"), ("tg-emoji", "emoji-id")):
-        return value
-    if (tag, attribute) == ("blockquote", "expandable"):
-        return "expandable"
-    if (tag, attribute) == ("code", "class"):
-        return value.removeprefix("language-") if value.startswith("language-") else ""
-    if (tag, attribute) == ("span", "class"):
-        return value.removeprefix("tg-") if value.startswith("tg-") else ""
-    return ""
+def _language(opened: _OpenTag) -> str:
+    named = opened.given.get("class", "")
+    return named.removeprefix("language-") if named.startswith("language-") else ""
 
 
 def _decode(match: re.Match[str]) -> str:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 SPEC_PATH = Path(__file__).resolve().parents[2].parent / "shared" / "specs" / "telegram-bot-api.json"
 _PLAIN = {"Integer": int, "String": str, "Boolean": bool, "Float": float, "True": bool}
+
+
+@cache
+def published() -> BotApiSpec | None:
+    """None where the file is not beside this checkout."""
+    return BotApiSpec() if SPEC_PATH.exists() else None
 
 
 class BotApiSpec:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from bot.localphone.server import LocalPhone
+from tests.contract.bot_api_spec import published
 
 
 class Owner:
@@ -38,7 +39,12 @@ class Owner:
         return list((await self.state())["messages"])
 
     async def state(self) -> dict[str, Any]:
-        return dict((await self.http.get("/phone/state")).raise_for_status().json())
+        """What the page shows; its messages are checked against the published description where there is one."""
+        state = dict((await self.http.get("/phone/state")).raise_for_status().json())
+        spec = published()
+        for message in state["messages"] if spec is not None else ():
+            spec.check_type("Message", message)
+        return state
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = await self.http.post(path, json=body, headers={"Origin": self.origin})

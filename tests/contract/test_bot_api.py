@@ -144,6 +144,41 @@ async def test_entities_may_be_given_instead_of_markup(bot: Bot, phone: LocalPho
     assert [(e.type, message.parse_entity(e)) for e in message.entities] == [("bold", "up")]
 
 
+async def test_every_kind_of_entity_given_comes_back(bot: Bot, phone: LocalPhone) -> None:
+    given = [
+        MessageEntity(MessageEntity.TEXT_LINK, 0, 1, url="https://example.org/"),
+        MessageEntity(MessageEntity.CUSTOM_EMOJI, 1, 1, custom_emoji_id="5"),
+        MessageEntity(MessageEntity.DATE_TIME, 2, 1, unix_time=START, date_time_format="tD"),
+        MessageEntity(MessageEntity.PRE, 3, 1, language="python"),
+        MessageEntity(MessageEntity.BLOCKQUOTE, 4, 1),
+    ]
+    passed_over = [MessageEntity(MessageEntity.HASHTAG, 0, 3), MessageEntity(MessageEntity.BOLD, 2, 0)]
+    message = await bot.send_message(phone.owner_id, "abcdefg", entities=given + passed_over)
+    assert list(message.entities) == given
+
+
+@pytest.mark.parametrize(
+    ("entity", "reason"),
+    [
+        (("bold", 9, 1), "Entity begins after the end of the text at UTF-16 offset 9"),
+        (("bold", 0, 9), "Entity beginning at UTF-16 offset 0 ends after the end of the text at UTF-16 offset 9"),
+        (("bold", 1, 2), "Entity begins in a middle of a UTF-16 symbol at byte offset 4"),
+        (("bold", 0, 1), "Entity beginning at UTF-16 offset 0 ends in a middle of a UTF-16 symbol at byte offset 4"),
+        (("bold", -1, 2), "Receive an entity with incorrect offset -1"),
+        (("bold", 0, -2), "Receive an entity with incorrect length -2"),
+        (("shiny", 0, 2), "Can't parse MessageEntity: Unsupported type specified"),
+        (("text_link", 0, 2), "Can't parse MessageEntity: Can't find field \"url\""),
+        (("custom_emoji", 0, 2), "Can't parse MessageEntity: Can't find field \"custom_emoji_id\""),
+        (("date_time", 0, 2), "Can't parse MessageEntity: Can't find field \"unix_time\""),
+    ],
+)
+async def test_an_entity_beside_the_text_is_refused_in_telegrams_words(
+    bot: Bot, phone: LocalPhone, entity: tuple[str, int, int], reason: str
+) -> None:
+    said = await refusal(bot.send_message(phone.owner_id, "📈 up", entities=[MessageEntity(*entity)]))
+    assert said.lower() == reason.lower()
+
+
 async def test_surrounding_white_space_is_dropped_as_telegram_drops_it(bot: Bot, phone: LocalPhone) -> None:
     message = await bot.send_message(phone.owner_id, " \n <b>x </b> \n", parse_mode=ParseMode.HTML)
     assert message.text == "x"
@@ -167,6 +202,9 @@ async def test_surrounding_white_space_is_dropped_as_telegram_drops_it(bot: Bot,
         ("<b x", 'Unclosed start tag "b" at byte offset 0'),
         ("<b x=", 'Unclosed start tag "b" at byte offset 0'),
         ("<b x='y", "Unclosed start tag at byte offset 0"),
+        ("<tg-time unix='1' format='x'>y</tg-time>", "Invalid date format used"),
+        ("<tg-emoji emoji-id='x'>y</tg-emoji>", "Invalid custom emoji identifier specified"),
+        ("<span class='spoiler'>x</span>", 'Tag "span" must have class "tg-spoiler" at byte offset 0'),
         ("a\r<p>", 'Unsupported start tag "p" at byte offset 2'),
     ],
 )
@@ -184,6 +222,7 @@ async def test_markup_that_telegram_refuses_is_refused_in_its_words(
         ("&lt;&gt;&amp;&quot;&#39;&#x20AC;", "<>&\"'€"),
         ("<B>x</B> <tg-spoiler>y</tg-spoiler> <blockquote expandable>z</blockquote>", "x y z"),
         ("1 > 0", "1 > 0"),
+        ("<tg-time unix='1790000000' format='tD'>then</tg-time> <tg-time unix='soon'>soon</tg-time>", "then soon"),
         ("a\rb\u2028c\td", "abc d"),
     ],
 )

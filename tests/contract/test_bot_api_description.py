@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from bot.localphone.describe import SERVED, described, known_methods
-from bot.localphone.server import LocalPhone
 from core.clock import VirtualClock
 from tests.contract.bot_api_spec import SPEC_PATH
+from tests.servers.bot_api_server import BotApiServer
 
 pytestmark = pytest.mark.feature("U3")
 Says = Callable[..., Awaitable[tuple[int, str]]]
@@ -27,7 +27,7 @@ LATER_THAN_THE_LIBRARY = {"editMessageText.rich_message", "editMessageText.text"
 @pytest.fixture
 async def says(tmp_path: Path) -> AsyncIterator[Says]:
     """Asks the server and gives its status and description; parameters go as a form, or as JSON by `json=`."""
-    phone = LocalPhone(store_path=tmp_path / "p.sqlite3", clock=VirtualClock(datetime(2026, 3, 2, tzinfo=UTC)))
+    phone = BotApiServer(tmp_path / "p.sqlite3", VirtualClock(datetime(2026, 3, 2, tzinfo=UTC)))
     await phone.start()
     async with httpx.AsyncClient(
         base_url=f"{phone.base_url}{phone.token}/", trust_env=False, verify=False, timeout=30

@@ -20,12 +20,12 @@ from bot.localphone.limits import CHAT_BURST, PER_CHAT, RateLimits
 from bot.localphone.parameters import Parameters, Upload
 from bot.localphone.pictures import picture
 from core.clock import VirtualClock
-from tests.contract.bot_api_spec import SPEC_PATH, BotApiSpec
+from tests.contract.bot_api_spec import published
 from tests.telegram_html import NotTelegramHtml, parse
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DESCRIBED = Described()
-SPEC = BotApiSpec() if SPEC_PATH.exists() else None
+SPEC = published()
 DESCRIPTION = json.loads((files("bot.localphone") / "bot_api.json").read_text())
 STYLES = {"b": "bold", "i": "italic", "u": "underline", "s": "strikethrough", "tg-spoiler": "spoiler"}
 VISIBLE = st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs"), exclude_characters="<>&@/")

@@ -7,13 +7,13 @@ lies beside the checkout; what does not fit is raised when the server stops.
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from aiohttp import web
 
+from bot.localphone.access import refusal
 from bot.localphone.errors import ApiError
 from bot.localphone.limits import RateLimits
 from bot.localphone.parameters import read_request
@@ -21,15 +21,10 @@ from bot.localphone.polling import MAX_TIMEOUT
 from bot.localphone.server import LocalPhone
 from core.clock import SystemClock
 from core.ports import Clock
-from tests.contract.bot_api_spec import SPEC_PATH, BotApiSpec
+from tests.contract.bot_api_spec import published
 from tests.servers.faults import Faults, body_of
 
 TOKEN = "123456789:" + "A" * 35
-
-
-@cache
-def _published() -> BotApiSpec | None:
-    return BotApiSpec() if SPEC_PATH.exists() else None
 
 
 class BotApiServer(LocalPhone):
@@ -106,8 +101,8 @@ class BotApiServer(LocalPhone):
                 return response
             try:
                 values, uploads = await read_request(request)
-            except ApiError:
-                return await self._refuse(method, request, handler)
+            except ApiError as error:  # no second reading: the body is used up
+                return refusal(error.code, error.description)
             self.calls.append((method, values))
 
             async def act() -> web.StreamResponse:
@@ -120,14 +115,8 @@ class BotApiServer(LocalPhone):
 
         return watched
 
-    async def _refuse(self, method: str, request: web.Request, handler: Any) -> web.StreamResponse:
-        """A body that cannot be read at all."""
-        response: web.StreamResponse = await handler(request)
-        self._check(method, {}, set(), body_of(response))
-        return response
-
     def _check(self, method: str, values: dict[str, Any], uploads: set[str], answer: dict[str, Any] | None) -> None:
-        spec = _published()
+        spec = published()
         if spec is None or answer is None:
             return
         try:
