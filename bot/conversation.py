@@ -23,15 +23,14 @@ from bot.fenced_request import lease_lost_in
 from bot.gate import Admission, Gate, Standing, standing
 from bot.message import Message
 from bot.questions import QuestionToken
+from bot.sending import edit_message, send_message
 from bot.transport import (
     CannotEdit,
     MayHaveArrived,
     NotSent,
     Transport,
     Undeliverable,
-    edit_message,
     markup_of,
-    send_message,
 )
 from core.domain.events import ErrorRaised
 from core.domain.views import AnswerKind

@@ -24,6 +24,7 @@ from bot.message import Message
 from bot.outbox_desk import OutboxDesk, Task
 from bot.pace import Pace
 from bot.render import render
+from bot.sending import edit_message, send_message
 from bot.settling import settled_card
 from bot.transport import (
     CannotEdit,
@@ -32,8 +33,6 @@ from bot.transport import (
     Transport,
     Undeliverable,
     Unreachable,
-    edit_message,
-    send_message,
 )
 from core.domain.events import LiveStatus
 from core.domain.records import OutboxState

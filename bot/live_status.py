@@ -11,7 +11,8 @@ from core.domain.records import OutboxState
 from core.ports import Clock, UnitOfWorkFactory
 
 KEY = "live_status"
-_UNDER_WAY = (OutboxState.PENDING, OutboxState.SENDING)
+OUTDATED = "live_status_outdated"
+"""Set where things changed while the message was on its way: it goes out again at once."""
 
 
 class LiveStatusDesk:
@@ -39,12 +40,17 @@ class LiveStatusDesk:
         return was_live
 
     def refresh(self) -> bool:
-        """Puts the message back into the queue; False where there is none, or it is on its way already."""
+        """Puts the message back into the queue; False where there is none, or a refresh waits already."""
         with self._ledger() as work:
             number = work.value(KEY)
             row = work.message(int(number)) if number is not None else None
-            if row is None or row.state in _UNDER_WAY:
+            if row is None or row.state is OutboxState.PENDING:
                 return False
-            work.save_message(row.id, OutboxState.PENDING, at=self._clock.now())
+            if row.state is OutboxState.SENDING:
+                if work.value(OUTDATED) is not None:
+                    return False
+                work.set_value(OUTDATED, "yes")
+            else:
+                work.save_message(row.id, OutboxState.PENDING, at=self._clock.now())
             work.commit("live.refresh")
         return True

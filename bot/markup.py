@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 LIMIT = 4096
+CAPTION_LIMIT = 1024
+"""What may stand under a picture or a document."""
 COLUMNS = 34
 MISSING_TEXT = "–"
 _TOKEN = re.compile(r"<(/?)(b|i|code|pre)>|&(?:lt|gt|amp|quot|#\d+|#x[0-9a-fA-F]+);|.", re.DOTALL)
@@ -90,22 +92,24 @@ def paragraphs(*parts: str) -> str:
     return text
 
 
-def split(markup: str, limit: int = LIMIT) -> list[str]:
+def split(markup: str, limit: int = LIMIT, first: int | None = None) -> list[str]:
     """`markup` in pieces of at most `limit` visible units, each valid by itself, cut at line ends where there are any.
 
-    A tag that is open at a cut is closed there and opened again in the next piece. Never returns an empty piece.
+    The first piece has at most `first` where that is given. A tag that is open at a cut is closed there and opened
+    again in the next piece. Never returns an empty piece.
     """
-    if units(visible(markup)) <= limit:
+    if units(visible(markup)) <= (first or limit):
         return [markup] if visible(markup).strip() else [MISSING_TEXT]
-    pieces = _Splitter(limit).split(markup)
+    pieces = _Splitter(first or limit, limit).split(markup)
     return [piece for piece in pieces if visible(piece).strip()] or [MISSING_TEXT]
 
 
 class _Splitter:
     """Collects tokens until the limit, then cuts at the last line end seen, or where it stands."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, first: int, limit: int) -> None:
+        self._limit = first
+        self._later_limit = limit
         self._pieces: list[str] = []
         self._tokens: list[str] = []
         self._units = 0
@@ -142,6 +146,7 @@ class _Splitter:
         before = "".join(f"<{tag}>" for tag in self._opened_before)
         after = "".join(f"</{tag}>" for tag in reversed(opened))
         self._pieces.append(before + "".join(head) + after)
+        self._limit = self._later_limit
         self._opened_before = opened
         self._tokens = rest
         self._units = sum(units(html.unescape(token)) for token in rest if not _is_tag(token))

@@ -13,6 +13,15 @@ class Button:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that comes with a message: a picture to look at, or a document to keep. `name` is what it is saved as."""
+
+    name: str
+    content: bytes
+    is_picture: bool = False
+
+
 Keyboard = tuple[tuple[Button, ...], ...]
 
 
@@ -20,10 +29,12 @@ Keyboard = tuple[tuple[Button, ...], ...]
 class Message:
     """`text` is Telegram HTML (bold, italic, code, pre only) of any length; it is split when it is sent.
 
-    `reply_to` is the id of the message that it answers, `silent` whether it arrives without a sound.
+    `reply_to` is the id of the message that it answers, `silent` whether it arrives without a sound. An `attachment`
+    comes with the beginning of the text as its caption.
     """
 
     text: str
     keyboard: Keyboard = ()
     reply_to: int | None = None
     silent: bool = False
+    attachment: Attachment | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from bot.batches import REPEAT, Batch, next_batch
+from bot.live_status import OUTDATED
 from bot.preferences import Loudness, read_preferences
 from bot.settling import card_of
 from core.domain.events import Event, LiveStatus
@@ -96,7 +97,14 @@ class OutboxDesk:
         return task
 
     def sent(self, task: Task, message_id: int) -> None:
-        self._save(task, OutboxState.SENT, message_id=message_id, error=task.batch.carrier.last_error)
+        """It is there; a live status that was overtaken by events on its way goes out again."""
+        with self._ledger() as work:
+            state = OutboxState.SENT
+            if task.is_live and work.value(OUTDATED) is not None:
+                work.set_value(OUTDATED, None)
+                state = OutboxState.PENDING
+            self._move(work, task.batch, state, message_id=message_id, error=task.batch.carrier.last_error)
+            work.commit("outbox.done")
 
     def goes_back(self, task: Task, reason: str) -> None:
         """It certainly did not arrive. What may have arrived once stays marked, whatever goes wrong later."""

@@ -1,15 +1,13 @@
-"""Handing one message to Telegram, and what can become of it. The one place where Telegram's errors are told apart."""
+"""Handing one text or file to Telegram, and what can become of it: the one place where its errors are told apart."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from typing import Protocol
 
 import httpx
-from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, ReplyParameters
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputFile, LinkPreviewOptions, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import (
     BadRequest,
@@ -23,13 +21,10 @@ from telegram.error import (
 )
 
 from bot.fenced_request import lease_lost_in
-from bot.markup import LIMIT, split, visible
-from bot.message import Keyboard, Message
-from bot.render_marks import MARK_ROOM, marked
+from bot.message import Attachment, Keyboard
+from bot.render_marks import marked
 from core.checkpoints import Checkpoint, calling, nowhere
 from core.errors import AutoTraderError
-
-_LOG = logging.getLogger(__name__)
 
 
 class NotSent(Exception):
@@ -73,55 +68,24 @@ class Transport(Protocol):
         """The new message's id. `text` fits one message. One that replies to a deleted message is sent all the same."""
         ...
 
+    async def send_file(
+        self,
+        attachment: Attachment,
+        caption: str,
+        *,
+        html: bool,
+        keyboard: Keyboard,
+        reply_to: int | None = None,
+        silent: bool = False,
+    ) -> int:
+        """The new message's id. `caption` is short enough for one."""
+        ...
+
     async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Keyboard) -> None: ...
 
     async def pin(self, message_id: int) -> None:
         """Puts a message on top of the chat, without a sound."""
         ...
-
-
-async def _no_pause() -> None:
-    """Between the parts of an answer that somebody waits for."""
-
-
-async def send_message(
-    transport: Transport, message: Message, done: list[int], pause: Callable[[], Awaitable[None]] = _no_pause
-) -> int:
-    """Sends all parts of `message`, the buttons under the last one, and returns the last part's id.
-
-    `done` collects the ids of parts that arrived: a repeated call with the same list goes on where it broke off.
-    `pause` is awaited between two parts.
-    """
-    parts = split(message.text, LIMIT - MARK_ROOM)
-    for index in range(len(done), len(parts)):
-        if done:
-            await pause()
-        keyboard = message.keyboard if index == len(parts) - 1 else ()
-        done.append(await _send_part(transport, parts[index], keyboard, message))
-    return done[-1]
-
-
-async def _send_part(transport: Transport, part: str, keyboard: Keyboard, message: Message) -> int:
-    """Without formatting where Telegram cannot read it, without buttons where it refuses even that: never lost."""
-    send = partial(transport.send, reply_to=message.reply_to, silent=message.silent)
-    try:
-        return await send(part, html=True, keyboard=keyboard)
-    except BadMarkup:
-        return await send(visible(part), html=False, keyboard=keyboard)
-    except Undeliverable as refusal:
-        _LOG.warning("a message was refused (%s) and is sent as bare text", refusal)
-        return await send(visible(part), html=False, keyboard=())
-
-
-async def edit_message(transport: Transport, message_id: int, message: Message) -> None:
-    """Replaces a message; raises CannotEdit where the new text needs more than one."""
-    parts = split(message.text, LIMIT - MARK_ROOM)
-    if len(parts) > 1:
-        raise CannotEdit("the new text needs more than one message")
-    try:
-        await transport.edit(message_id, parts[0], html=True, keyboard=message.keyboard)
-    except BadMarkup:
-        await transport.edit(message_id, visible(parts[0]), html=False, keyboard=message.keyboard)
 
 
 def markup_of(keyboard: Keyboard) -> InlineKeyboardMarkup | None:
@@ -130,6 +94,10 @@ def markup_of(keyboard: Keyboard) -> InlineKeyboardMarkup | None:
         return None
     rows = [[InlineKeyboardButton(button.label, callback_data=button.token) for button in row] for row in keyboard]
     return InlineKeyboardMarkup(rows)
+
+
+def _reply_to(message_id: int | None) -> ReplyParameters | None:
+    return ReplyParameters(message_id, allow_sending_without_reply=True) if message_id is not None else None
 
 
 class TelegramTransport:
@@ -159,7 +127,6 @@ class TelegramTransport:
     async def send(
         self, text: str, *, html: bool, keyboard: Keyboard, reply_to: int | None = None, silent: bool = False
     ) -> int:
-        reply = ReplyParameters(reply_to, allow_sending_without_reply=True) if reply_to is not None else None
         try:
             with calling(self._checkpoint, "send"):
                 sent = await self._bot.send_message(
@@ -168,7 +135,36 @@ class TelegramTransport:
                     parse_mode=ParseMode.HTML if html else None,
                     reply_markup=markup_of(keyboard),
                     link_preview_options=LinkPreviewOptions(is_disabled=True),
-                    reply_parameters=reply,
+                    reply_parameters=_reply_to(reply_to),
+                    disable_notification=silent or None,
+                )
+        except TelegramError as error:
+            raise _told_apart(error) from None
+        finally:
+            self._on_call()
+        return sent.message_id
+
+    async def send_file(
+        self,
+        attachment: Attachment,
+        caption: str,
+        *,
+        html: bool,
+        keyboard: Keyboard,
+        reply_to: int | None = None,
+        silent: bool = False,
+    ) -> int:
+        file = InputFile(attachment.content, filename=attachment.name)
+        method = self._bot.send_photo if attachment.is_picture else self._bot.send_document
+        try:
+            with calling(self._checkpoint, "send"):
+                sent = await method(
+                    self._owner_chat(),
+                    file,
+                    caption=marked(caption, self._mark, html=html),
+                    parse_mode=ParseMode.HTML if html else None,
+                    reply_markup=markup_of(keyboard),
+                    reply_parameters=_reply_to(reply_to),
                     disable_notification=silent or None,
                 )
         except TelegramError as error:
@@ -280,6 +276,18 @@ class SilentTransport:
     ) -> int:
         self.sent += 1
         return self.sent
+
+    async def send_file(
+        self,
+        attachment: Attachment,  # noqa: ARG002
+        caption: str,
+        *,
+        html: bool,
+        keyboard: Keyboard,
+        reply_to: int | None = None,
+        silent: bool = False,
+    ) -> int:
+        return await self.send(caption, html=html, keyboard=keyboard, reply_to=reply_to, silent=silent)
 
     async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Keyboard) -> None:
         """Accepted and forgotten."""

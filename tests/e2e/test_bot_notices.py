@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.message import Attachment, Message
 from bot.preferences import Loudness, Preferences, read_preferences
+from bot.sending import send_message
 from core.domain.events import Event, HealthChanged
 from core.domain.records import OutboxState
 from tests.bot_line import Line, a_line, eventually
+from tests.contract.test_bot_api_media import png
 from tests.fakes_owner import NOON
 from tests.story_builders import a_bought, a_signal_event, a_sold
 
@@ -23,6 +27,13 @@ def chosen(line: Line) -> Preferences:
 async def message_with(line: Line, words: str) -> dict[str, Any]:
     await line.until_said(words)
     return next(message for message in reversed(await line.person.sees()) if words in message.get("text", ""))
+
+
+async def another_than(line: Line, message_id: int) -> dict[str, Any]:
+    """The newest message in the chat, once it is not that one."""
+    while (newest := (await line.person.sees())[-1])["message_id"] == message_id:
+        await asyncio.sleep(0.02)
+    return newest
 
 
 @pytest.mark.feature("D10")
@@ -89,11 +100,9 @@ async def test_the_live_status_begins_with_a_tap_and_ends_with_a_word(tmp_path: 
         status = await message_with(line, "RUNNING")
         assert "m:status-live" in str(status["reply_markup"])
         await line.person.taps(status["message_id"], "m:status-live")
-        await eventually(line.app.live.refresh)
-        live = (await line.person.sees())[-1]
-        assert live["message_id"] != status["message_id"]
+        live = await another_than(line, status["message_id"])
         line.owner.paused = True
-        line.app.live.refresh()
+        await eventually(line.app.live.refresh)
         line.app.delivery.wake()
         await line.until_said("RUNNING, PAUSED")
         changed = await message_with(line, "RUNNING, PAUSED")
@@ -120,3 +129,19 @@ async def test_a_trade_is_told_as_a_thread_and_goes_on_where_its_first_message_w
         await line.app._application.bot.delete_message(line.app.gate.chat(), opening["message_id"])
         sold = await told(a_sold("SPY"), "SPY take-profit +$299.00")
         assert "reply_to_message" not in sold
+
+
+@pytest.mark.feature("D6")
+async def test_pictures_and_long_texts_reach_the_chat_with_captions_within_the_limit(tmp_path: Path) -> None:
+    async with a_line(tmp_path) as line:
+        transport = line.app.delivery._transport
+        chart = Attachment("chart.png", png(), is_picture=True)
+        words = "\n".join(f"<b>line {number} 𝔸</b>" for number in range(200))
+        await send_message(transport, Message(words, attachment=chart), [])
+        long = "\n".join(f"line {number}" for number in range(5000))
+        await send_message(transport, Message(long), [])
+        picture, rest, document = (await line.person.sees())[-3:]
+        assert "photo" in picture
+        assert 900 < len(picture["caption"].encode("utf-16-le")) // 2 <= 1024
+        assert f"{picture['caption']}\n{rest['text']}".splitlines()[-1] == "line 199 𝔸"
+        assert document["document"]["file_name"] == "message.txt"

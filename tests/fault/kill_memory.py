@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bot.message import Keyboard
+from bot.message import Attachment, Keyboard
 from core.domain.events import Priority
 from core.domain.records import OutboxMessage
 
@@ -131,6 +131,9 @@ class Chat:
         number = sum(1 for _ in lines_of(self._path)) + 1
         self._arrives(number, 0, text)
         return number
+
+    async def send_file(self, attachment: Attachment, caption: str, **how: Any) -> int:
+        return await self.send(caption, **how)
 
     async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Keyboard) -> None:
         self._arrives(0, message_id, text)

@@ -14,9 +14,11 @@ import pytest
 
 from bot.delivery import Delivery, drain_silently
 from bot.live_status import LiveStatusDesk
-from bot.message import Message
+from bot.markup import units, visible
+from bot.message import Attachment, Button, Message
 from bot.pace import Pace
 from bot.preferences import Loudness, QuietHours, write_quiet, write_topic
+from bot.sending import send_message
 from bot.transport import (
     BadMarkup,
     CannotEdit,
@@ -25,7 +27,6 @@ from bot.transport import (
     SilentTransport,
     Undeliverable,
     Unreachable,
-    send_message,
 )
 from core.clock import VirtualClock
 from core.domain.accounts import Badge, Mode
@@ -76,6 +77,7 @@ class FlakyTransport:
         self.silent: list[bool] = []
         self.keyboards: list[Any] = []
         self.pinned: list[int] = []
+        self.files: list[Attachment] = []
         self.ready = True
         self.on_call: Callable[[], None] = lambda: None
 
@@ -96,6 +98,11 @@ class FlakyTransport:
         if failure is not None:
             raise failure
         return 100 + len(self.arrived)
+
+    async def send_file(self, attachment: Attachment, caption: str, **how: Any) -> int:
+        sent = await self.send(caption, **how)
+        self.files.append(attachment)
+        return sent
 
     async def edit(self, message_id: int, text: str, *, html: bool, keyboard: Any) -> None:
         failure = self.script.pop(0) if self.script else None
@@ -481,6 +488,25 @@ async def test_a_deleted_live_status_comes_back_as_a_new_message_and_a_long_one_
 
 
 @pytest.mark.feature("D12")
+async def test_what_changes_while_the_live_status_is_on_its_way_is_shown_at_once(post: Post) -> None:
+    live = LiveStatusDesk(post.ledger.unit_of_work, post.clock, post.clock)
+    live.begin(pinned=False)
+    transport = FlakyTransport()
+
+    def changes() -> None:
+        if post.shown == "as things are":
+            post.shown = "changed meanwhile"
+            assert live.refresh()
+            assert not live.refresh()
+
+    delivery = post.delivery(transport)
+    transport.on_call = changes
+    await delivery.drain()
+    assert (transport.arrived, transport.edits) == (["as things are"], [(101, "changed meanwhile")])
+    assert live.refresh(), "nothing is left over"
+
+
+@pytest.mark.feature("D12")
 async def test_the_live_status_comes_after_everything_else(post: Post) -> None:
     LiveStatusDesk(post.ledger.unit_of_work, post.clock, post.clock).begin(pinned=False)
     post.publish(CHATTER, CRITICAL)
@@ -570,6 +596,42 @@ async def test_a_long_message_goes_on_where_it_broke_off() -> None:
         await send_message(transport, message, done)
     await send_message(transport, message, done)
     assert len(transport.arrived) == len(set(transport.arrived)) == len(done) == 3
+
+
+@pytest.mark.feature("D6")
+async def test_a_picture_has_the_beginning_of_a_long_text_as_its_caption_and_the_rest_below() -> None:
+    transport = FlakyTransport()
+    chart = Attachment("chart.png", b"png", is_picture=True)
+    lines = "\n".join(f"<b>line {number} 𝔸</b>" for number in range(200))
+    buttons = ((Button("tap", "m:status"),),)
+    await send_message(transport, Message(lines, buttons, attachment=chart), [])
+    caption, rest = transport.arrived
+    assert transport.files == [chart]
+    assert 900 < units(visible(caption)) <= 1024
+    assert [line for text in transport.arrived for line in text.splitlines()] == lines.splitlines()
+    assert transport.keyboards == [(), buttons]
+    assert units(visible(rest)) > 1024
+
+
+@pytest.mark.feature("D6")
+async def test_a_text_of_many_messages_comes_as_a_document_with_its_beginning() -> None:
+    transport = FlakyTransport()
+    await send_message(transport, Message("\n".join(f"<i>line {number}</i>" for number in range(5000))), [])
+    (file,) = transport.files
+    assert file.content.decode().splitlines() == [f"line {number}" for number in range(5000)]
+    assert len(transport.arrived) == 1
+    assert transport.arrived[0].startswith("<i>line 0</i>")
+
+
+@pytest.mark.feature("D5")
+@pytest.mark.parametrize("problem", [BadMarkup("can't parse entities"), Undeliverable("IMAGE_PROCESS_FAILED")])
+async def test_a_refused_picture_does_not_take_its_text_with_it(problem: Exception) -> None:
+    transport = FlakyTransport(problem)
+    chart = Attachment("chart.png", b"png", is_picture=True)
+    await send_message(transport, Message("<b>SPY</b> closed", attachment=chart), [])
+    (text,) = transport.arrived
+    assert visible(text) == "SPY closed"
+    assert len(transport.files) == isinstance(problem, BadMarkup)
 
 
 async def test_before_there_is_an_owner_everything_waits(post: Post) -> None:
