@@ -214,7 +214,7 @@ def build_app(parts: BotParts) -> BotApp:
         status=lambda: _live_status(parts),
     )
     live = LiveStatusDesk(parts.ledger, parts.clock, parts.market_clock)
-    talk = Talk(parts.owner, hands, parts.market_clock, parts.zone, parts.ledger, live, parts.symbols)
+    talk = Talk(parts.owner, hands, parts.market_clock, parts.zone, parts.ledger, live, parts.clock, parts.symbols)
     conversation = Conversation(talk, gate, transport, delivery, parts.ledger, parts.sleep)
     application.add_handler(TypeHandler(Update, conversation.on_update))
     application.add_error_handler(conversation.on_error)

@@ -16,14 +16,17 @@ from telegram.error import TelegramError
 
 from bot import cards, questions, render_views
 from bot.cards import CardToken
-from bot.commands.table import run_command, run_menu
+from bot.commands import waiting
+from bot.commands.table import DEEDS, run_command, run_menu
 from bot.commands.talk import Reply, Talk
+from bot.confirmations import ConfirmToken
 from bot.delivery import Delivery
 from bot.fenced_request import lease_lost_in
 from bot.gate import Admission, Gate, Standing, standing
 from bot.message import Message
 from bot.questions import QuestionToken
 from bot.sending import edit_message, send_message
+from bot.tapping import actor, toast, without_buttons
 from bot.transport import (
     CannotEdit,
     MayHaveArrived,
@@ -39,7 +42,6 @@ from core.ports import UnitOfWorkFactory
 
 _LOG = logging.getLogger(__name__)
 BY_OWNER = "owner"
-_TOAST_LIMIT = 200
 _REMEMBERED_UPDATES = 1000
 _TRIES = 4
 _LONGEST_WAIT = 30.0
@@ -98,7 +100,7 @@ class Conversation:
             _LOG.info("a stranger could not be answered: %s", type(error).__name__)
 
     async def _on_message(self, message: TelegramMessage, admission: Admission) -> None:
-        actor = _actor(message.chat_id)
+        speaker = actor(message.chat_id)
         if admission.paired:
             _, reply = await run_command(self._talk, "/start", BY_OWNER, "pairing")
             await self._say(Message("🤝 Paired: from now on I listen to you alone."))
@@ -108,7 +110,7 @@ class Conversation:
             self._talk, message.text or "", BY_OWNER, f"message:{message.chat_id}:{message.message_id}"
         )
         await self._answer(reply)
-        await self._gate.audit(actor, action, reply.outcome)
+        await self._gate.audit(speaker, action, reply.outcome)
 
     async def _on_tap(self, query: CallbackQuery) -> None:
         data = query.data or ""
@@ -120,33 +122,37 @@ class Conversation:
         if asked is not None:
             await self._on_question(query, asked)
             return
+        confirmed = ConfirmToken.parse(data)
+        if confirmed is not None:
+            await self._on_confirmation(query, confirmed)
+            return
         prefix, _, action = data.partition(":")
         if prefix != render_views.MENU_PREFIX:
-            await _toast(query, _OLD_BUTTON, alert=True)
+            await toast(query, _OLD_BUTTON, alert=True)
             return
         await self._on_menu(query, action)
 
     async def _on_card(self, query: CallbackQuery, token: CardToken) -> None:
         """Answered at once from what the ledger shows, then executed by the writer, which judges again."""
-        actor = _actor(query.from_user.id)
+        tapper = actor(query.from_user.id)
         problem = cards.staleness(token, await self._talk.hands.ask(self._talk.owner.pending))
         if problem is not None:
-            await _toast(query, problem, alert=True)
-            await _without_buttons(query)
-            await self._gate.audit(actor, f"tap {token.tap_key}", AnswerKind.STALE.value)
+            await toast(query, problem, alert=True)
+            await without_buttons(query)
+            await self._gate.audit(tapper, f"tap {token.tap_key}", AnswerKind.STALE.value)
             return
-        await _toast(query, cards.toast(token))
+        await toast(query, cards.toast(token))
         answer = await self._talk.hands.change(cards.perform, self._talk.owner, token)
         if cards.needs_words(answer):
             await self._say(render_views.answer(answer, self._talk.zone))
         if answer.kind is AnswerKind.DONE:
-            await _without_buttons(query)
-        await self._gate.audit(actor, f"tap {token.tap_key}", answer.kind.value)
+            await without_buttons(query)
+        await self._gate.audit(tapper, f"tap {token.tap_key}", answer.kind.value)
 
     async def _on_question(self, query: CallbackQuery, token: QuestionToken) -> None:
         """Answered at once from what the ledger shows, then done by the writer, which judges again."""
         problem = questions.staleness(token, await self._talk.hands.ask(self._talk.owner.questions))
-        await _toast(query, problem or questions.toast(token), alert=problem is not None)
+        await toast(query, problem or questions.toast(token), alert=problem is not None)
         outcome = AnswerKind.STALE
         if problem is None:
             answer = await self._talk.hands.change(questions.perform, self._talk.owner, token)
@@ -154,9 +160,24 @@ class Conversation:
             if cards.needs_words(answer):
                 await self._say(render_views.answer(answer, self._talk.zone))
         if outcome in (AnswerKind.DONE, AnswerKind.STALE):
-            await _without_buttons(query)
+            await without_buttons(query)
         tap = f"tap {token.choice.value} Q{token.number} v{token.version}"
-        await self._gate.audit(_actor(query.from_user.id), tap, outcome.value)
+        await self._gate.audit(actor(query.from_user.id), tap, outcome.value)
+
+    async def _on_confirmation(self, query: CallbackQuery, token: ConfirmToken) -> None:
+        """Answered at once from what the ledger shows, then done by the writer, which judges again. A deed that was
+        refused keeps its buttons: the same one tries again."""
+        problem = await self._talk.hands.ask(waiting.staleness, self._talk, token)
+        await toast(query, problem or ("Got it." if token.is_yes else "Dropped."), alert=problem is not None)
+        outcome = AnswerKind.STALE
+        if problem is None:
+            answer = await self._talk.hands.change(waiting.answer, self._talk, token, DEEDS)
+            outcome = answer.kind
+            await self._say(render_views.answer(answer, self._talk.zone))
+        if outcome is not AnswerKind.REFUSED:
+            await without_buttons(query)
+        tap = f"tap {'confirm' if token.is_yes else 'cancel'} {token.token}"
+        await self._gate.audit(actor(query.from_user.id), tap, outcome.value)
 
     async def _on_menu(self, query: CallbackQuery, token: str) -> None:
         """Pause and resume answer in the toast and turn the button under their message; the others answer in chat."""
@@ -165,25 +186,25 @@ class Conversation:
         reply: Reply | None = None
         if action in ("pause", "resume"):
             reply = await run_menu(self._talk, action, BY_OWNER, query.id)
-            await _toast(query, reply.outcome if reply else _OLD_BUTTON)
+            await toast(query, reply.outcome if reply else _OLD_BUTTON)
             await self._renew(query, in_place=in_place)
         else:
             reply = await self._on_other_button(query, action, in_place=in_place)
-        await self._gate.audit(_actor(query.from_user.id), f"tap {action}", reply.outcome if reply else "renewed")
+        await self._gate.audit(actor(query.from_user.id), f"tap {action}", reply.outcome if reply else "renewed")
 
     async def _on_other_button(self, query: CallbackQuery, action: str, *, in_place: bool) -> Reply | None:
         """Answers below, or `in_place` in the message of the button itself."""
         if action == "status" and in_place:
-            await _toast(query, "")
+            await toast(query, "")
             await self._renew(query, in_place=True)
             return None
         if not in_place:
-            await _toast(query, "")
+            await toast(query, "")
         reply = await run_menu(self._talk, action, BY_OWNER, query.id)
         if reply is None:
             reply = Reply((Message(_OLD_BUTTON),), "unknown button")
         elif in_place:
-            await _toast(query, reply.outcome)
+            await toast(query, reply.outcome)
             await self._show_in_place(query, reply)
             return reply
         await self._answer(reply)
@@ -259,28 +280,6 @@ class Conversation:
         with self._ledger() as work:
             work.publish(event, market_time=self._talk.market_clock.now())
             work.commit("bot.error")
-
-
-async def _toast(query: CallbackQuery, text: str, *, alert: bool = False) -> None:
-    """Ends the spinner on the button. One that is too late to be answered does not stop the deed."""
-    try:
-        await query.answer(text[:_TOAST_LIMIT] or None, show_alert=alert)
-    except TelegramError as error:
-        _LOG.info("a tap could not be answered: %s", type(error).__name__)
-
-
-async def _without_buttons(query: CallbackQuery) -> None:
-    """A card that is over must not look alive: /pending shows a card again, and only the first one is edited later."""
-    if not isinstance(query.message, TelegramMessage) or query.message.reply_markup is None:
-        return
-    try:
-        await query.edit_message_reply_markup(None)
-    except TelegramError as error:
-        _LOG.info("an old card keeps its buttons: %s", type(error).__name__)
-
-
-def _actor(chat_id: int) -> str:
-    return f"owner {chat_id}"
 
 
 def _place(error: BaseException) -> str:

@@ -23,6 +23,12 @@ class Attachment:
 
 
 Keyboard = tuple[tuple[Button, ...], ...]
+ASK = "?"
+
+
+def asking(hint: str) -> Keyboard:
+    """In the place of buttons: the phone opens its text field as an answer to the message, with `hint` in it."""
+    return ((Button(hint, ASK),),)
 
 
 @dataclass(frozen=True, slots=True)

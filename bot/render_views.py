@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from bot import numbers
 from bot.markup import bold, code, italic, line, paragraphs, table
 from bot.message import Button, Keyboard, Message
+from bot.render_hand import hand_buttons
 from bot.render_marks import account_name, account_title, all_badges
 from bot.render_reasons import sentence
 from bot.render_trades import distance, guard_words
@@ -175,7 +176,8 @@ def positions(view: PositionsView) -> Message:
     blocks = [_position_block(entry, marks) for entry in view.positions]
     cash = table((account_name(account.account), numbers.money(account.cash)) for account in view.accounts)
     return Message(
-        paragraphs(title, *(blocks or ["Nothing is held."]), f"{bold('Cash')}\n{cash}" if view.accounts else "")
+        paragraphs(title, *(blocks or ["Nothing is held."]), f"{bold('Cash')}\n{cash}" if view.accounts else ""),
+        hand_buttons(view.positions),
     )
 
 

@@ -7,7 +7,15 @@ from datetime import timedelta
 from typing import Protocol
 
 import httpx
-from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, InputFile, LinkPreviewOptions, ReplyParameters
+from telegram import (
+    Bot,
+    ForceReply,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InputFile,
+    LinkPreviewOptions,
+    ReplyParameters,
+)
 from telegram.constants import ParseMode
 from telegram.error import (
     BadRequest,
@@ -21,7 +29,7 @@ from telegram.error import (
 )
 
 from bot.fenced_request import lease_lost_in
-from bot.message import Attachment, Keyboard
+from bot.message import ASK, Attachment, Keyboard
 from bot.render_marks import marked
 from core.checkpoints import Checkpoint, calling, nowhere
 from core.errors import AutoTraderError
@@ -89,11 +97,22 @@ class Transport(Protocol):
 
 
 def markup_of(keyboard: Keyboard) -> InlineKeyboardMarkup | None:
-    """Our buttons as Telegram's; None for none."""
-    if not keyboard:
+    """Our buttons as Telegram's; None for none, and for a question, which has none."""
+    if not keyboard or is_question(keyboard):
         return None
     rows = [[InlineKeyboardButton(button.label, callback_data=button.token) for button in row] for row in keyboard]
     return InlineKeyboardMarkup(rows)
+
+
+def new_markup_of(keyboard: Keyboard) -> InlineKeyboardMarkup | ForceReply | None:
+    """What a new message may carry: buttons, or the open text field of a question."""
+    if is_question(keyboard):
+        return ForceReply(input_field_placeholder=keyboard[0][0].label[:64])
+    return markup_of(keyboard)
+
+
+def is_question(keyboard: Keyboard) -> bool:
+    return bool(keyboard) and keyboard[0][0].token == ASK
 
 
 def _reply_to(message_id: int | None) -> ReplyParameters | None:
@@ -133,7 +152,7 @@ class TelegramTransport:
                     self._owner_chat(),
                     marked(text, self._mark, html=html),
                     parse_mode=ParseMode.HTML if html else None,
-                    reply_markup=markup_of(keyboard),
+                    reply_markup=new_markup_of(keyboard),
                     link_preview_options=LinkPreviewOptions(is_disabled=True),
                     reply_parameters=_reply_to(reply_to),
                     disable_notification=silent or None,

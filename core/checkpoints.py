@@ -52,6 +52,7 @@ COMMITS = (
     "live.refresh",
     "notify",
     "quiet",
+    "confirmation",
     "gate.owner",
     "gate.stranger",
     "gate.audit",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 
-from bot.commands import control, fills, monitor, notices, safety
+from bot.commands import control, fills, hand, monitor, notices, safety, waiting
 from bot.commands.talk import Command, Reply, Request, Talk, reply
+from bot.commands.waiting import Answer, Deed
 from bot.markup import code, esc
 from bot.message import Message
 
@@ -23,6 +25,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("pending", "", "instructions that wait for you", monitor.pending),
     Command("executed", "SPY 10 @ 512.30", "book an order you placed yourself", fills.executed),
     Command("skip", "#7", "drop an instruction", fills.skip),
+    Command("close", "SPY 50%", "sell a position or a part of it", hand.close),
+    Command("stop", "SPY 495", "move the stop of a position", hand.stop),
+    Command("target", "SPY 560", "move the target of a position", hand.target),
+    Command("cancel", "", "drop what waits for your confirmation", waiting.cancel),
     Command("pause", "2h", "no new entries, for a time or until /resume", control.pause),
     Command("resume", "", "allow new entries again", control.resume),
     Command("locks", "", "what holds new entries back, and buttons to release it", safety.locks),
@@ -36,6 +42,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("help", "", "this list", _help),
     Command("start", "", "hello and the buttons", monitor.start),
 )
+DEEDS: Mapping[str, Deed] = {**hand.DEEDS}
+"""What a confirmed card does, by its kind."""
+ANSWERS: Mapping[str, Answer] = {**hand.ANSWERS}
+"""What becomes of the text that answers a question, by its kind."""
 _BY_NAME = {command.name: command for command in COMMANDS}
 
 
@@ -49,7 +59,8 @@ async def run_command(talk: Talk, text: str, by: str, tap: str) -> tuple[str, Re
     """The name for the audit, and the answer, to whatever the owner wrote."""
     found = read_command(text)
     if found is None:
-        return "text", Reply((Message("I answer commands. /help shows all I understand."),), "hint")
+        answered = await waiting.typed(talk, Request(text.strip(), by, tap), ANSWERS)
+        return "text", answered or reply(Message("I answer commands. /help shows all I understand."), "hint")
     name, words = found
     command = _BY_NAME.get(name)
     if command is None:

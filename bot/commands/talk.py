@@ -12,7 +12,7 @@ from bot.hands import Hands
 from bot.live_status import LiveStatusDesk
 from bot.message import Message
 from core.domain.instruments import DEFAULT_SYMBOLS
-from core.ports import Owner, UnitOfWorkFactory
+from core.ports import Clock, Owner, UnitOfWorkFactory
 
 
 class MarketClock(Protocol):
@@ -26,7 +26,8 @@ class MarketClock(Protocol):
 @dataclass(frozen=True, slots=True)
 class Talk:
     """The engine as commands see it. `zone` is the owner's; coins among `symbols` may be named in short. What the owner
-    wants to be told, and how, is kept in the `ledger` by the commands themselves."""
+    wants to be told, and how, and what waits for his word, is kept in the `ledger` by the commands themselves. `clock`
+    is the system's: the owner's own time."""
 
     owner: Owner
     hands: Hands
@@ -34,6 +35,7 @@ class Talk:
     zone: ZoneInfo
     ledger: UnitOfWorkFactory
     live: LiveStatusDesk
+    clock: Clock
     symbols: Sequence[str] = DEFAULT_SYMBOLS
 
 

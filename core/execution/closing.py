@@ -55,11 +55,11 @@ def close(desk: Desk, spoken: str, fraction: Decimal, tap: str, now: datetime) -
     return OwnerAnswer(kind, "\n".join(words for _, words in outcomes))
 
 
-def part_of(position: Position, fraction: Decimal) -> Decimal:
-    """The units to sell: whole steps; all of them where less than a step would be left."""
-    step = instrument_for(position.symbol).quantity_step
-    whole = floor_to(position.quantity, step)
-    part = floor_to(position.quantity * fraction, step)
+def part_of(symbol: str, quantity: Decimal, fraction: Decimal) -> Decimal:
+    """The units of `quantity` to sell: whole steps; all of them where less than a step would be left."""
+    step = instrument_for(symbol).quantity_step
+    whole = floor_to(quantity, step)
+    part = floor_to(quantity * fraction, step)
     return whole if whole - part < step else part
 
 
@@ -71,7 +71,7 @@ def _chooser(positions: list[Position], fraction: Decimal) -> Callable[[Snapshot
         orders = []
         for view in snapshot.accounts:
             for symbol, position in sorted(view.portfolio.positions.items()):
-                quantity = part_of(position, fraction)
+                quantity = part_of(symbol, position.quantity, fraction)
                 if (view.account.id, symbol) in places and quantity > 0 and not has_live_exit(view, symbol):
                     share = "" if fraction == ONE else f" {plain(100 * fraction)} % of"
                     orders.append(exit_order(snapshot, view, position, quantity, CAUSE, f"you asked to sell{share} it"))
@@ -108,7 +108,7 @@ def _outcome(
         return False, f"{account} does not answer: nothing of {symbol} was sold, its guard goes on. Try again soon."
     if (account, symbol) in busy:
         return False, f"{symbol} in {account} is being sold already."
-    if part_of(position, fraction) <= 0:
+    if part_of(symbol, position.quantity, fraction) <= 0:
         step = instrument_for(symbol).quantity_step
         return False, f"{plain(100 * fraction)} % of {plain(position.quantity)} {symbol} is less than {plain(step)}."
     return False, (

@@ -227,7 +227,9 @@ class House:
             status=lambda: Message("how things are"),
         )
         live = LiveStatusDesk(ledger, self.clock, self.clock)
-        self.talk = Talk(self.owner, self.hands, self.clock, self.settings.zone, ledger, live, self.scene.symbols)
+        self.talk = Talk(
+            self.owner, self.hands, self.clock, self.settings.zone, ledger, live, self.clock, self.scene.symbols
+        )
 
     # what a process does
 

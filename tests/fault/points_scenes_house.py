@@ -9,8 +9,11 @@ from typing import Any
 
 from telegram import Update
 
+from bot.commands import hand, waiting
 from bot.commands.notices import notify, quiet
+from bot.commands.table import DEEDS
 from bot.commands.talk import Request
+from bot.confirmations import ConfirmToken, newest_open
 from bot.conversation import Conversation
 from bot.delivery import drain_silently
 from bot.restoring import _settle as settle_restored
@@ -183,6 +186,35 @@ NOTICES = Scene(
         Step(lambda house: house.write(house.talk.live.end), 1),
         Step(delivered),
     ),
+)
+
+
+def _confirms(house: House) -> None:
+    """Taps the first button of the newest card, as a conversation does."""
+    with house.desk.ledger() as work:
+        asked = newest_open(work, house.clock.now())
+    if asked is not None:
+        house.write(waiting.answer, house.talk, ConfirmToken(asked.token, True), DEEDS)
+
+
+BY_HAND = Scene(
+    "the owner moves a stop and sells by hand, asked first",
+    (
+        Step(job(TICK)),
+        Step(job(TICK), 5, (100.0,)),
+        Step(asks(hand.stop, "BTC 97")),
+        Step(_confirms),
+        Step(asks(hand.close, "BTC 50%"), 1),
+        Step(_confirms),
+        Step(job(TICK), 4, (100.1,)),
+        Step(asks(hand.close, "BTC")),
+        Step(_confirms),
+        Step(job(TICK), 5, (100.1,)),
+        Step(job(GUARD), 1),
+        Step(delivered),
+    ),
+    venue="simulated",
+    expect=holds(account="simulated"),
 )
 FAILED_JOB = Scene(
     "a job fails and works again",

@@ -1,0 +1,34 @@
+"""What every tap has in common: the spinner that ends, the buttons that go, the name for the audit."""
+
+from __future__ import annotations
+
+import logging
+
+from telegram import CallbackQuery
+from telegram import Message as TelegramMessage
+from telegram.error import TelegramError
+
+_LOG = logging.getLogger(__name__)
+_TOAST_LIMIT = 200
+
+
+async def toast(query: CallbackQuery, text: str, *, alert: bool = False) -> None:
+    """Ends the spinner on the button. One that is too late to be answered does not stop the deed."""
+    try:
+        await query.answer(text[:_TOAST_LIMIT] or None, show_alert=alert)
+    except TelegramError as error:
+        _LOG.info("a tap could not be answered: %s", type(error).__name__)
+
+
+async def without_buttons(query: CallbackQuery) -> None:
+    """A card that is over must not look alive: /pending shows a card again, and only the first one is edited later."""
+    if not isinstance(query.message, TelegramMessage) or query.message.reply_markup is None:
+        return
+    try:
+        await query.edit_message_reply_markup(None)
+    except TelegramError as error:
+        _LOG.info("an old card keeps its buttons: %s", type(error).__name__)
+
+
+def actor(chat_id: int) -> str:
+    return f"owner {chat_id}"
