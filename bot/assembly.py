@@ -37,8 +37,8 @@ from core.domain.records import JobOutcome
 from core.domain.values import ZERO
 from core.errors import Fatal
 from core.execution.escalation import remind
-from core.execution.manual import expire_instructions
 from core.execution.owner import OwnerDesk
+from core.execution.unanswered import expire_instructions
 from core.ports import LeaseKeeper
 from core.settings import Settings
 from core.storage.lease import TTL

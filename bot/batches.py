@@ -20,6 +20,7 @@ from core.domain.events import (
     Event,
     GuardMoved,
     HealthChanged,
+    InstructionChanged,
     InstructionIssued,
     InstructionSettled,
     ModelTrained,
@@ -116,23 +117,33 @@ def is_foldable(row: OutboxMessage) -> bool:
 def _settlements_of(head: OutboxMessage, queue: Sequence[OutboxMessage]) -> list[OutboxMessage]:
     """What still waits to be told of the same card, in order: the last word says it all."""
     key = _card_of(head.event)
-    return [] if key is None else [row for row in queue if row.id > head.id and _settled_by(row.event) == key]
+    if key is None:
+        return []
+    # What was written after the card was shown again belongs to that one.
+    again = min((row.id for row in queue if row.id > head.id and _shown_by(row.event) == key), default=None)
+    return [
+        row for row in queue if row.id > head.id and (again is None or row.id < again) and _settled_by(row.event) == key
+    ]
 
 
 def _card_of(event: Event) -> tuple[str, int] | None:
-    """The kind and number of the card that an event shows or settles."""
+    """The kind and number of the card that an event shows, changes or settles."""
+    return _shown_by(event) or _settled_by(event)
+
+
+def _shown_by(event: Event) -> tuple[str, int] | None:
     match event:
         case InstructionIssued():
             return ("instruction", event.number)
         case QuestionAsked():
             return ("question", event.number)
         case _:
-            return _settled_by(event)
+            return None
 
 
 def _settled_by(event: Event) -> tuple[str, int] | None:
     match event:
-        case InstructionSettled():
+        case InstructionSettled() | InstructionChanged():
             return ("instruction", event.number)
         case QuestionSettled():
             return ("question", event.number)

@@ -6,18 +6,21 @@ one (T2); everything else is looked up in the ledger when it is tapped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot import numbers
 from bot.message import Button, Keyboard
 from core.domain.events import ExitReminder, InstructionIssued
+from core.domain.orders import Purpose
 from core.domain.records import Instruction
-from core.domain.views import AnswerKind, OwnerAnswer
+from core.domain.views import AnswerKind, CardOffer, CardWish, OwnerAnswer, Pricing
 from core.ports import Owner
 
 _PREFIX = "i"
 _HIGHEST = 2**63 - 1
+Card = InstructionIssued | Instruction | ExitReminder
 
 
 class CardAction(StrEnum):
@@ -27,10 +30,20 @@ class CardAction(StrEnum):
     SKIP = "s"
     APPROVE = "a"
     DECLINE = "d"
+    WHY = "w"
+    CHANGE = "c"
+    BACK = "b"
+    WHOLE = "4"
+    THREE_QUARTERS = "3"
+    HALF = "2"
+    QUARTER = "1"
+    AT_MARKET = "m"
+    AT_SHOWN = "l"
+    AT_EDGE = "e"
 
     @property
     def needs_approval_card(self) -> bool:
-        return self in (CardAction.APPROVE, CardAction.DECLINE)
+        return self not in (CardAction.EXECUTED, CardAction.SKIP)
 
     @property
     def word(self) -> str:
@@ -42,7 +55,38 @@ _WORDS = {
     CardAction.SKIP: "skipped",
     CardAction.APPROVE: "approved",
     CardAction.DECLINE: "declined",
+    CardAction.WHY: "why",
+    CardAction.CHANGE: "change",
+    CardAction.BACK: "back",
+    CardAction.WHOLE: "whole",
+    CardAction.THREE_QUARTERS: "three quarters",
+    CardAction.HALF: "half",
+    CardAction.QUARTER: "a quarter",
+    CardAction.AT_MARKET: "at the market",
+    CardAction.AT_SHOWN: "at the shown price",
+    CardAction.AT_EDGE: "at the band's edge",
 }
+WISHES: Mapping[CardAction, CardWish] = {
+    CardAction.WHOLE: CardWish(quarters=4),
+    CardAction.THREE_QUARTERS: CardWish(quarters=3),
+    CardAction.HALF: CardWish(quarters=2),
+    CardAction.QUARTER: CardWish(quarters=1),
+    CardAction.AT_MARKET: CardWish(pricing=Pricing.MARKET),
+    CardAction.AT_SHOWN: CardWish(pricing=Pricing.SHOWN),
+    CardAction.AT_EDGE: CardWish(pricing=Pricing.EDGE),
+}
+_SIZES = {
+    4: (CardAction.WHOLE, "All"),
+    3: (CardAction.THREE_QUARTERS, "¾"),
+    2: (CardAction.HALF, "½"),
+    1: (CardAction.QUARTER, "¼"),
+}
+_PRICINGS = {
+    Pricing.MARKET: CardAction.AT_MARKET,
+    Pricing.SHOWN: CardAction.AT_SHOWN,
+    Pricing.EDGE: CardAction.AT_EDGE,
+}
+_MARK = "✓ "
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +117,50 @@ class CardToken:
         return cls(CardAction(parts[1]), number, version) if max(number, version) <= _HIGHEST else None
 
 
-def card_keyboard(card: InstructionIssued | Instruction | ExitReminder) -> Keyboard:
-    """The two buttons of a card: Executed / Skip, or Approve / Skip where the engine waits for approval."""
+def card_keyboard(card: Card) -> Keyboard:
+    """Executed / Skip where the owner acts, Approve / Skip where he approves; Change for what he may change; Why."""
     yes, no = (
         (CardAction.APPROVE, CardAction.DECLINE) if card.needs_approval else (CardAction.EXECUTED, CardAction.SKIP)
     )
-    return (
-        (
-            Button("👍 Approve" if card.needs_approval else "✅ Executed", _token(yes, card)),
-            Button("⏭ Skip", _token(no, card)),
-        ),
+    answers = (
+        _button("👍 Approve" if card.needs_approval else "✅ Executed", yes, card),
+        _button("⏭ Skip", no, card),
     )
+    return (answers, _thoughts(card))
 
 
-def _token(action: CardAction, card: InstructionIssued | Instruction | ExitReminder) -> str:
-    return CardToken(action, card.number, card.version).text()
+def _thoughts(card: Card) -> tuple[Button, ...]:
+    """What may be asked before the answer."""
+    why = _button("🔎 Why", CardAction.WHY, card)
+    changes = card.needs_approval and not isinstance(card, ExitReminder) and card.purpose is Purpose.ENTRY
+    return (_button("✏️ Change", CardAction.CHANGE, card), why) if changes else (why,)
+
+
+def change_keyboard(offer: CardOffer) -> Keyboard:
+    """The sizes and limits that are on offer; what holds now is marked."""
+    card = offer.instruction
+    sizes = tuple(
+        _button(
+            f"{_MARK if units == offer.quantity else ''}{_SIZES[quarters][1]} · {numbers.quantity(units)}",
+            _SIZES[quarters][0],
+            card,
+        )
+        for quarters, units in offer.sizes.items()
+    )
+    limits = tuple(
+        _button(
+            f"{_MARK if pricing is offer.pricing else ''}"
+            + ("Market" if price is None else f"≤ {numbers.price(price)}"),
+            _PRICINGS[pricing],
+            card,
+        )
+        for pricing, price in offer.limits.items()
+    )
+    return (*((sizes,) if sizes else ()), limits, (_button("↩️ Back", CardAction.BACK, card),))
+
+
+def _button(label: str, action: CardAction, card: Card) -> Button:
+    return Button(label, CardToken(action, card.number, card.version).text())
 
 
 def staleness(token: CardToken, pending: Sequence[Instruction]) -> str | None:
@@ -108,11 +181,16 @@ def toast(token: CardToken) -> str:
         return f"Got it: sending #{token.number} to the broker."
     if token.action is CardAction.EXECUTED:
         return f"Got it: booking #{token.number} at the shown price."
+    if token.action in WISHES:
+        return f"Got it: #{token.number} {token.action.word}. Nothing is sent before you approve."
     return f"Got it: skipping #{token.number}."
 
 
 def perform(owner: Owner, token: CardToken) -> OwnerAnswer:
     """Does what the tap asks; runs in the writer. The card itself is edited by the event that follows."""
+    wish = WISHES.get(token.action)
+    if wish is not None:
+        return owner.change(token.number, token.version, wish, token.tap_key)
     deed: Callable[[int, int, str], OwnerAnswer] = owner.skip
     if token.action in (CardAction.EXECUTED, CardAction.APPROVE):
         deed = owner.execute

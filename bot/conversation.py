@@ -15,6 +15,7 @@ from telegram import Message as TelegramMessage
 from telegram.error import TelegramError
 
 from bot import cards, questions, render_views
+from bot.card_taps import CardTaps
 from bot.cards import CardToken
 from bot.commands import waiting
 from bot.commands.table import DEEDS, run_command, run_menu
@@ -66,6 +67,7 @@ class Conversation:
         self._delivery = delivery
         self._ledger = ledger
         self._sleep = sleep
+        self._cards = CardTaps(talk, self._say, self._changed)
         self._told: set[str] = set()
         self._seen: OrderedDict[int, None] = OrderedDict()
 
@@ -133,21 +135,8 @@ class Conversation:
         await self._on_menu(query, action)
 
     async def _on_card(self, query: CallbackQuery, token: CardToken) -> None:
-        """Answered at once from what the ledger shows, then executed by the writer, which judges again."""
-        tapper = actor(query.from_user.id)
-        problem = cards.staleness(token, await self._talk.hands.ask(self._talk.owner.pending))
-        if problem is not None:
-            await toast(query, problem, alert=True)
-            await without_buttons(query)
-            await self._gate.audit(tapper, f"tap {token.tap_key}", AnswerKind.STALE.value)
-            return
-        await toast(query, cards.toast(token))
-        answer = await self._talk.hands.change(cards.perform, self._talk.owner, token)
-        if cards.needs_words(answer):
-            await self._say(render_views.answer(answer, self._talk.zone))
-        if answer.kind is AnswerKind.DONE:
-            await without_buttons(query)
-        await self._gate.audit(tapper, f"tap {token.tap_key}", answer.kind.value)
+        outcome = await self._cards.on_tap(query, token)
+        await self._gate.audit(actor(query.from_user.id), f"tap {token.tap_key}", outcome)
 
     async def _on_question(self, query: CallbackQuery, token: QuestionToken) -> None:
         """Answered at once from what the ledger shows, then done by the writer, which judges again."""

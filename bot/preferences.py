@@ -25,6 +25,7 @@ from core.domain.events import (
     ExitReminder,
     GuardMoved,
     HealthChanged,
+    InstructionChanged,
     InstructionIssued,
     InstructionSettled,
     LedgerRestored,
@@ -83,7 +84,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         "cards",
         "instructions and questions to you",
-        (InstructionIssued, InstructionSettled, QuestionAsked, QuestionSettled, ExitReminder),
+        (InstructionIssued, InstructionChanged, InstructionSettled, QuestionAsked, QuestionSettled, ExitReminder),
         must=True,
     ),
     Topic("control", "mode, pause, brakes", (ModeChanged, BrakeSet, BrakeReleased), must=True),

@@ -15,6 +15,7 @@ from core.domain.events import (
     ErrorRaised,
     Event,
     HealthChanged,
+    InstructionChanged,
     InstructionIssued,
     InstructionSettled,
     LiveStatus,
@@ -35,7 +36,7 @@ LATE_AFTER = timedelta(minutes=2)
 def render(event: Event, zone: ZoneInfo) -> Message:
     """`event` for the owner, with times in his `zone`."""
     match event:
-        case SignalRaised() | InstructionIssued() | InstructionSettled() | OrderFilled():
+        case SignalRaised() | InstructionIssued() | InstructionChanged() | InstructionSettled() | OrderFilled():
             return _trade(event, zone)
         case OrderRefused():
             return render_trades.refused(event, zone)
@@ -61,12 +62,16 @@ def render(event: Event, zone: ZoneInfo) -> Message:
             return render_safety.render(event, zone)
 
 
-def _trade(event: SignalRaised | InstructionIssued | InstructionSettled | OrderFilled, zone: ZoneInfo) -> Message:
+def _trade(
+    event: SignalRaised | InstructionIssued | InstructionChanged | InstructionSettled | OrderFilled, zone: ZoneInfo
+) -> Message:
     match event:
         case SignalRaised():
             return render_trades.signal(event, zone)
         case InstructionIssued():
             return render_trades.card(event, zone, event.badges)
+        case InstructionChanged():
+            return render_trades.card(event.card, zone, event.badges)
         case InstructionSettled():
             return render_trades.settled(event, zone)
         case OrderFilled():

@@ -38,6 +38,24 @@ _CLOSED_BY = {
 }
 
 
+_OUTCOMES = {
+    "executed": "✅",
+    "filled": "✅",
+    "partial": "✅",
+    "partly filled": "✅",
+    "approved": "👍",
+    "skipped": "⏭",
+    "expired": "⌛",
+    "superseded": "♻️",
+    "asked again": "🔁",
+    "uncertain": "❓",
+    "refused": "⛔",
+    "rejected": "⛔",
+    "canceled": "⛔",
+    "not sent": "⛔",
+}
+
+
 def guard_words(guard: GuardKind | None) -> str:
     return _GUARDS[guard] if guard else "none: UNGUARDED"
 
@@ -82,11 +100,14 @@ def _card_title(event: InstructionIssued | Instruction, marks: Iterable[Badge]) 
 def _card_facts(event: InstructionIssued | Instruction, zone: ZoneInfo, marks: Iterable[Badge]) -> str:
     rows = [
         ("Side", _side_words(event.side, event.purpose)),
-        ("Quantity", numbers.quantity(event.quantity)),
+        ("Quantity", _quantity_words(event)),
         ("Price", numbers.price(event.price)),
         ("Only at", f"{numbers.price(event.band_low)} to {numbers.price(event.band_high)}"),
-        ("Value", numbers.money(event.quantity * event.price)),
+        ("Cost" if event.side is Side.BUY else "Value", numbers.money(event.quantity * event.price)),
     ]
+    limit = event.limit_price if isinstance(event, InstructionIssued) else None
+    if event.needs_approval:
+        rows.append(("Order", "at the market" if limit is None else f"limit {numbers.price(limit)}"))
     if event.purpose is Purpose.ENTRY:
         rows += [
             ("Stop", distance(event.stop, event.price)),
@@ -94,6 +115,14 @@ def _card_facts(event: InstructionIssued | Instruction, zone: ZoneInfo, marks: I
             ("Confidence", numbers.percent(event.probability) if event.probability is not None else "– (no model)"),
         ]
     return table([*rows, ("Expires", _expiry(event, zone, marks))])
+
+
+def _quantity_words(event: InstructionIssued | Instruction) -> str:
+    """With what was proposed, where the owner has chosen less."""
+    units = numbers.quantity(event.quantity)
+    if isinstance(event, Instruction) or event.proposed is None or event.proposed <= event.quantity:
+        return units
+    return f"{units} (proposed {numbers.quantity(event.proposed)})"
 
 
 def _expiry(event: InstructionIssued | Instruction, zone: ZoneInfo, marks: Iterable[Badge]) -> str:
@@ -126,7 +155,7 @@ def distance(level: Decimal | None, reference: Decimal) -> str:
 
 def _card_hint(event: InstructionIssued | Instruction, marks: Iterable[Badge]) -> str:
     if event.needs_approval:
-        return italic("Approve sends the order to the broker. Skip drops it.")
+        return italic("Approve sends the order to the broker. Skip drops it. Change offers less, or a limit.")
     example = code(f"/executed #{event.number} {numbers.quantity(event.quantity).replace(',', '')} @ PRICE")
     deed = "Place it at your broker, then tap Executed."
     if Badge.SIMULATED in tuple(marks):
@@ -152,9 +181,7 @@ def settled_card(event: InstructionSettled, issued: InstructionIssued, zone: Zon
 
 
 def _settled_title(event: InstructionSettled) -> str:
-    icon = {"executed": "✅", "approved": "👍", "skipped": "⏭", "expired": "⌛", "superseded": "♻️"}.get(
-        event.outcome, "•"
-    )
+    icon = _OUTCOMES.get(event.outcome, "•")
     deed = f"{line(event.symbol, 20)} {event.side.upper()} {numbers.quantity(event.quantity)}"
     return f"{headline(icon, f'{deed} {line(event.outcome, 40)}', event.badges)} · #{event.number}"
 

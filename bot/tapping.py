@@ -8,6 +8,9 @@ from telegram import CallbackQuery
 from telegram import Message as TelegramMessage
 from telegram.error import TelegramError
 
+from bot.message import Keyboard
+from bot.transport import markup_of
+
 _LOG = logging.getLogger(__name__)
 _TOAST_LIMIT = 200
 
@@ -22,12 +25,18 @@ async def toast(query: CallbackQuery, text: str, *, alert: bool = False) -> None
 
 async def without_buttons(query: CallbackQuery) -> None:
     """A card that is over must not look alive: /pending shows a card again, and only the first one is edited later."""
-    if not isinstance(query.message, TelegramMessage) or query.message.reply_markup is None:
+    if isinstance(query.message, TelegramMessage) and query.message.reply_markup is not None:
+        await with_buttons(query, ())
+
+
+async def with_buttons(query: CallbackQuery, keyboard: Keyboard) -> None:
+    """Other buttons under the same message."""
+    if not isinstance(query.message, TelegramMessage):
         return
     try:
-        await query.edit_message_reply_markup(None)
+        await query.edit_message_reply_markup(markup_of(keyboard))
     except TelegramError as error:
-        _LOG.info("an old card keeps its buttons: %s", type(error).__name__)
+        _LOG.info("a card keeps its buttons: %s", type(error).__name__)
 
 
 def actor(chat_id: int) -> str:

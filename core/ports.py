@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from core.domain.accounts import Account, Mode
 from core.domain.bars import BarSize, Quote
 from core.domain.decisions import Brake, BrakeKind, Decision, ModelVersion, Prediction, Signal
-from core.domain.events import DailyReport, Event
+from core.domain.events import DailyReport, Event, InstructionIssued
 from core.domain.instruments import AssetClass, Instrument
 from core.domain.orders import Order
 from core.domain.portfolio import CashKind, Entry, Fill, Guard, Portfolio
@@ -29,7 +29,17 @@ from core.domain.records import (
     QuestionChoice,
 )
 from core.domain.venue import Activity, OrderRequest, SubmitResult, VenueAccount, VenueOrder
-from core.domain.views import Correction, OwnerAnswer, OwnTrade, PositionsView, ReportedFill, StatusView
+from core.domain.views import (
+    CardOffer,
+    CardWish,
+    Correction,
+    Explanation,
+    OwnerAnswer,
+    OwnTrade,
+    PositionsView,
+    ReportedFill,
+    StatusView,
+)
 from core.series import BarSeries
 
 T = TypeVar("T")
@@ -226,6 +236,10 @@ class UnitOfWork(Protocol):
     # decisions and models
     def record_decision(self, decision: Decision, *, recorded_at: datetime) -> None: ...
     def last_signals(self, account: str | None = None) -> Mapping[str, Signal]: ...
+    def signal_behind(self, order: Order) -> Signal | None:
+        """The stored judgement of the order's symbol in the decision that made it; None where no signal led to it."""
+        ...
+
     def judged_until(self, account: str) -> Mapping[str, datetime]:
         """By symbol, the `bar_closed_at` of the account's newest recorded signal; symbols without one are left out."""
         ...
@@ -300,8 +314,9 @@ class UnitOfWork(Protocol):
 
     def messages_in(self, state: OutboxState) -> Sequence[OutboxMessage]: ...
     def messages(self, limit: int = 50) -> Sequence[OutboxMessage]: ...
-    def card_message(self, instruction_number: int) -> OutboxMessage | None:
-        """The newest InstructionIssued message of that number."""
+    def card_message(self, instruction_number: int, before: int | None = None) -> OutboxMessage | None:
+        """The newest row, written before row `before`, that says what the card of that instruction shows; its
+        `message_id` is that of the card in the chat."""
         ...
 
     def question_message(self, question_number: int) -> OutboxMessage | None:
@@ -421,7 +436,27 @@ class Steering(Protocol):
         ...
 
 
-class Owner(Safekeeping, Bookkeeping, Steering, Protocol):
+class Deliberation(Protocol):
+    """What the owner does with a card before he answers it."""
+
+    def offer(self, number: int) -> CardOffer | None:
+        """What the card of instruction `number` may be changed to; None where it may not be changed (any more)."""
+        ...
+
+    def card(self, number: int) -> InstructionIssued | None:
+        """The card of an open instruction as it stands now; None for any other."""
+        ...
+
+    def change(self, number: int, version: int, wish: CardWish, tap: str) -> OwnerAnswer:
+        """Changes size or limit of an order that waits for approval; runs in the writer. A new version of the card."""
+        ...
+
+    def explain(self, number: int) -> Explanation | None:
+        """Why there is an instruction `number`, open or not; None where there never was one."""
+        ...
+
+
+class Owner(Safekeeping, Bookkeeping, Steering, Deliberation, Protocol):
     """What the owner can do and ask. Pause and resume commit at once and wait for nobody; the rest runs in the writer.
 
     `tap` is the business key of a button press or command (not Telegram's update id): a repetition changes nothing.

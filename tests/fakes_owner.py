@@ -10,7 +10,7 @@ from typing import Any
 
 from core.domain.accounts import Badge, Mode
 from core.domain.decisions import Brake, BrakeKind
-from core.domain.events import DailyReport, ModeChanged, ReportAccount, ReportPosition
+from core.domain.events import DailyReport, InstructionIssued, ModeChanged, ReportAccount, ReportPosition
 from core.domain.orders import Purpose, Side
 from core.domain.portfolio import GuardKind
 from core.domain.records import (
@@ -21,7 +21,18 @@ from core.domain.records import (
     QuestionKind,
     QuestionState,
 )
-from core.domain.views import AnswerKind, Health, OwnerAnswer, PositionsView, ReportedFill, StatusView
+from core.domain.views import (
+    AnswerKind,
+    CardOffer,
+    CardWish,
+    Explanation,
+    Health,
+    OwnerAnswer,
+    PositionsView,
+    Pricing,
+    ReportedFill,
+    StatusView,
+)
 from core.ports import UnitOfWorkFactory
 
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
@@ -189,6 +200,32 @@ class FakeOwner:
     def declare_cash(self, amount: Decimal, by: str, tap: str) -> OwnerAnswer:
         self.calls.append(("declare_cash", amount, by, tap))
         return OwnerAnswer(AnswerKind.DONE, f"The manual account now holds {amount:.2f} USD.")
+
+    def card(self, number: int) -> InstructionIssued | None:
+        found = next((each for each in self.pending() if each.number == number), None)
+        if found is None:
+            return None
+        names = InstructionIssued.__dataclass_fields__
+        fields = {name: getattr(found, name) for name in names if hasattr(found, name)}
+        return InstructionIssued(**fields, badges=(Badge.MANUAL,))
+
+    def offer(self, number: int) -> CardOffer | None:
+        self.before("offer")
+        found = next((each for each in self.pending() if each.number == number and each.needs_approval), None)
+        if found is None:
+            return None
+        limits = {Pricing.MARKET: None, Pricing.SHOWN: found.price, Pricing.EDGE: found.band_high}
+        sizes = {4: found.quantity, 2: found.quantity / 2}
+        return CardOffer(found, found.quantity, found.quantity, Pricing.MARKET, sizes, limits)
+
+    def change(self, number: int, version: int, wish: CardWish, tap: str) -> OwnerAnswer:
+        self.calls.append(("change", number, version, wish, tap))
+        return OwnerAnswer(AnswerKind.DONE, f"Instruction {number} is changed.")
+
+    def explain(self, number: int) -> Explanation | None:
+        self.before("explain")
+        found = next((each for each in self.instructions if each.number == number), None)
+        return None if found is None else Explanation(found, None, (Badge.MANUAL,))
 
     def execute(self, number: int, version: int, tap: str) -> OwnerAnswer:
         return self._settle("execute", number, version, tap, InstructionState.EXECUTED)

@@ -50,5 +50,5 @@ def a_sold(symbol: str = "SPY", account: str = "simulated", purpose: Purpose = P
 
 def a_card_event(number: int = 1, **changes: Any) -> InstructionIssued:
     card = an_instruction(number, **changes)
-    fields = {name: getattr(card, name) for name in InstructionIssued.__dataclass_fields__ if name != "badges"}
+    fields = {name: getattr(card, name) for name in InstructionIssued.__dataclass_fields__ if hasattr(card, name)}
     return InstructionIssued(**fields, badges=(Badge.MANUAL,))

@@ -40,9 +40,8 @@ async def pending(talk: Talk, _request: Request) -> Reply:
         return reply(render_views.pending((), talk.zone))
     simulated = (await talk.hands.ask(talk.owner.status)).simulated_prices
     world = World.SIMULATED if simulated else World.REAL
-    cards = [
-        render_trades.card(entry, talk.zone, _badges(entry.account, world)) for entry in list(waiting)[-_MOST_CARDS:]
-    ]
+    shown = [await talk.hands.ask(talk.owner.card, entry.number) for entry in list(waiting)[-_MOST_CARDS:]]
+    cards = [render_trades.card(card, talk.zone, card.badges) for card in shown if card is not None]
     cards += [render_safety.question(each, _badges(each.account, world)) for each in list(asked)[-_MOST_CARDS:]]
     if len(waiting) + len(asked) == 1 or not waiting:
         return Reply(tuple(cards), "answered")

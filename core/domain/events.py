@@ -69,7 +69,11 @@ class SignalRaised:
 
 @dataclass(frozen=True, slots=True)
 class InstructionIssued:
-    """A manual order for the owner's hand, or (with needs_approval) an order that waits for his approval."""
+    """A manual order for the owner's hand, or (with needs_approval) an order that waits for his approval.
+
+    `proposed` is the largest quantity that the rules allow, where the owner may choose less; `limit_price` USD, None
+    for an order at the market.
+    """
 
     number: int
     version: int
@@ -89,11 +93,39 @@ class InstructionIssued:
     needs_approval: bool
     why: str
     badges: tuple[Badge, ...]
+    proposed: Decimal | None = None
+    limit_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionChanged:
+    """Edits the card of an instruction in place: its next version with figures and buttons of its own. `what` says in
+    words what changed."""
+
+    card: InstructionIssued
+    what: str
+
+    @property
+    def number(self) -> int:
+        return self.card.number
+
+    @property
+    def account(self) -> str:
+        return self.card.account
+
+    @property
+    def symbol(self) -> str:
+        return self.card.symbol
+
+    @property
+    def badges(self) -> tuple[Badge, ...]:
+        return self.card.badges
 
 
 @dataclass(frozen=True, slots=True)
 class InstructionSettled:
-    """Edits the card of `number`: executed, skipped, expired, superseded, or approved and what the broker said."""
+    """Edits the card of `number`: executed, skipped, expired, superseded, asked again, or approved and what the broker
+    made of it (filled, refused, uncertain ...)."""
 
     number: int
     outcome: str
@@ -405,6 +437,7 @@ Event = (
     | EngineStarted
     | SignalRaised
     | InstructionIssued
+    | InstructionChanged
     | InstructionSettled
     | OrderFilled
     | OrderRefused
@@ -437,6 +470,7 @@ EVENT_TYPES: dict[str, type] = {
         EngineStarted,
         SignalRaised,
         InstructionIssued,
+        InstructionChanged,
         InstructionSettled,
         OrderFilled,
         OrderRefused,
@@ -478,12 +512,20 @@ _PRIORITY: dict[type, Priority] = {
     UnitsAdjusted: Priority.TRADE,
     EntryUndone: Priority.TRADE,
     InstructionIssued: Priority.TRADE,
+    InstructionChanged: Priority.TRADE,
     InstructionSettled: Priority.TRADE,
     OrderFilled: Priority.TRADE,
     SignalRaised: Priority.TRADE,
     ModelTrained: Priority.CHATTER,
     LiveStatus: Priority.CHATTER,
 }
+
+
+def card_shown(event: Event) -> InstructionIssued | None:
+    """What a card shows after `event`; None for an event that shows no card."""
+    if isinstance(event, InstructionChanged):
+        return event.card
+    return event if isinstance(event, InstructionIssued) else None
 
 
 def priority_of(event: Event) -> Priority:

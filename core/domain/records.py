@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -20,6 +20,24 @@ class InstructionState(StrEnum):
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
     APPROVED = "approved"
+
+
+_I = InstructionState
+INSTRUCTION_TRANSITIONS: Mapping[InstructionState, frozenset[InstructionState]] = {
+    _I.OPEN: frozenset({_I.PARTIAL, _I.EXECUTED, _I.SKIPPED, _I.EXPIRED, _I.SUPERSEDED, _I.APPROVED}),
+    _I.PARTIAL: frozenset({_I.EXECUTED, _I.SKIPPED, _I.EXPIRED, _I.SUPERSEDED}),
+    # What the owner did at his broker happened, whatever had become of the card by then: it is booked in full.
+    _I.SKIPPED: frozenset({_I.EXECUTED}),
+    _I.EXPIRED: frozenset({_I.EXECUTED}),
+    _I.SUPERSEDED: frozenset({_I.EXECUTED}),
+    _I.EXECUTED: frozenset(),
+    _I.APPROVED: frozenset(),
+}
+"""What a card may become. A booking that the owner takes back or corrects restates its card outside of this table."""
+
+
+class ImpossibleCard(Exception):
+    """A change of an instruction that the table does not allow: a defect in our code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +71,12 @@ class Instruction:
     @property
     def is_open(self) -> bool:
         return self.state in (InstructionState.OPEN, InstructionState.PARTIAL)
+
+    def moved(self, state: InstructionState) -> Instruction:
+        """The next version of this instruction, in `state`; staying where it is is allowed. Raises ImpossibleCard."""
+        if state is not self.state and state not in INSTRUCTION_TRANSITIONS[self.state]:
+            raise ImpossibleCard(f"instruction {self.number}: {self.state} -> {state}")
+        return replace(self, state=state, version=self.version + 1)
 
 
 class QuestionKind(StrEnum):

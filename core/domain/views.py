@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
 from core.domain.accounts import Badge, Mode
+from core.domain.decisions import Signal
 from core.domain.events import ReportAccount, ReportPosition
 from core.domain.orders import Side
 from core.domain.records import Instruction
@@ -93,6 +95,46 @@ class Correction:
     quantity: Decimal | None
     price: Decimal | None
     fee: Decimal | None
+
+
+class Pricing(StrEnum):
+    """How an order that waits for approval is to be sent: at the market, or at most at the price that the card shows,
+    or at most at the far edge of its price band."""
+
+    MARKET = "market"
+    SHOWN = "shown"
+    EDGE = "edge"
+
+
+@dataclass(frozen=True, slots=True)
+class CardWish:
+    """What the owner wants changed on a card; None leaves it. `quarters` of the proposed quantity, 1 to 4."""
+
+    quarters: int | None = None
+    pricing: Pricing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CardOffer:
+    """What a card may be changed to: units by quarters of what was proposed, and USD by how it is priced (None: no
+    limit). Sizes that no venue takes are left out."""
+
+    instruction: Instruction
+    proposed: Decimal
+    quantity: Decimal
+    pricing: Pricing
+    sizes: Mapping[int, Decimal]
+    limits: Mapping[Pricing, Decimal | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why there is an instruction: the stored judgement of its symbol in the decision that made it, None where no
+    signal led to it (a stop, a sale by hand)."""
+
+    instruction: Instruction
+    signal: Signal | None
+    badges: tuple[Badge, ...]
 
 
 class AnswerKind(StrEnum):

@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from core.domain.instruments import instrument_for
+from core.domain.instruments import Instrument, instrument_for
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.records import Instruction
 from core.domain.values import floor_to, nearest, plain
 from core.domain.views import AnswerKind, OwnerAnswer
-from core.execution import manual
+from core.execution import changing, manual
 from core.execution.bookings import refused
 from core.execution.desk import Desk
 from core.execution.market import last_prices
@@ -27,13 +27,24 @@ def approve(work: UnitOfWork, desk: Desk, instruction: Instruction, now: datetim
     if order is None or order.state is not OrderState.AWAITING_OWNER:
         return refused(f"The order behind instruction {instruction.number} no longer waits.", instruction)
     price = last_prices(desk, {order.symbol}, now).get(order.symbol)
-    is_entry = order.purpose is Purpose.ENTRY
-    if is_entry and price is not None and not instruction.band_low <= price <= instruction.band_high:
+    if price is not None and not in_band(instruction, price):
         return _ask_again(work, desk, instruction, order, price, now)
+    return OwnerAnswer(
+        AnswerKind.DONE, f"Instruction {instruction.number} is approved.", release(work, instruction, order, now)
+    )
+
+
+def in_band(instruction: Instruction, price: Decimal) -> bool:
+    """Whether an entry still makes sense at `price`; an exit does at any."""
+    return instruction.purpose is not Purpose.ENTRY or instruction.band_low <= price <= instruction.band_high
+
+
+def release(work: UnitOfWork, instruction: Instruction, order: Order, now: datetime) -> Instruction:
+    """The order may go to its broker once this is committed."""
     work.save_order(order.moved(OrderState.SUBMITTING, now))
     approved = manual.approved(instruction)
     work.save_instruction(approved)
-    return OwnerAnswer(AnswerKind.DONE, f"Instruction {instruction.number} is approved.", approved)
+    return approved
 
 
 def outcome_words(order: Order) -> str:
@@ -49,22 +60,37 @@ def outcome_words(order: Order) -> str:
             return "the broker has not answered yet; it will be looked up."
 
 
+def at_price(desk: Desk, old: Instruction, order: Order, price: Decimal, now: datetime) -> Order | None:
+    """The same money at the new price: dearer means fewer units, cheaper never more. A limit moves with the card. None
+    where it buys no unit that a venue would take any more."""
+    instrument = desk.instrument(order.symbol) or instrument_for(order.symbol)
+    shown = nearest(price, instrument.price_tick)
+    quantity = _scaled(order.quantity, order, shown, instrument)
+    if quantity <= 0 or quantity * shown < instrument.min_order_value:
+        return None
+    bracket = bracket_for(shown, instrument.price_tick, desk.policy)
+    moved = replace(order, quantity=quantity, reference_price=shown, bracket=bracket, updated_at=now)
+    return changing.priced(moved, manual.repriced(desk, old, moved), changing.pricing_of(order, old))
+
+
+def _scaled(quantity: Decimal, order: Order, shown: Decimal, instrument: Instrument) -> Decimal:
+    return floor_to(quantity * min(Decimal(1), order.reference_price / shown), instrument.quantity_step)
+
+
 def _ask_again(
     work: UnitOfWork, desk: Desk, old: Instruction, order: Order, price: Decimal, now: datetime
 ) -> OwnerAnswer:
-    """The same money at the new price: dearer means fewer units, cheaper never more."""
-    instrument = desk.instrument(order.symbol) or instrument_for(order.symbol)
-    shown = nearest(price, instrument.price_tick)
-    quantity = floor_to(order.quantity * min(Decimal(1), order.reference_price / shown), instrument.quantity_step)
-    if quantity <= 0:
-        return refused(f"{order.symbol} costs {plain(shown)} USD by now: too dear for this card.", old)
-    bracket = bracket_for(shown, instrument.price_tick, desk.policy)
-    moved = replace(order, quantity=quantity, reference_price=shown, bracket=bracket, updated_at=now)
+    moved = at_price(desk, old, order, price, now)
+    if moved is None:
+        return refused(f"{order.symbol} costs {plain(price)} USD by now: too dear for this card.", old)
     work.save_order(moved)
     card = manual.repriced(desk, old, moved)
-    manual.reissue(work, desk, card, now)
-    text = (
-        f"The price of {order.symbol} is {plain(shown)} USD by now, outside {plain(old.band_low)} to "
-        f"{plain(old.band_high)}. Nothing was sent: a new card asks again with the new price."
+    instrument = desk.instrument(order.symbol) or instrument_for(order.symbol)
+    most = max(moved.quantity, _scaled(changing.proposal_of(work, old), order, card.price, instrument))
+    what = (
+        f"The price of {order.symbol} is {plain(card.price)} USD by now, outside {plain(old.band_low)} to "
+        f"{plain(old.band_high)}"
     )
+    manual.change_card(work, desk, card, moved, most, what, now)
+    text = f"{what}. Nothing was sent: the card asks again with the new price."
     return OwnerAnswer(AnswerKind.STALE, text, card)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -115,7 +115,7 @@ def book(
         tidings.order_filled(desk, fill, order, before, guard if fill.purpose is Purpose.ENTRY else None),
         market_time=now,
     )
-    settled = replace(instruction, version=instruction.version + 1, state=_state_after(instruction, filled))
+    settled = instruction.moved(_state_after(instruction, filled))
     work.save_instruction(settled)
     left = max(filled.remaining, ZERO)
     detail = tidings.fill_words(fill) + (f", {plain(left)} left" if left else "")

@@ -98,7 +98,7 @@ def _hold_back(desk: Desk, order: Order, now: datetime) -> Order | None:
         current = work.order(order.client_order_id) or order
         withdrawn = current.moved(OrderState.CANCELED, now, reason=f"not sent: {why}")
         work.save_order(withdrawn)
-        manual.settle_approved(work, desk, withdrawn, f"not sent: {why}", now)
+        manual.settle_approved(work, desk, withdrawn, "not sent", f"not sent: {why}", now)
     return withdrawn
 
 
@@ -132,7 +132,7 @@ def refuse(work: UnitOfWork, desk: Desk, order: Order, reason: str, now: datetim
     work.save_order(refused)
     if not repeated:
         work.publish(tidings.order_refused(desk, refused, reason), market_time=now)
-    manual.settle_approved(work, desk, refused, f"refused: {reason}", now)
+    manual.settle_approved(work, desk, refused, "refused", f"refused: {reason}", now)
     return refused
 
 
@@ -223,7 +223,7 @@ def adopt(work: UnitOfWork, desk: Desk, order: Order, at_venue: VenueOrder, now:
         return order
     accepted = order.moved(OrderState.ACCEPTED, now, venue_order_id=at_venue.venue_order_id)
     work.save_order(accepted)
-    manual.settle_approved(work, desk, accepted, "the broker has the order", now)
+    manual.settle_approved(work, desk, accepted, "approved", "the broker has the order", now)
     return accepted
 
 
@@ -234,4 +234,5 @@ def doubt(work: UnitOfWork, desk: Desk, order: Order, reason: str, now: datetime
     uncertain = order.moved(OrderState.UNKNOWN, now, reason=reason)
     work.save_order(uncertain)
     work.publish(tidings.order_uncertain(desk, uncertain, reason), market_time=now)
+    manual.settle_approved(work, desk, uncertain, "uncertain", manual.NO_WORD_YET, now)
     return uncertain

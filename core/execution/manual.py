@@ -36,7 +36,7 @@ from pathlib import Path
 from core.domain.accounts import World
 from core.domain.codec import Json, encode
 from core.domain.decisions import Signal
-from core.domain.events import InstructionIssued, InstructionSettled
+from core.domain.events import InstructionChanged, InstructionIssued, InstructionSettled
 from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.records import Instruction, InstructionState
@@ -48,6 +48,7 @@ from core.ports import UnitOfWork
 FILE_NAME = "manual_trades.json"
 SCHEMA_VERSION = 1
 SETTLED_SHOWN = 50
+NO_WORD_YET = "sent, but the broker has not answered yet: I look it up until it does"
 
 
 def issue(work: UnitOfWork, desk: Desk, order: Order, signal: Signal | None, now: datetime) -> Instruction:
@@ -61,10 +62,22 @@ def issue(work: UnitOfWork, desk: Desk, order: Order, signal: Signal | None, now
     return instruction
 
 
-def reissue(work: UnitOfWork, desk: Desk, instruction: Instruction, now: datetime) -> None:
+def reissue(
+    work: UnitOfWork, desk: Desk, instruction: Instruction, now: datetime, *, limit_price: Decimal | None = None
+) -> None:
     """Writes this version of an instruction and its card; a card of an earlier version no longer counts."""
     work.save_instruction(instruction)
-    work.publish(_issued(instruction, desk), market_time=now)
+    work.publish(replace(card_of(instruction, desk), limit_price=limit_price), market_time=now)
+
+
+def change_card(
+    work: UnitOfWork, desk: Desk, instruction: Instruction, order: Order, proposed: Decimal, what: str, now: datetime
+) -> None:
+    """Writes the next version of an open card, which is edited where it stands; `proposed` is the most that the owner
+    may choose."""
+    work.save_instruction(instruction)
+    card = replace(card_of(instruction, desk), proposed=proposed, limit_price=order.limit_price)
+    work.publish(InstructionChanged(card, what), market_time=now)
 
 
 def supersede(work: UnitOfWork, desk: Desk, newer: Order, now: datetime) -> None:
@@ -90,7 +103,7 @@ def lapse(
     order = work.order(old.client_order_id)
     if order is not None and order.is_live:
         work.save_order(order.moved(order_state, now, reason=detail))
-    settled = replace(old, state=state, version=old.version + 1)
+    settled = old.moved(state)
     work.save_instruction(settled)
     work.publish(settlement(desk, settled, state.value, detail), market_time=now)
     return settled
@@ -113,7 +126,7 @@ def repriced(desk: Desk, instruction: Instruction, order: Order) -> Instruction:
 
 def approved(instruction: Instruction) -> Instruction:
     """The card of an order that the owner has just released to its broker."""
-    return replace(instruction, state=InstructionState.APPROVED, version=instruction.version + 1)
+    return instruction.moved(InstructionState.APPROVED)
 
 
 def settlement(desk: Desk, instruction: Instruction, outcome: str, detail: str) -> InstructionSettled:
@@ -128,26 +141,11 @@ def settlement(desk: Desk, instruction: Instruction, outcome: str, detail: str) 
     )
 
 
-def settle_approved(work: UnitOfWork, desk: Desk, order: Order, detail: str, now: datetime) -> None:
+def settle_approved(work: UnitOfWork, desk: Desk, order: Order, outcome: str, detail: str, now: datetime) -> None:
     """Tells on the card of an approved order what the broker made of it; other orders have no card."""
     instruction = work.instruction_of(order.client_order_id)
     if instruction is not None and instruction.needs_approval:
-        work.publish(settlement(desk, instruction, "approved", detail), market_time=now)
-
-
-def expire_instructions(desk: Desk) -> int:
-    """Lapses every entry whose time is over by the system clock; returns how many."""
-    system_now, market_now = desk.system_clock.now(), desk.market_clock.now()
-    with desk.ledger() as work:
-        over = [old for old in work.open_instructions() if old.expires_at is not None and old.expires_at <= system_now]
-        if not over:
-            return 0
-        for old in over:
-            detail = f"not answered within {int(desk.policy.instruction_life.total_seconds() // 60)} minutes"
-            lapse(work, desk, old, InstructionState.EXPIRED, OrderState.EXPIRED, detail, market_now)
-        work.commit("expiry")
-    write_manual_trades(desk)
-    return len(over)
+        work.publish(settlement(desk, instruction, outcome, detail), market_time=now)
 
 
 def write_manual_trades(desk: Desk) -> None:
@@ -221,7 +219,8 @@ def _band(desk: Desk, order: Order) -> tuple[Decimal, Decimal]:
     return min(low, order.reference_price), max(high, order.reference_price)
 
 
-def _issued(instruction: Instruction, desk: Desk) -> InstructionIssued:
+def card_of(instruction: Instruction, desk: Desk) -> InstructionIssued:
+    """What its card shows, but for a limit and a larger proposal."""
     return InstructionIssued(
         number=instruction.number,
         version=instruction.version,

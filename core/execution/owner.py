@@ -13,16 +13,16 @@ from core.domain.records import Instruction, InstructionState
 from core.domain.values import ZERO
 from core.domain.views import AnswerKind, OwnerAnswer, PositionsView, ReportedFill, StatusView
 from core.execution import approvals, executor, manual, views
-from core.execution.bookings import LAPSED, Execution, book, fill_of, objection, refused, repetition
+from core.execution.bookings import Execution, book, fill_of, objection, refused, repetition
 from core.execution.desk import MODE_KEY
 from core.execution.matching import find_instruction
-from core.execution.owner_hand import OwnerHand
+from core.execution.owner_cards import OwnerCards
 from core.ports import UnitOfWork
 
 EVERYTHING = "*"
 
 
-class OwnerDesk(OwnerHand):
+class OwnerDesk(OwnerCards):
     """The owner's side of the engine. Deeds run in the writer; pause and resume may run in any thread."""
 
     def status(self) -> StatusView:
@@ -138,27 +138,6 @@ class OwnerDesk(OwnerHand):
             self._commit(work)
         self._after_commit()
         return answer
-
-    def _current(self, work: UnitOfWork, number: int, version: int, tap: str) -> Instruction | OwnerAnswer:
-        """The instruction that the button means, unless it was tapped before or has changed since."""
-        instruction = work.instruction(number)
-        if instruction is None:
-            return refused(f"There is no instruction {number}.")
-        if work.seen_tap(tap, self._desk.system_clock.now()):
-            text = f"That was done already: instruction {number} is {instruction.state}."
-            return OwnerAnswer(AnswerKind.UNCHANGED, text, instruction)
-        if instruction.version == version and instruction.is_open and not self._is_over(instruction):
-            return instruction
-        state = "expired" if self._is_over(instruction) else instruction.state.value
-        text = f"This button is out of date: instruction {number} is {state} by now. Nothing was changed."
-        if instruction.state in LAPSED and not instruction.needs_approval:
-            text += f" If you did trade, report it: /executed #{number}"
-        return OwnerAnswer(AnswerKind.STALE, text, instruction)
-
-    def _is_over(self, instruction: Instruction) -> bool:
-        """Expired by the system clock though the job that says so has not run yet."""
-        expires = instruction.expires_at
-        return instruction.is_open and expires is not None and expires <= self._desk.system_clock.now()
 
     def _book(self, work: UnitOfWork, instruction: Instruction, execution: Execution, now: datetime) -> OwnerAnswer:
         order = work.order(instruction.client_order_id)

@@ -218,12 +218,13 @@ def _tell_order(work: UnitOfWork, desk: Desk, before: Order, after: Order, now: 
         return
     if after.state is OrderState.UNKNOWN:
         work.publish(tidings.order_uncertain(desk, after, after.reason), market_time=now)
+        manual.settle_approved(work, desk, after, "uncertain", manual.NO_WORD_YET, now)
     elif _is_bad_end(before, after):
         words = after.reason or after.state.value
         work.publish(tidings.order_refused(desk, after, words), market_time=now)
-        manual.settle_approved(work, desk, after, f"{after.state.value}: {words}", now)
+        manual.settle_approved(work, desk, after, after.state.value, f"{after.state.value}: {words}", now)
     elif before.state in UNCERTAIN and after.state is OrderState.ACCEPTED:
-        manual.settle_approved(work, desk, after, "the broker has the order", now)
+        manual.settle_approved(work, desk, after, "approved", "the broker has the order", now)
 
 
 def _is_bad_end(before: Order, after: Order) -> bool:
@@ -250,7 +251,8 @@ def _tell_fills(
         work.publish(tidings.order_filled(desk, fill, order, before, guard), market_time=now)
         before = before.after(fill)
         if order is not None:
-            manual.settle_approved(work, desk, order, tidings.fill_words(fill), now)
+            outcome = "filled" if order.state is OrderState.FILLED else "partly filled"
+            manual.settle_approved(work, desk, order, outcome, tidings.fill_words(fill), now)
 
 
 def _touches_cards(desk: Desk, corrections: Corrections) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 from core.domain.accounts import Account, AccountKind, Badge, World
 from core.domain.events import (
     ExitReminder,
+    InstructionChanged,
     InstructionIssued,
     InstructionSettled,
     LedgerRestored,
@@ -20,7 +21,7 @@ from core.domain.records import MAY_HAVE_ARRIVED, InstructionState, OutboxState,
 from core.ports import UnitOfWork
 
 VOID = "the ledger was restored from a backup"
-_CARDS = (InstructionIssued, QuestionAsked, ExitReminder)
+_CARDS = (InstructionIssued, InstructionChanged, QuestionAsked, ExitReminder)
 
 
 def settle(work: UnitOfWork, world: World, taken_at: datetime, epoch: int, at: datetime) -> int:
@@ -47,7 +48,7 @@ def _void_instructions(work: UnitOfWork, world: World, at: datetime) -> int:
         order = work.order(card.client_order_id)
         if order is not None and order.state in (OrderState.AWAITING_OWNER, OrderState.PARTIALLY_FILLED):
             work.save_order(order.moved(OrderState.CANCELED, at, reason=VOID))
-        work.save_instruction(replace(card, state=InstructionState.SUPERSEDED, version=card.version + 1))
+        work.save_instruction(card.moved(InstructionState.SUPERSEDED))
         badges = _badges(card.account, world)
         event = InstructionSettled(
             card.number, InstructionState.SUPERSEDED.value, VOID, card.symbol, card.side, card.quantity, badges

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.domain.accounts import Mode
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.settings.checks import AnyCase, Symbols
-from core.strategy.policy import Policy
+from core.strategy.policy import NoAnswer, Policy
 
 
 def setting(name: str, default: object, example: str, about: str, *, words: str = "", **limits: Any) -> Any:
@@ -153,6 +153,12 @@ class TradingSettings(BaseModel):
         ge=1,
         le=43_200,
     )
+    no_answer: Annotated[NoAnswer, AnyCase] = setting(
+        "NO_ANSWER",
+        NoAnswer.SKIP,
+        "remind",
+        "An unanswered card to buy: skip it, execute it (play money only) or remind (asked again)",
+    )
     exit_reminder_minutes: int = setting(
         "EXIT_REMINDER_MINUTES",
         10,
@@ -182,4 +188,5 @@ class TradingSettings(BaseModel):
             break_even_fraction=self.break_even_at,
             entry_life=timedelta(hours=self.entry_life_hours),
             exit_reminder=timedelta(minutes=self.exit_reminder_minutes),
+            no_answer=self.no_answer,
         )

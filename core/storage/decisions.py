@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from core.domain.codec import decode
 from core.domain.decisions import Decision, ModelState, ModelVersion, Prediction, Signal
+from core.domain.orders import Order
 from core.storage import tables
 from core.storage.chain import DECISION, Chain
 from core.storage.statements import field_names, insert_new, row_of, upsert
@@ -28,6 +29,12 @@ _PAYLOADS = select(tables.chain.c.seq, tables.chain.c.payload).where(
 )
 _JUDGED = select(_L.c.symbol, _L.c.bar_closed_at).where(
     _L.c.account == bindparam("of_account"), _L.c.bar_closed_at.is_not(None)
+)
+_DECIDED_AT = (
+    select(tables.chain.c.payload)
+    .join(tables.decisions, tables.decisions.c.seq == tables.chain.c.seq)
+    .where(tables.decisions.c.at == bindparam("of_time"), tables.decisions.c.orders > 0)
+    .order_by(tables.chain.c.seq)
 )
 _NOTE = insert_new(_P)
 _NEWEST = (
@@ -116,6 +123,15 @@ class Decisions(Chain):
             row["seq"]: json.loads(row["payload"])["body"]["signals"] for row in self._rows(_PAYLOADS, {"seqs": seqs})
         }
         return {symbol: decode(Signal, signals[seq][place]) for symbol, (seq, place) in newest.items()}
+
+    def signal_behind(self, order: Order) -> Signal | None:
+        """The judgement of the order's symbol in the decision that made it; None where no signal led to it."""
+        for row in self._rows(_DECIDED_AT, {"of_time": order.created_at}):
+            body = json.loads(row["payload"])["body"]
+            if any(each["client_order_id"] == order.client_order_id for each in body["orders"]):
+                told = next((each for each in body["signals"] if each["symbol"] == order.symbol), None)
+                return decode(Signal, told) if told is not None else None
+        return None
 
     def judged_until(self, account: str) -> Mapping[str, datetime]:
         """The close of the newest confirmation bar that was judged for the account, by symbol."""

@@ -15,6 +15,7 @@ from core.domain.events import (
     EVENT_TYPES,
     VERSION,
     Event,
+    InstructionChanged,
     InstructionIssued,
     InstructionSettled,
     Priority,
@@ -43,7 +44,14 @@ _DUE = (
 _BY_ID = select(_T).where(_T.c.id == bindparam("of_id"))
 _IN_STATE = select(_T).where(_T.c.state == bindparam("of_state")).order_by(_T.c.id)
 _NEWEST = select(_T).order_by(_T.c.id.desc()).limit(bindparam("most"))
-_CARD = select(_T).where(_T.c.instruction_number == bindparam("of_number")).order_by(_T.c.id.desc()).limit(1)
+_CARDS = (
+    select(_T)
+    .where(_T.c.instruction_number == bindparam("of_number"), _T.c.id < bindparam("before"))
+    .order_by(_T.c.id.desc())
+    .limit(bindparam("most"))
+)
+_LATEST = 2**62
+_CHANGES_SEEN = 100
 _QUESTION = select(_T).where(_T.c.question_number == bindparam("of_number")).order_by(_T.c.id.desc()).limit(1)
 _FIRST_SEEN_OF_TRADE = (
     select(_T.c.message_id)
@@ -100,7 +108,7 @@ class Outbox(Entries, Journal):
         return row
 
     def _settled_card(self, event: Event) -> OutboxMessage | None:
-        if isinstance(event, InstructionSettled):
+        if isinstance(event, InstructionSettled | InstructionChanged):
             return self.card_message(event.number)
         return self.question_message(event.number) if isinstance(event, QuestionSettled) else None
 
@@ -111,7 +119,9 @@ class Outbox(Entries, Journal):
                 "kind": type(event).__name__,
                 "version": VERSION,
                 "payload": canonical(event),
-                "instruction_number": event.number if isinstance(event, InstructionIssued) else None,
+                "instruction_number": event.number
+                if isinstance(event, InstructionIssued | InstructionChanged)
+                else None,
                 "question_number": event.number if isinstance(event, QuestionAsked) else None,
                 "priority": int(priority_of(event)),
                 "created_at": self._clock.now(),
@@ -181,10 +191,18 @@ class Outbox(Entries, Journal):
         """The newest first."""
         return [_message_of(row) for row in self._rows(_NEWEST, {"most": limit})]
 
-    def card_message(self, instruction_number: int) -> OutboxMessage | None:
-        """The newest InstructionIssued message of that number."""
-        row = self._row(_CARD, {"of_number": instruction_number})
-        return _message_of(row) if row else None
+    def card_message(self, instruction_number: int, before: int | None = None) -> OutboxMessage | None:
+        """The newest row, written before row `before`, that says what the card of that instruction shows; its
+        `message_id` is that of the card in the chat, whichever of the card's rows put it there."""
+        rows = self._rows(_CARDS, {"of_number": instruction_number, "before": before or _LATEST, "most": _CHANGES_SEEN})
+        if not rows:
+            return None
+        newest, message_id = _message_of(rows[0]), None
+        for row in rows:
+            message_id = message_id if message_id is not None else row["message_id"]
+            if row["kind"] == InstructionIssued.__name__:
+                break
+        return replace(newest, message_id=message_id)
 
     def question_message(self, question_number: int) -> OutboxMessage | None:
         """The newest QuestionAsked message of that number."""

@@ -5,6 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from enum import StrEnum
+
+
+class NoAnswer(StrEnum):
+    """What becomes of a card to buy that nobody answered in its time: dropped, sent by itself (play money only), or
+    asked again."""
+
+    SKIP = "skip"
+    EXECUTE = "execute"
+    REMIND = "remind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +59,4 @@ class Policy:
     stop_step_fraction: Decimal = Decimal("0.005")
     entry_life: timedelta = timedelta(days=1)
     exit_reminder: timedelta = timedelta(minutes=10)
+    no_answer: NoAnswer = NoAnswer.SKIP

@@ -33,8 +33,8 @@ from core.domain.orders import OrderState
 from core.domain.records import Instruction, OutboxMessage, OutboxState
 from core.domain.views import OwnerAnswer
 from core.errors import Fatal
-from core.execution.manual import expire_instructions
 from core.execution.owner import OwnerDesk
+from core.execution.unanswered import expire_instructions
 from jobs.health import HealthDesk
 from jobs.runner import JobRunner
 from jobs.schedule import TICK_PERIOD

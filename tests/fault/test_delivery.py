@@ -54,7 +54,11 @@ START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CHATTER = HealthChanged("yahoo", "DEGRADED", "no answer")
 CRITICAL = PositionUnguarded("manual", "SPY", Decimal(3), "no stop rests at your broker", (Badge.MANUAL,))
 CARD = InstructionIssued(
-    **{name: getattr(an_instruction(), name) for name in InstructionIssued.__dataclass_fields__ if name != "badges"},
+    **{
+        name: getattr(an_instruction(), name)
+        for name in InstructionIssued.__dataclass_fields__
+        if hasattr(an_instruction(), name)
+    },
     badges=(Badge.MANUAL,),
 )
 SETTLED = InstructionSettled(7, "skipped", "skipped by you", "SPY", Side.BUY, Decimal(10), (Badge.MANUAL,))

@@ -27,6 +27,7 @@ from core.domain.events import (
     ExitReminder,
     GuardMoved,
     HealthChanged,
+    InstructionChanged,
     InstructionIssued,
     InstructionSettled,
     LedgerRestored,
@@ -54,6 +55,7 @@ WORD = st.sampled_from(["skipped", "expired", "executed", "approved", "placed", 
 ACTIONS: dict[type, str] = {
     SignalRaised: "buy signal",
     InstructionIssued: "BUY|SELL",
+    InstructionChanged: "BUY|SELL",
     InstructionSettled: "(BUY|SELL) .*(skipped|expired|executed|approved|placed|split|dividend|adoption)",
     OrderFilled: "bought|stop-loss|take-profit|closed|reduced",
     OrderRefused: "(BUY|SELL) .*refused",
@@ -88,6 +90,8 @@ def first_line(event: Any) -> str:
 
 def sensible(event: Any, symbol: str, word: str) -> Any:
     """The event with words where the engine writes words, so that they can be looked for."""
+    if isinstance(event, InstructionChanged):
+        return replace(event, card=sensible(event.card, symbol, word))
     given_words = {"symbol": symbol, "kind": word, "outcome": word}
     known = {name: value for name, value in given_words.items() if isinstance(getattr(event, name, None), str)}
     if isinstance(event, QuestionAsked):

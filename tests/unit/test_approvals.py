@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from core.domain.accounts import Mode
-from core.domain.events import InstructionIssued, InstructionSettled, OrderRefused
+from core.domain.events import InstructionChanged, InstructionIssued, InstructionSettled, OrderRefused
 from core.domain.orders import OrderState, Side
 from core.domain.portfolio import CashKind
 from core.domain.records import Instruction, InstructionState
 from core.domain.views import AnswerKind, Correction, OwnTrade
-from core.execution.manual import expire_instructions
+from core.execution.unanswered import expire_instructions
 from tests.builders import COIN, Bench, an_entry
 
 
@@ -45,7 +45,9 @@ def test_a_price_outside_the_band_is_asked_about_again_and_nothing_is_sent(
     assert again.quantity == Decimal(quantity), "the same money, never more"
     assert again.band_low < again.price < again.band_high
     assert (again.stop, again.target) == (again.price * Decimal("0.95"), again.price * Decimal("1.15"))
-    assert [event.version for event in bench.events(InstructionIssued)] == [1, 2]
+    (edited,) = bench.events(InstructionChanged)
+    assert (edited.card.version, edited.card.price, edited.card.quantity) == (2, again.price, again.quantity)
+    assert [event.version for event in bench.events(InstructionIssued)] == [1], "the card itself is edited"
     assert bench.owner.execute(card.number, 1, "tap-2").kind is AnswerKind.STALE
     assert bench.owner.execute(card.number, 2, "tap-3").kind is AnswerKind.DONE
     (sent,) = bench.venue.orders()

@@ -17,7 +17,7 @@ from core.domain.orders import OrderState, Purpose, Side
 from core.domain.portfolio import GuardKind
 from core.domain.records import InstructionState
 from core.domain.views import AnswerKind, ReportedFill
-from core.execution.manual import expire_instructions
+from core.execution.unanswered import expire_instructions
 from core.execution.views import publish_daily_report
 from tests.builders import COIN, Bench, an_entry, an_exit
 

@@ -11,7 +11,7 @@ from core.domain.accounts import Mode
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.settings import Settings, SettingsError, load_settings
 from core.settings.rows import ROWS, env_example
-from core.strategy.policy import Policy
+from core.strategy.policy import NoAnswer, Policy
 
 TOKEN = "123456789:AAE_this-is-not-a-real-token-0123456"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -116,6 +116,7 @@ def test_all_bad_values_are_refused_at_once_with_name_problem_and_example() -> N
         ("BREAK_EVEN_AT", "0"),
         ("ENTRY_LIFE_HOURS", "0"),
         ("EXIT_REMINDER_MINUTES", "0"),
+        ("NO_ANSWER", "buy"),
     ],
 )
 def test_a_value_out_of_its_limits_is_refused(name: str, value: str) -> None:
@@ -136,6 +137,7 @@ def test_every_number_of_risk_reaches_the_policy() -> None:
         "BREAK_EVEN_AT": "0.06",
         "ENTRY_LIFE_HOURS": "2",
         "EXIT_REMINDER_MINUTES": "5",
+        "NO_ANSWER": "Remind",
     }
     assert load_settings(chosen, None).policy() == replace(
         Policy(),
@@ -150,6 +152,7 @@ def test_every_number_of_risk_reaches_the_policy() -> None:
         break_even_fraction=Decimal("0.06"),
         entry_life=timedelta(hours=2),
         exit_reminder=timedelta(minutes=5),
+        no_answer=NoAnswer.REMIND,
     )
 
 
