@@ -46,6 +46,7 @@ run_checks() {
     check ".env.example" env_example_is_in_step
     check "bot_api.json" bot_api_is_in_step
     check "lock files" locks_name_no_index
+    check "feature rows" .venv/bin/python -m tests.features --short
     [[ ${#failed[@]} -eq 0 ]] || give_up_checks
 }
 
