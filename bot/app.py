@@ -27,11 +27,12 @@ from bot.commands.talk import MarketClock, Talk
 from bot.conversation import Conversation
 from bot.delivery import Delivery
 from bot.fenced_request import FencedPoll, FencedRequest
-from bot.gate import Gate, Identity
+from bot.gate import Gate
 from bot.hands import AsyncWriter, Hands
 from bot.health_hook import HealthHook
 from bot.live_status import LiveStatusDesk
 from bot.message import Message
+from bot.ownership import Identity
 from bot.pace import TELEGRAM_PACE, Pace
 from bot.pairing import Pairing
 from bot.poll_watch import PollWatch, Trouble
@@ -39,6 +40,7 @@ from bot.transport import TelegramTransport
 from core.checkpoints import Checkpoint, nowhere
 from core.domain.accounts import Badge, World
 from core.domain.instruments import DEFAULT_SYMBOLS
+from core.errors import AutoTraderError
 from core.ports import Clock, Owner, UnitOfWorkFactory
 
 _LOG = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 30.0
 _AFTER_TROUBLE = {Trouble.SECOND_POLLER: 60.0, Trouble.DEAD_TOKEN: 600.0}
 _STOP_LIMIT = 5.0
+_OWNER_CHECKED_EVERY = 1.0
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]
 
 
@@ -63,7 +66,7 @@ class BotParts:
     `base_url` is a Bot API server's address up to and including `/bot`; None is Telegram's own. `fixed_owner` needs no
     pairing. `announce_code` shows a pairing code and its end on the console. `health` is called from the event loop. In
     a simulated `world` every message says so. `fence` raises LeaseLost when another process holds the ledger: asked
-    before every request, in any thread.
+    before every request, in any thread. `reader` gives units of work that only read and wait for nobody.
     """
 
     token: str
@@ -82,6 +85,7 @@ class BotParts:
     fence: Callable[[], None] = _unfenced
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     checkpoint: Checkpoint = nowhere
+    reader: UnitOfWorkFactory | None = None
 
 
 class BotApp:
@@ -103,6 +107,7 @@ class BotApp:
         self._sleep = parts.sleep
         self._connection: asyncio.Task[None] | None = None
         self._delivering: asyncio.Task[None] | None = None
+        self._guarding: asyncio.Task[None] | None = None
         self._updater: Updater | None = None
         self.gate = gate
         self.delivery = delivery
@@ -111,6 +116,7 @@ class BotApp:
     async def start(self) -> None:
         """Reads who the owner is, then connects and delivers in the background."""
         await self.gate.open()
+        self._guarding = asyncio.create_task(self._watch_owner(), name="gate")
         self._connection = asyncio.create_task(self._keep_connected(), name="telegram")
         self._delivering = asyncio.create_task(self.delivery.run(), name="delivery")
 
@@ -118,14 +124,25 @@ class BotApp:
         """Ends within a few seconds whatever Telegram does."""
         self.delivery.stop()
         connection, delivering, self._connection, self._delivering = self._connection, self._delivering, None, None
-        if connection is not None:
-            await _cancelled(connection)
+        guarding, self._guarding = self._guarding, None
+        for task in (connection, guarding):
+            if task is not None:
+                await _cancelled(task)
         if delivering is not None:
             await asyncio.wait([delivering], timeout=_STOP_LIMIT)
             await _cancelled(delivering)
         await self._end_polling()
         await _within(_STOP_LIMIT, self._end_application())
         self._hands.close()
+
+    async def _watch_owner(self) -> None:
+        """Messages stop going to a revoked owner within a second; his own updates are judged anew each time."""
+        while True:
+            await asyncio.sleep(_OWNER_CHECKED_EVERY)
+            try:
+                await self.gate.refresh()
+            except AutoTraderError as error:
+                _LOG.warning("who the owner is could not be read: %s", error)
 
     async def _keep_connected(self) -> None:
         wait = _FIRST_WAIT
@@ -198,7 +215,7 @@ def build_app(parts: BotParts) -> BotApp:
     hands = Hands(parts.writer)
     application = _application(parts, watch)
     pairing = Pairing(parts.clock, parts.announce_code)
-    gate = Gate(parts.ledger, hands, parts.clock, parts.market_clock, pairing, parts.fixed_owner)
+    gate = Gate(parts.ledger, hands, parts.clock, parts.market_clock, pairing, parts.fixed_owner, parts.reader)
     mark = Badge.SIMULATED.value if parts.world is World.SIMULATED else ""
     pace = Pace(0.0 if _is_loopback(parts.base_url) else TELEGRAM_PACE, parts.clock)
     transport = TelegramTransport(application.bot, gate.chat, mark, parts.checkpoint, pace.note)

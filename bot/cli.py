@@ -1,4 +1,4 @@
-"""The command line: autotrader run | replay | verify | doctor | healthcheck."""
+"""The command line: autotrader run | replay | verify | doctor | owner | healthcheck."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def _dispatch(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         "verify": entry.verify,
         "doctor": entry.doctor,
         "healthcheck": entry.healthcheck,
+        "owner": entry.owner,
     }
     return verbs.get(options.command, entry.run)(options, environ)
 
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=words, description=words)
         _add_environment(command)
     _add_doctor(commands)
+    _add_owner(commands)
     return parser
 
 
@@ -87,6 +89,13 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     doctor = commands.add_parser("doctor", help=words, description=words)
     _add_environment(doctor)
     doctor.add_argument("--restore", type=Path, metavar="FILE", help="a file from data/backups, or any other copy")
+
+
+def _add_owner(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = "who controls the engine from Telegram: revoke him (the phone is lost), or show a new pairing code"
+    owner = commands.add_parser("owner", help=words, description=f"{words}. Also while the engine runs.")
+    _add_environment(owner)
+    owner.add_argument("deed", choices=("revoke", "pair"))
 
 
 def _add_environment(command: argparse.ArgumentParser) -> None:

@@ -28,12 +28,9 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     began = clock.monotonic()
     settings = _settings(options, environ, speed=options.speed, world=options.world, seed=options.seed)
     settings.make_folders()
-    from bot.kept import kept_for_good
-
-    with kept_for_good():
-        from bot.assembly import LiveAssembly, RunOptions
-        from bot.live import Live
-        from core.logs import start_logs
+    from bot.assembly import LiveAssembly, RunOptions
+    from bot.live import Live
+    from core.logs import start_logs
 
     chosen = RunOptions(settings.speed, settings.world, settings.simulation_seed, options.local_phone)
 
@@ -135,6 +132,15 @@ def doctor(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from bot.restoring import restore_ledger
 
     print(restore_ledger(_settings(options, environ), options.restore))
+    return 0
+
+
+def owner(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """autotrader owner revoke | pair: works beside a running engine, which honours it at once."""
+    from bot.owner_console import pair_owner, revoke_owner
+
+    deed = revoke_owner if options.deed == "revoke" else pair_owner
+    print(deed(_settings(options, environ), SystemClock()))
     return 0
 
 

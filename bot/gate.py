@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -11,25 +10,18 @@ from enum import StrEnum
 
 from telegram import Chat, Message, Update, User
 
+from bot import ownership
 from bot.hands import Hands
-from bot.pairing import Outcome, Pairing
+from bot.ownership import Identity
+from bot.pairing import CodeOffer, Outcome, Pairing
 from core.domain.events import StrangerSpoke
 from core.domain.records import AuditRecord
 from core.ports import Clock, UnitOfWorkFactory
 
 _LOG = logging.getLogger(__name__)
-OWNER_KEY = "owner"
 _REMEMBERED_STRANGERS = 1000
 _REFUSALS_AN_HOUR = 20
 _HOUR = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The owner: numeric user id and the id of the private chat with him."""
-
-    user_id: int
-    chat_id: int
 
 
 class Standing(StrEnum):
@@ -80,7 +72,10 @@ def _is_own_words(message: Message) -> bool:
 
 
 class Gate:
-    """Keeps the owner's identity and the strangers' traces. A fixed owner (settings, local phone) needs no pairing."""
+    """Keeps the owner's identity and the strangers' traces. A fixed owner (settings, local phone) needs no pairing.
+
+    `reader` gives units of work that only read and wait for nobody; without it the `ledger`'s are used.
+    """
 
     def __init__(
         self,
@@ -90,6 +85,7 @@ class Gate:
         market_clock: Clock,
         pairing: Pairing,
         fixed_owner: Identity | None = None,
+        reader: UnitOfWorkFactory | None = None,
     ) -> None:
         self._ledger = ledger
         self._hands = hands
@@ -97,7 +93,9 @@ class Gate:
         self._market_clock = market_clock
         self._pairing = pairing
         self._fixed = fixed_owner
-        self._owner = fixed_owner
+        self._reader = reader or ledger
+        self._owner: Identity | None = None
+        self._is_pairing = False
         self._strangers: OrderedDict[int, None] = OrderedDict()
         self._hour_began = clock.now()
         self._refusals = 0
@@ -111,14 +109,22 @@ class Gate:
         return self._owner.chat_id if self._owner else None
 
     async def open(self) -> None:
-        """Reads the stored owner; where there is none, shows a pairing code on the console."""
-        if self._fixed is None:
-            self._owner = await self._hands.change(self._stored_owner)
+        """Reads who the owner is; where there is none, shows a pairing code on the console."""
+        await self.refresh()
         if self._owner is None:
             self._pairing.offer()
 
+    async def refresh(self) -> None:
+        """Who the owner is by now: the server's console may have revoked him a moment ago (A9)."""
+        if self._is_pairing:
+            return
+        owner = await self._hands.ask(self._known_owner)
+        if not self._is_pairing:
+            self._owner = owner
+
     async def admit(self, update: Update) -> Admission:
         """Lets the owner in, pairs him, or says what a stranger is told. Never raises for anything in the update."""
+        await self.refresh()
         judged = standing(update, self._owner)
         if judged is not Standing.STRANGER:
             return Admission(judged)
@@ -134,11 +140,17 @@ class Gate:
         await self._hands.change(self._write_audit, actor, action, outcome)
 
     async def _pair(self, candidate: Identity, code: str) -> Admission:
+        offer = await self._hands.ask(self._console_offer)
+        if offer is not None:
+            self._pairing.adopt(offer)
         outcome = self._pairing.attempt(code)
         if outcome is Outcome.PAIRED:
             # Set before the first await: a second message with the same code must not win as well.
-            self._owner = candidate
-            await self._hands.change(self._store_owner, candidate)
+            self._owner, self._is_pairing = candidate, True
+            try:
+                await self._hands.change(self._store_owner, candidate)
+            finally:
+                self._is_pairing = False
             await self.audit(f"user {candidate.user_id}", "pair", outcome.value)
             return Admission(Standing.OWNER, paired=True)
         await self.audit(f"user {candidate.user_id}", "pair", outcome.value)
@@ -146,7 +158,10 @@ class Gate:
             self._pairing.offer()
             return Admission(Standing.STRANGER, "That code has expired. A new one is on the server's console.")
         if self._pairing.is_locked:
-            return Admission(Standing.STRANGER, "Too many wrong codes: pairing is locked until I am started again.")
+            return Admission(
+                Standing.STRANGER,
+                "Too many wrong codes: pairing is locked until the server's console offers a new one.",
+            )
         return Admission(Standing.STRANGER, "That is not the code. It is on the server's console.")
 
     async def _refuse(self, user: User, update: Update) -> Admission:
@@ -174,18 +189,17 @@ class Gate:
         self._refusals += 1
         return self._refusals <= _REFUSALS_AN_HOUR
 
-    def _stored_owner(self) -> Identity | None:
-        with self._ledger() as work:
-            stored = work.value(OWNER_KEY)
-        if not stored:
-            return None
-        fields = json.loads(stored)
-        return Identity(int(fields["user_id"]), int(fields["chat_id"]))
+    def _known_owner(self) -> Identity | None:
+        with self._reader() as work:
+            return ownership.owner_of(work, self._fixed)
+
+    def _console_offer(self) -> CodeOffer | None:
+        with self._reader() as work:
+            return ownership.offered(work)
 
     def _store_owner(self, owner: Identity) -> None:
         with self._ledger() as work:
-            fields = {"user_id": owner.user_id, "chat_id": owner.chat_id, "paired_at": self._clock.now().isoformat()}
-            work.set_value(OWNER_KEY, json.dumps(fields))
+            ownership.store_owner(work, owner, self._clock.now())
             work.commit("gate.owner")
 
     def _record_stranger(self, user_id: int, summary: str) -> None:

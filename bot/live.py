@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from bot.bootstrap import Engine
-from bot.kept import keep_what_exists
 from bot.opening import greet, open_accounts
 from bot.telephone import Telephone
 from core.clock import ScaledClock, SystemClock
@@ -126,7 +125,12 @@ class Live:
         equity = await self._in_writer(open_accounts, parts.engine.desk, parts.play_money)
         self._step(2, f"portfolio: {equity}")
         await parts.telephone.open(
-            parts.owner, parts.engine.database.unit_of_work, parts.writer, parts.health.report, self.fence
+            parts.owner,
+            parts.engine.database.unit_of_work,
+            parts.writer,
+            parts.health.report,
+            self.fence,
+            parts.engine.database.reading,
         )
         await self._in_writer(greet, parts.engine.desk, parts.speed)
         first = now.replace(second=0, microsecond=0)
@@ -146,7 +150,6 @@ class Live:
         self._step(6, f"execution: {parts.owner.status().mode} mode")
         self._step(7, "log: one file a day in the logs folder")
         parts.health.check()
-        keep_what_exists()
         self._go(parts)
 
     def _go(self, parts: LiveParts) -> None:

@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 
 from bot.app import BotApp, BotParts, build_app
-from bot.gate import Identity
 from bot.hands import AsyncWriter
 from bot.health_hook import HealthHook
 from bot.localphone.server import LocalPhone
+from bot.ownership import Identity
 from core.checkpoints import Checkpoint, nowhere
 from core.clock import ScaledClock, SystemClock
 from core.domain.accounts import World
@@ -59,6 +59,7 @@ class Telephone:
         writer: AsyncWriter,
         health: HealthHook,
         fence: Callable[[], None],
+        reader: UnitOfWorkFactory | None = None,
     ) -> None:
         """Never waits for Telegram: the bot connects in the background."""
         if self._phone is not None:
@@ -82,6 +83,7 @@ class Telephone:
                 world=World.SIMULATED if isinstance(self._market, ScaledClock) else World.REAL,
                 checkpoint=self._checkpoint,
                 fence=fence,
+                reader=reader,
             )
         )
         await self._app.start()

@@ -11,7 +11,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bot.app import BotApp, BotParts, build_app
-from bot.gate import Identity
+from bot.ownership import Identity
 from core.clock import SystemClock, VirtualClock
 from core.domain.views import Health
 from core.storage.store import Database, open_database

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from bot.commands import control, fills, hand, monitor, notices, safety, waiting
+from bot.commands import audit, control, fills, hand, monitor, notices, safety, waiting
 from bot.commands.talk import Command, Reply, Request, Talk, reply
 from bot.commands.waiting import Answer, Deed
 from bot.markup import code, esc
@@ -39,6 +39,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("notify", "signals silent", "which messages come, and which without a sound", notices.notify),
     Command("quiet", "22:00-07:00", "hours without a sound", notices.quiet),
     Command("report", "", "the day so far, against buy and hold", monitor.report),
+    Command("audit", "2", "who asked for what, and what became of it", audit.audit),
     Command("help", "", "this list", _help),
     Command("start", "", "hello and the buttons", monitor.start),
 )

@@ -32,7 +32,7 @@ _VALUE = select(_V.c.value).where(_V.c.key == bindparam("of_key"))
 _SET_VALUE = upsert(_V, ("key",))
 _DROP_VALUE = delete(_V).where(_V.c.key == bindparam("of_key"))
 _AUDIT = insert(tables.audit)
-_TRAIL = select(tables.audit).order_by(tables.audit.c.id.desc()).limit(bindparam("most"))
+_TRAIL = select(tables.audit).order_by(tables.audit.c.id.desc()).limit(bindparam("most")).offset(bindparam("skip"))
 _TAP = insert_new(tables.taps)
 _ADD_EQUITY = upsert(_E, ("account", "at"))
 _EQUITY = select(_E).where(_E.c.account == bindparam("of_account")).order_by(_E.c.at)
@@ -108,9 +108,9 @@ class Journal(Session):
     def audit(self, record: AuditRecord) -> None:
         self._write(_AUDIT, row_of(record))
 
-    def audit_trail(self, limit: int = 50) -> Sequence[AuditRecord]:
-        """The newest first."""
-        return [value_of(AuditRecord, row) for row in self._rows(_TRAIL, {"most": limit})]
+    def audit_trail(self, limit: int = 50, skip: int = 0) -> Sequence[AuditRecord]:
+        """The newest first, after the `skip` newest ones."""
+        return [value_of(AuditRecord, row) for row in self._rows(_TRAIL, {"most": limit, "skip": skip})]
 
     def seen_tap(self, key: str, at: datetime) -> bool:
         """Records a business key of an owner's tap; True when it was there before."""

@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 from bot.bootstrap import SIMULATED, Clocks, Engine, Hooks, build_engine, open_ledger
 from bot.commands.talk import Talk
 from bot.delivery import Delivery
-from bot.gate import Gate, Identity
+from bot.gate import Gate
 from bot.hands import Hands
 from bot.live_status import LiveStatusDesk
 from bot.market_work import Retraining, market_work
 from bot.message import Message
 from bot.opening import greet, kept_seed, open_accounts
+from bot.ownership import Identity
 from bot.pairing import Pairing
 from bot.transport import TelegramTransport
 from bot.watchdog import Watchdog

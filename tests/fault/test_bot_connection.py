@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from bot.app import BotApp, BotParts, build_app
-from bot.gate import Identity
 from bot.localphone.conversation import OWNER_ID
+from bot.ownership import Identity
 from bot.poll_watch import DEAD_TOKEN, NO_NETWORK, SECOND_POLLER
 from core.clock import SystemClock, VirtualClock
 from core.domain.accounts import Badge

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from telegram import Update
 
-from bot.gate import Gate, Identity, Standing, standing
+from bot.gate import Gate, Standing, standing
 from bot.hands import Hands
+from bot.ownership import Identity
 from bot.pairing import LIFETIME, TRIES, Outcome, Pairing, new_code
 from core.clock import VirtualClock
 from core.domain.events import StrangerSpoke
