@@ -28,9 +28,12 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     began = clock.monotonic()
     settings = _settings(options, environ, speed=options.speed, world=options.world, seed=options.seed)
     settings.make_folders()
-    from bot.assembly import LiveAssembly, RunOptions
-    from bot.live import Live
-    from core.logs import start_logs
+    from bot.kept import kept_for_good
+
+    with kept_for_good():
+        from bot.assembly import LiveAssembly, RunOptions
+        from bot.live import Live
+        from core.logs import start_logs
 
     chosen = RunOptions(settings.speed, settings.world, settings.simulation_seed, options.local_phone)
 

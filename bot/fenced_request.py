@@ -7,7 +7,9 @@ sending; so the lease is asked for right before every request, in a thread, beca
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from telegram.error import NetworkError
@@ -17,6 +19,11 @@ from bot.poll_watch import WatchedRequest
 from core.errors import AutoTraderError, LeaseLost
 
 Fence = Callable[[], None]
+_OPTIONAL = "sniffio"
+if _OPTIONAL not in sys.modules and find_spec(_OPTIONAL) is None:
+    # httpcore asks for this package several times in each request and does without where it is missing: each time
+    # through all folders of the search path, in the event loop. None says so at once (Python reference, 5.3.1).
+    sys.modules[_OPTIONAL] = None  # type: ignore[assignment]
 
 
 class FencedRequest(HTTPXRequest):

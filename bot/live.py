@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from bot.bootstrap import Engine
+from bot.kept import keep_what_exists
 from bot.opening import greet, open_accounts
 from bot.telephone import Telephone
 from core.clock import ScaledClock, SystemClock
@@ -150,6 +151,7 @@ class Live:
         self._step(6, f"execution: {parts.owner.status().mode} mode")
         self._step(7, "log: one file a day in the logs folder")
         parts.health.check()
+        keep_what_exists()
         self._go(parts)
 
     def _go(self, parts: LiveParts) -> None:

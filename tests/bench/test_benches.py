@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
-from tests.bench import cycle, write_ahead
+from tests.bench import cycle, latency, write_ahead
 from tests.forest_builders import small_forest
 
 
@@ -27,3 +30,16 @@ def test_the_engines_compared_do_the_same_work_and_send_orders(forest: bytes) ->
     assert len(set(compared.heads.values())) == 1
     assert sum(compared.sent) > 0
     assert list(write_ahead.lines_of(compared))[-1].endswith("the same")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
+async def test_answers_and_stalls_of_the_real_process_are_measured_idle_and_busy(tmp_path: Path) -> None:
+    idle, busy = await latency.compare(tmp_path, 1, explain=False)
+    for phase in (idle, busy):
+        assert set(phase.waits) == {what for what, _ in latency.ASKED}
+        assert all(0 < wait < latency.ANSWER_LIMIT for waits in phase.waits.values() for wait in waits)
+        assert len(phase.late) == len(phase.stalls) > 100
+    assert busy.cycles > idle.cycles == idle.trainings
+    assert list(latency.lines_of(busy))[-1].startswith("  of the aims: p99 ")
