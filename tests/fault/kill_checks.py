@@ -16,6 +16,7 @@ from core.cycle import FIRST_CARD
 from core.domain.accounts import AccountKind
 from core.domain.codec import decode
 from core.domain.decisions import BrakeKind
+from core.domain.dust import is_dust, without_dust
 from core.domain.events import (
     ErrorRaised,
     InstructionIssued,
@@ -123,7 +124,7 @@ def _guards(life: Life, work: UnitOfWork) -> Iterator[str]:
     unguarded = 0
     for account in (SIMULATED, MANUAL):
         guards = {guard.symbol: guard for guard in work.guards(account)}
-        positions = work.portfolio(account).positions
+        positions = without_dust(work.portfolio(account).positions)
         if guards.keys() - positions.keys():
             yield f"guards without a position: {guards.keys() - positions.keys()}"
         for symbol, position in positions.items():
@@ -140,7 +141,7 @@ def _guards(life: Life, work: UnitOfWork) -> Iterator[str]:
                 guard.kind is not GuardKind.VENUE
                 or stop is None
                 or (stop.symbol, stop.side) != (symbol, Side.SELL)
-                or stop.quantity < position.quantity
+                or (stop.quantity < position.quantity and not is_dust(symbol, position.quantity - stop.quantity))
             ):
                 yield f"{position} should be guarded at the venue: {guard}, {stop}"
     if status(life.engine.desk).unguarded != unguarded:

@@ -24,7 +24,7 @@ DEPTH = {BarSize.D1: timedelta(days=500), BarSize.M5: timedelta(days=4)}
 
 
 def settings_of(folder: Path) -> Settings:
-    """Every forecast counts as a signal and levels lie close, so that much is traded in little time."""
+    """Every forecast counts as a signal, levels lie close and no loss stops the play: much is traded in little time."""
     given = {
         "STATE_DIR": folder,
         "SYMBOLS": ",".join(SYMBOLS),
@@ -33,6 +33,9 @@ def settings_of(folder: Path) -> Settings:
         "STOP_LOSS": "0.002",
         "TAKE_PROFIT": "0.002",
         "INSTRUCTION_LIFE_MINUTES": 30,
+        "DAILY_LOSS_LIMIT": "0.99",
+        "DRAWDOWN_LIMIT": "0.99",
+        "LOSS_STREAK": 1_000,
         "RETRAIN_MIN_NEW_LABELS": 1_000_000,
         "TIME_ZONE": "UTC",
     }

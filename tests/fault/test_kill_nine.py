@@ -59,7 +59,7 @@ def chosen(kill: Kill, seed: int) -> Crash:
 
 def check_recovery(after: Outcome, kill: Kill, where: str) -> None:
     assert after.facts is not None, where
-    assert after.facts["broken"] == [], where
+    assert after.facts["broken"] == [], (where, after.facts["broken"])
     assert after.facts["open_runs"], f"{where}: no JobRun row was open"
     if kill.under_way:
         assert after.facts["orders_under_way"], f"{where}: no order was between intent and result"
