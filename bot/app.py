@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from telegram import BotCommand, Update
 from telegram.error import InvalidToken, TelegramError
@@ -42,6 +41,7 @@ from core.domain.accounts import Badge, World
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.errors import AutoTraderError
 from core.ports import Clock, Owner, UnitOfWorkFactory
+from core.settings.book import SettingsBook
 
 _LOG = logging.getLogger(__name__)
 ALLOWED_UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY)
@@ -75,7 +75,7 @@ class BotParts:
     writer: AsyncWriter
     clock: Clock
     market_clock: MarketClock
-    zone: ZoneInfo
+    book: SettingsBook
     health: HealthHook
     announce_code: Callable[[str, datetime], None]
     base_url: str | None = None
@@ -224,14 +224,14 @@ def build_app(parts: BotParts) -> BotApp:
         parts.ledger,
         parts.writer,
         parts.clock,
-        parts.zone,
+        lambda: parts.book.current.zone,
         health=parts.health,
         pace=pace,
         sleep=parts.sleep,
         status=lambda: _live_status(parts),
     )
     live = LiveStatusDesk(parts.ledger, parts.clock, parts.market_clock)
-    talk = Talk(parts.owner, hands, parts.market_clock, parts.zone, parts.ledger, live, parts.clock, parts.symbols)
+    talk = Talk(parts.owner, hands, parts.market_clock, parts.book, parts.ledger, live, parts.clock, parts.symbols)
     conversation = Conversation(talk, gate, transport, delivery, parts.ledger, parts.sleep)
     application.add_handler(TypeHandler(Update, conversation.on_update))
     application.add_error_handler(conversation.on_error)
@@ -239,7 +239,7 @@ def build_app(parts: BotParts) -> BotApp:
 
 
 def _live_status(parts: BotParts) -> Message:
-    return render_views.status(parts.owner.status(), parts.zone)
+    return render_views.status(parts.owner.status(), parts.book.current.zone)
 
 
 def _application(parts: BotParts, watch: PollWatch) -> AnyApplication:

@@ -36,6 +36,7 @@ from core.domain.instruments import DEFAULT_SYMBOLS, instrument_for
 from core.domain.records import JobOutcome
 from core.domain.values import ZERO
 from core.errors import Fatal
+from core.execution import away
 from core.execution.escalation import remind
 from core.execution.owner import OwnerDesk
 from core.execution.unanswered import expire_instructions
@@ -234,7 +235,9 @@ class LiveAssembly:
         work = market_work(engine, Retraining(engine, self._worker, self._settings), tell)
         house = HouseWork(
             renew_lease=lambda: lease.renew(self._system.now()).holder,
-            expire=lambda: f"{expire_instructions(engine.desk)} expired, {remind(engine.desk)} reminders",
+            expire=lambda: (
+                f"{expire_instructions(engine.desk)} expired, {remind(engine.desk)} reminders; {away.look(engine.desk)}"
+            ),
             check_health=check_health,
             maintain=lambda: self._maintain(engine, health, place),
             watch=Watchdog(engine.desk, health.report, engine.desk.speed, self._sign_of_life(health)).look,

@@ -33,6 +33,7 @@ from core.execution.manual_broker import ManualBroker
 from core.ports import Broker, Clock, MarketData, Quotes
 from core.series import BarSeries
 from core.settings import Settings
+from core.settings.book import SettingsBook
 from core.storage.advice import in_words
 from core.storage.backup import back_up, backups_of
 from core.storage.engine import database_path
@@ -77,6 +78,7 @@ class Engine:
     clocks: Clocks
     venue: SimulatedBroker | None
     sizes: tuple[BarSize, ...]
+    book: SettingsBook
 
     def close(self) -> None:
         self.collector.close()
@@ -136,6 +138,7 @@ def build_engine(
     )
     brokers: Mapping[str, Broker] = {**({SIMULATED: venue} if venue else {}), MANUAL: manual}
     installation = database.installation()
+    book = SettingsBook(settings, database.unit_of_work, clocks.system)
     desk = Desk(
         ledger=database.unit_of_work,
         reader=database.reading,
@@ -145,7 +148,7 @@ def build_engine(
         market_clock=clocks.market,
         system_clock=clocks.system,
         namespace=OrderNamespace(installation.installation_id, installation.epoch),
-        policy=settings.policy(),
+        rules=book.policy,
         instruments=instruments,
         world=place.world,
         signals_folder=settings.signals_dir,
@@ -165,7 +168,7 @@ def build_engine(
         sources, database.bars, calendar, parallel=parallel, overlap=overlap, checkpoint=hooks.checkpoint
     )
     sizes = tuple(dict.fromkeys((BarSize.D1, confirm_size)))
-    return Engine(database, calendar, desk, collector, champion, clocks, venue, sizes)
+    return Engine(database, calendar, desk, collector, champion, clocks, venue, sizes, book)
 
 
 def _venue(

@@ -91,6 +91,8 @@ class Conversation:
             await self._on_tap(update.callback_query)
         elif update.message is not None:
             await self._on_message(update.message, admission)
+        # Behind the answer, which must not wait for the writer.
+        await self._talk.hands.change(self._talk.owner.present)
         self._delivery.wake()
 
     async def _turn_away(self, update: Update, bot: Bot, admission: Admission) -> None:

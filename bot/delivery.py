@@ -62,7 +62,7 @@ class Delivery:
         ledger: UnitOfWorkFactory,
         writer: AsyncWriter,
         clock: Clock,
-        zone: ZoneInfo,
+        zone: Callable[[], ZoneInfo],
         *,
         health: HealthHook,
         pace: Pace | None = None,
@@ -204,13 +204,13 @@ class Delivery:
 
     async def _message(self, task: Task) -> Message:
         if not task.is_live or self._status is None:
-            return composed(task.batch, self._clock.now(), self._zone)
+            return composed(task.batch, self._clock.now(), self._zone())
         shown = await asyncio.to_thread(self._status)
         # It is edited in place, so it has to stay one message.
         return replace(shown, text=split(shown.text, _LIVE_LIMIT)[0])
 
     def _settled(self, task: Task) -> Message | None:
-        return None if task.card is None else settled_card(task.batch.newest.event, task.card, self._zone)
+        return None if task.card is None else settled_card(task.batch.newest.event, task.card, self._zone())
 
     async def _edit(self, task: Task, message_id: int, edited: Message) -> bool:
         """Whether the message in the chat says it now; where it is gone, a new one has to."""

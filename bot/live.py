@@ -131,9 +131,10 @@ class Live:
             parts.writer,
             parts.health.report,
             self.fence,
+            parts.engine.book,
             parts.engine.database.reading,
         )
-        await self._in_writer(greet, parts.engine.desk, parts.speed)
+        await self._in_writer(greet, parts.engine.desk, parts.speed, parts.engine.book)
         first = now.replace(second=0, microsecond=0)
         first -= (first - datetime.min.replace(tzinfo=first.tzinfo)) % TICK_PERIOD
         report = await self._unless_stopped(

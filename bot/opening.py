@@ -14,6 +14,7 @@ from core.domain.portfolio import CashKind, CashMovement
 from core.domain.values import ZERO
 from core.execution.desk import Desk
 from core.ports import UnitOfWork, UnitOfWorkFactory
+from core.settings.book import SettingsBook
 
 WELCOMED = "welcomed"
 LAST_SEEN = "last_seen"
@@ -54,8 +55,9 @@ def _holdings(work: UnitOfWork, account: str) -> str:
     return f"{account} {portfolio.cash:,.2f} USD cash, {count} position{'' if count == 1 else 's'}"
 
 
-def greet(desk: Desk, speed: float) -> None:
-    """The welcome on the first start of an installation, afterwards a line that says how long nobody watched."""
+def greet(desk: Desk, speed: float, book: SettingsBook | None = None) -> None:
+    """The welcome on the first start of an installation, afterwards a line that says how long nobody watched, and what
+    the environment says otherwise than the owner chose in the chat."""
     now, system_now = desk.market_clock.now(), desk.system_clock.now()
     with desk.ledger() as work:
         if work.value(WELCOMED) is None:
@@ -65,6 +67,9 @@ def greet(desk: Desk, speed: float) -> None:
             seen = work.value(LAST_SEEN)
             since = datetime.fromisoformat(seen) if seen else None
             work.publish(_started(desk, work, now, system_now, since), market_time=now)
+        differs = book.tell_differences(work) if book is not None else None
+        if differs is not None:
+            work.publish(differs, market_time=now)
         work.commit("greeting")
 
 

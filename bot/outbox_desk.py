@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -40,7 +41,7 @@ class Task:
 class OutboxDesk:
     """Runs in the writer's thread."""
 
-    def __init__(self, ledger: UnitOfWorkFactory, clock: Clock, zone: ZoneInfo) -> None:
+    def __init__(self, ledger: UnitOfWorkFactory, clock: Clock, zone: Callable[[], ZoneInfo]) -> None:
         self._ledger = ledger
         self._clock = clock
         self._zone = zone
@@ -70,7 +71,7 @@ class OutboxDesk:
             wanted = read_preferences(work)
             due, muted = list[OutboxMessage](), 0
             for row in work.due_messages(now, _SEEN_AT_ONCE):
-                if wanted.loudness(row.event, now, self._zone) is Loudness.OFF:
+                if wanted.loudness(row.event, now, self._zone()) is Loudness.OFF:
                     work.save_message(row.id, OutboxState.MUTED, at=now)
                     muted += 1
                 else:
@@ -85,7 +86,7 @@ class OutboxDesk:
             error = next((row.last_error for row in batch.rows if row.last_error.startswith(REPEAT)), "")
             self._move(work, batch, OutboxState.SENDING, error=error)
             edits, card = _edited_by(work, batch.carrier)
-            is_silent = all(wanted.loudness(row.event, now, self._zone) is not Loudness.ON for row in batch.rows)
+            is_silent = all(wanted.loudness(row.event, now, self._zone()) is not Loudness.ON for row in batch.rows)
             task = Task(
                 batch,
                 edits,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from bot import numbers, render_safety, render_system, render_trades, render_views
+from bot import numbers, render_away, render_safety, render_settings, render_system, render_trades, render_views
 from bot.markup import italic
 from bot.message import Message
 from core.domain.events import (
@@ -24,7 +24,10 @@ from core.domain.events import (
     OrderFilled,
     OrderRefused,
     OrderUncertain,
+    OwnerReturned,
+    OwnerSilent,
     PositionUnguarded,
+    SettingsDiffer,
     SignalRaised,
     StrangerSpoke,
     Welcome,
@@ -56,6 +59,8 @@ def render(event: Event, zone: ZoneInfo) -> Message:
             | ModeChanged()
         ):
             return _house(event, zone)
+        case SettingsDiffer() | OwnerSilent() | OwnerReturned():
+            return _owner(event, zone)
         case LiveStatus():
             return Message("📍 Live status: it follows with the next cycle.")
         case _:
@@ -97,6 +102,16 @@ def _house(
             return render_system.stranger(event)
         case ModeChanged():
             return render_system.mode(event, zone)
+
+
+def _owner(event: SettingsDiffer | OwnerSilent | OwnerReturned, zone: ZoneInfo) -> Message:
+    match event:
+        case SettingsDiffer():
+            return render_settings.differs(event)
+        case OwnerSilent():
+            return render_away.silent(event, zone)
+        case OwnerReturned():
+            return render_away.returned(event, zone)
 
 
 def stamped(message: Message, created_at: datetime, now: datetime, zone: ZoneInfo, *, repeat: bool) -> Message:

@@ -83,6 +83,12 @@ def gates(verdicts: Iterable[Verdict], zone: ZoneInfo) -> str:
     return "\n".join(lines)
 
 
+def every_gate(verdicts: Iterable[Verdict], zone: ZoneInfo) -> str:
+    """A line for each gate, in the order in which they were asked."""
+    lines = [f"{'✓' if one.passed else '✗'} {_gate_words(one, zone)}" for one in verdicts]
+    return "\n".join(lines) or "No gate was asked."
+
+
 def listed(why: str, zone: ZoneInfo) -> str:
     """Why an order was made: a list where there are several reasons, a sentence where there is one."""
     parts = [part.strip() for part in why.split("; ") if part.strip()]

@@ -43,6 +43,21 @@ def menu(paused: bool, *, under_status: bool = False) -> Keyboard:
     )
 
 
+def whole_menu(view: StatusView) -> Message:
+    """Every command that needs no words of its own."""
+    brake = ("▶️ Resume", f"menu-resume{IN_PLACE}") if view.paused else ("⏸ Pause", f"menu-pause{IN_PLACE}")
+    rows = (
+        (("🔄 Status", "status"), ("📊 Positions", "positions"), ("✋ Pending", "pending")),
+        (("📈 Signals", "signals"), ("📄 Report", "report"), ("📍 Live", "status-live")),
+        (brake, ("🛑 Locks", "locks"), ("🎛 Mode", "mode")),
+        (("⚙️ Settings", "settings"), ("🔔 Messages", "notify"), ("🌙 Quiet", "quiet")),
+        (("🏳 Sell everything", "flatten"), ("❔ Help", "help")),
+    )
+    keyboard = tuple(tuple(Button(label, menu_token(action)) for label, action in row) for row in rows)
+    state = "paused" if view.paused else f"mode {view.mode.value}"
+    return Message(f"🧭 {bold(f'Menu, {state}')} · {all_badges(view.accounts, view.badges)}", keyboard)
+
+
 def status(view: StatusView, zone: ZoneInfo) -> Message:
     """Everything at a glance: health, day's profit and badge first, then what I am doing, then the money."""
     icon = _HEALTH_ICONS[view.health]

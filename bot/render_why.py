@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from bot import numbers, render_reasons
-from bot.markup import italic, line, paragraphs, table
-from bot.message import Message
+from bot.markup import bold, code, esc, italic, line, paragraphs, table
+from bot.message import Button, Keyboard, Message
 from bot.render_marks import headline
+from core.domain.accounts import Badge
 from core.domain.decisions import Signal
 from core.domain.views import Explanation
 
@@ -43,3 +46,50 @@ def _facts(signal: Signal, zone: ZoneInfo) -> str:
         ("Model", made.model_version),
     ]
     return table(rows)
+
+
+def signals(judged: Sequence[Signal], marks: tuple[Badge, ...], zone: ZoneInfo) -> Message:
+    """A line or two for each asset: what it was judged to be, and the first gate that said no."""
+    if not judged:
+        return Message("📈 Nothing has been judged yet: the first cycle is still to come.")
+    wanted = sum(each.is_buy for each in judged)
+    title = headline("📈", f"Signals: {wanted} of {len(judged)} say buy", marks)
+    newest = max(each.at for each in judged)
+    return Message(
+        paragraphs(
+            title, "\n".join(_verdict(each, zone) for each in judged), f"Newest of {numbers.moment(newest, zone)}."
+        ),
+        _why_buttons([each.symbol for each in judged]),
+    )
+
+
+def _verdict(signal: Signal, zone: ZoneInfo) -> str:
+    chance = f" {numbers.percent(signal.prediction.probability)}" if signal.prediction else ""
+    name = f"{'🟢' if signal.is_buy else '▫️'} {bold(line(signal.symbol, 20))}{chance}"
+    if signal.veto is None:
+        return f"{name}: {'buy' if signal.is_buy else 'no gate was asked'}"
+    return f"{name}: {render_reasons.gates([signal.veto], zone)}"
+
+
+def why(signal: Signal, marks: tuple[Badge, ...], market_now: datetime, zone: ZoneInfo) -> Message:
+    """The stored judgement of one asset: what the model saw, and every gate in order with its own words."""
+    said = "buy" if signal.is_buy else "no entry"
+    chance = f" {numbers.percent(signal.prediction.probability)}" if signal.prediction else ""
+    title = headline("🔎", f"{line(signal.symbol, 20)}{chance}: {said}, why", marks)
+    age = f"Judged {numbers.span(market_now - signal.at)} ago."
+    keyboard = ((Button("📈 All signals", "m:signals"),), *_why_buttons([signal.symbol]))
+    return Message(
+        paragraphs(title, age, _facts(signal, zone), render_reasons.every_gate(signal.verdicts, zone)), keyboard
+    )
+
+
+def no_judgement(spoken: str, judged: Sequence[Signal]) -> Message:
+    names = ", ".join(line(each.symbol, 20) for each in judged[:40]) or "none yet"
+    said = f"I have judged nothing called {esc(spoken, 40)}." if spoken else "Why what? Name an asset."
+    example = code(line(f"/why {judged[0].symbol if judged else 'SPY'}", 40))
+    return Message(f"{said} Judged: {names}. For example {example}", _why_buttons([each.symbol for each in judged]))
+
+
+def _why_buttons(symbols: Sequence[str]) -> Keyboard:
+    buttons = [Button(f"🔎 {symbol}", f"m:why-{symbol}") for symbol in symbols if len(f"m:why-{symbol}".encode()) <= 64]
+    return tuple(tuple(buttons[index : index + 3]) for index in range(0, min(len(buttons), 24), 3))

@@ -20,6 +20,7 @@ from core.clock import ScaledClock, SystemClock
 from core.domain.accounts import World
 from core.ports import Owner, UnitOfWorkFactory
 from core.settings import Settings
+from core.settings.book import SettingsBook
 
 log = logging.getLogger("autotrader.phone")
 
@@ -59,6 +60,7 @@ class Telephone:
         writer: AsyncWriter,
         health: HealthHook,
         fence: Callable[[], None],
+        book: SettingsBook,
         reader: UnitOfWorkFactory | None = None,
     ) -> None:
         """Never waits for Telegram: the bot connects in the background."""
@@ -73,7 +75,7 @@ class Telephone:
                 writer=writer,
                 clock=self._system,
                 market_clock=self._market,
-                zone=self._settings.zone,
+                book=book,
                 health=health,
                 announce_code=_announce_code,
                 base_url=self._phone.base_url if self._phone is not None else None,

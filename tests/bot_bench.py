@@ -11,6 +11,8 @@ from typing import Any
 
 from bot.app import BotApp, BotParts, build_app
 from bot.ownership import Identity
+from core.settings import load_settings
+from core.settings.book import SettingsBook
 from jobs.writer import Writer
 from tests.bot_line import ZONE, HealthLog, eventually
 from tests.builders import Bench
@@ -92,7 +94,7 @@ async def started(bench: Bench, phone: BotApiServer, writer: Writer, health: Hea
             writer=writer,
             clock=bench.system,
             market_clock=bench.clock,
-            zone=ZONE,
+            book=SettingsBook(load_settings({"TIME_ZONE": ZONE.key}, None), bench.database.unit_of_work, bench.system),
             health=health,
             announce_code=lambda _code, _until: None,
             base_url=phone.base_url,

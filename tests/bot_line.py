@@ -14,6 +14,8 @@ from bot.app import BotApp, BotParts, build_app
 from bot.ownership import Identity
 from core.clock import SystemClock, VirtualClock
 from core.domain.views import Health
+from core.settings import load_settings
+from core.settings.book import SettingsBook
 from core.storage.store import Database, open_database
 from jobs.writer import Writer
 from tests.contract.phone_owner import Owner as Person
@@ -101,6 +103,7 @@ async def a_line(
     paired: bool = True,
     market_now: datetime = NOON,
     fence: Callable[[], None] = lambda: None,
+    environ: dict[str, str] | None = None,
 ) -> AsyncIterator[Line]:
     owner = owner or FakeOwner()
     phone = BotApiServer(folder / "phone.sqlite")
@@ -116,7 +119,9 @@ async def a_line(
                 writer=writer,
                 clock=SystemClock(),
                 market_clock=VirtualClock(market_now),
-                zone=ZONE,
+                book=SettingsBook(
+                    load_settings({"TIME_ZONE": ZONE.key, **(environ or {})}, None), ledger.unit_of_work, SystemClock()
+                ),
                 health=health,
                 announce_code=lambda code, _until: codes.append(code),
                 base_url=phone.base_url,

@@ -150,7 +150,7 @@ class Bench:
             market_clock=self.clock,
             system_clock=self.system,
             namespace=self.namespace,
-            policy=self.policy,
+            rules=lambda: self.policy,
             instruments=tuple(instrument_for(symbol) for symbol in self.symbols),
             world=self.world,
             signals_folder=self.folder / "signals",

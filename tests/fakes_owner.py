@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.domain.accounts import Badge, Mode
-from core.domain.decisions import Brake, BrakeKind
+from core.domain.decisions import Brake, BrakeKind, Signal
 from core.domain.events import DailyReport, InstructionIssued, ModeChanged, ReportAccount, ReportPosition
 from core.domain.orders import Purpose, Side
 from core.domain.portfolio import GuardKind
@@ -156,6 +156,8 @@ class FakeOwner:
     before: Callable[[str], None] = lambda _name: None
     asked: list[Question] = field(default_factory=list)
     brakes: list[Brake] = field(default_factory=list)
+    judged: list[Signal] = field(default_factory=list)
+    signs: int = 0
     answer_to_fill: OwnerAnswer = field(
         default_factory=lambda: OwnerAnswer(AnswerKind.DONE, "Booked 10 SPY at 512.30.")
     )
@@ -174,6 +176,13 @@ class FakeOwner:
     def report(self) -> DailyReport:
         self.before("report")
         return REPORT
+
+    def present(self) -> bool:
+        self.signs += 1
+        return False
+
+    def signals(self) -> list[Signal]:
+        return list(self.judged)
 
     def pause(self, until: datetime | None, by: str) -> OwnerAnswer:
         self.calls.append(("pause", until, by))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot import render_safety, render_trades, render_views
+from bot import render_safety, render_trades, render_views, render_why
 from bot.commands import notices
 from bot.commands.talk import Command, Reply, Request, Talk, reply
 from bot.markup import bold, code, esc, italic, paragraphs
 from bot.message import Message
 from bot.render_marks import all_badges
 from core.domain.accounts import Account, AccountKind, Badge, World
+from core.execution.matching import same_symbol
 
 _MOST_CARDS = 10
 
@@ -46,6 +47,35 @@ async def pending(talk: Talk, _request: Request) -> Reply:
     if len(waiting) + len(asked) == 1 or not waiting:
         return Reply(tuple(cards), "answered")
     return Reply((render_views.pending(waiting, talk.zone), *cards), "answered")
+
+
+async def signals(talk: Talk, _request: Request) -> Reply:
+    """The newest judgement of each symbol in a line: bought, or the first gate that said no."""
+    judged = await talk.hands.ask(talk.owner.signals)
+    view = await talk.hands.ask(talk.owner.status)
+    return reply(render_why.signals(judged, view.badges, talk.zone))
+
+
+async def why(talk: Talk, request: Request) -> Reply:
+    """The stored judgement of one symbol: probability, every gate in order, age of the data, version of the model."""
+    judged = await talk.hands.ask(talk.owner.signals)
+    spoken = request.words.strip()
+    found = next((each for each in judged if spoken and same_symbol(spoken, each.symbol)), None)
+    if found is None:
+        return reply(render_why.no_judgement(spoken, judged), "no such judgement")
+    view = await talk.hands.ask(talk.owner.status)
+    return reply(render_why.why(found, view.badges, view.market_now, talk.zone))
+
+
+async def menu(talk: Talk, request: Request) -> Reply:
+    """Everything there is, as buttons; its own brake turns in place."""
+    outcome = "answered"
+    if request.words == "pause":
+        outcome = (await talk.hands.brake(talk.owner.pause, None, request.by)).text
+    elif request.words == "resume":
+        outcome = (await talk.hands.brake(talk.owner.resume, request.by)).text
+    view = await talk.hands.ask(talk.owner.status)
+    return reply(render_views.whole_menu(view), outcome)
 
 
 def _badges(account: str, world: World) -> tuple[Badge, ...]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from bot.commands import audit, control, fills, hand, monitor, notices, safety, waiting
+from bot.commands import audit, control, fills, hand, monitor, notices, safety, settings, waiting
 from bot.commands.talk import Command, Reply, Request, Talk, reply
 from bot.commands.waiting import Answer, Deed
 from bot.markup import code, esc
@@ -22,6 +22,9 @@ async def _help(_talk: Talk, _request: Request) -> Reply:
 COMMANDS: tuple[Command, ...] = (
     Command("status", "live", "health, value and what happens next; live: kept up to date", monitor.status),
     Command("positions", "", "what is held, its profit and its guard", monitor.positions),
+    Command("signals", "", "the newest judgement of each asset", monitor.signals),
+    Command("why", "SPY", "why an asset was bought or not, gate by gate", monitor.why),
+    Command("menu", "", "everything as buttons", monitor.menu),
     Command("pending", "", "instructions that wait for you", monitor.pending),
     Command("executed", "SPY 10 @ 512.30", "book an order you placed yourself", fills.executed),
     Command("skip", "#7", "drop an instruction", fills.skip),
@@ -38,6 +41,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("cash", "5000", "what cash your own account holds, in USD", control.cash),
     Command("notify", "signals silent", "which messages come, and which without a sound", notices.notify),
     Command("quiet", "22:00-07:00", "hours without a sound", notices.quiet),
+    Command("settings", "STOP_LOSS 4%", "risk, schedule and style, with buttons", settings.settings),
     Command("report", "", "the day so far, against buy and hold", monitor.report),
     Command("audit", "2", "who asked for what, and what became of it", audit.audit),
     Command("help", "", "this list", _help),
@@ -45,7 +49,7 @@ COMMANDS: tuple[Command, ...] = (
 )
 DEEDS: Mapping[str, Deed] = {**hand.DEEDS}
 """What a confirmed card does, by its kind."""
-ANSWERS: Mapping[str, Answer] = {**hand.ANSWERS}
+ANSWERS: Mapping[str, Answer] = {**hand.ANSWERS, **settings.ANSWERS}
 """What becomes of the text that answers a question, by its kind."""
 _BY_NAME = {command.name: command for command in COMMANDS}
 

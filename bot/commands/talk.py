@@ -13,6 +13,7 @@ from bot.live_status import LiveStatusDesk
 from bot.message import Message
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.ports import Clock, Owner, UnitOfWorkFactory
+from core.settings.book import SettingsBook
 
 
 class MarketClock(Protocol):
@@ -25,18 +26,23 @@ class MarketClock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """The engine as commands see it. `zone` is the owner's; coins among `symbols` may be named in short. What the owner
-    wants to be told, and how, and what waits for his word, is kept in the `ledger` by the commands themselves. `clock`
-    is the system's: the owner's own time."""
+    """The engine as commands see it. `book` holds the settings; coins among `symbols` may be named in short. What the
+    owner wants to be told, and how, and what waits for his word, is kept in the `ledger` by the commands themselves.
+    `clock` is the system's: the owner's own time."""
 
     owner: Owner
     hands: Hands
     market_clock: MarketClock
-    zone: ZoneInfo
+    book: SettingsBook
     ledger: UnitOfWorkFactory
     live: LiveStatusDesk
     clock: Clock
     symbols: Sequence[str] = DEFAULT_SYMBOLS
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The owner's."""
+        return self.book.current.zone
 
 
 @dataclass(frozen=True, slots=True)

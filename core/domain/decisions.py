@@ -62,6 +62,7 @@ class BrakeKind(StrEnum):
     SYMBOL_BLOCKED = "symbol_blocked"
     FLATTEN = "flatten"
     FOREIGN_ORDERS = "foreign_orders"
+    AWAY = "away"
 
 
 @dataclass(frozen=True, slots=True)

@@ -426,6 +426,40 @@ class LedgerRestored:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsDiffer:
+    """The environment says otherwise since the owner chose; his choice stays. `changes` are (name, the owner's value,
+    the environment's then, the environment's now), as they would be written in .env."""
+
+    changes: tuple[tuple[str, str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerSilent:
+    """No sign of the owner since `since`; from `until` on nothing new is bought. Both by the system clock."""
+
+    since: datetime
+    until: datetime
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerReturned:
+    """A sign of the owner after so long that entries had been held back: what happened meanwhile.
+
+    `since` and `at` by the system clock; `profit` in USD of the positions that were closed meanwhile.
+    """
+
+    since: datetime
+    at: datetime
+    bought: int
+    closed: int
+    profit: Decimal
+    open_positions: int
+    waiting: int
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LiveStatus:
     """The one status message that is kept up to date in place; what it says is looked up when it is delivered."""
 
@@ -460,6 +494,9 @@ Event = (
     | UnitsAdjusted
     | EntryUndone
     | LedgerRestored
+    | SettingsDiffer
+    | OwnerSilent
+    | OwnerReturned
     | LiveStatus
 )
 
@@ -493,6 +530,9 @@ EVENT_TYPES: dict[str, type] = {
         UnitsAdjusted,
         EntryUndone,
         LedgerRestored,
+        SettingsDiffer,
+        OwnerSilent,
+        OwnerReturned,
         LiveStatus,
     )
 }
@@ -508,6 +548,7 @@ _PRIORITY: dict[type, Priority] = {
     BrakeSet: Priority.CRITICAL,
     ProtectionFailed: Priority.CRITICAL,
     LedgerRestored: Priority.CRITICAL,
+    OwnerSilent: Priority.CRITICAL,
     QuestionSettled: Priority.TRADE,
     UnitsAdjusted: Priority.TRADE,
     EntryUndone: Priority.TRADE,

@@ -48,8 +48,8 @@ class Desk:
     `brokers` maps account ids to venues, the manual account's included. `broker_account` is None when there is only
     the manual account. `speed` is how fast the market clock runs; `next_cycle_at` when the tick is due next.
     `fence` raises LeaseLost when another process may hold the ledger by now: asked last before every call that changes
-    something outside. `reader` gives units of work that only read and wait for nobody; without it reads go through
-    `ledger`.
+    something outside. `rules` gives the numbers in force, which the owner may change between two decisions. `reader`
+    gives units of work that only read and wait for nobody; without it reads go through `ledger`.
     """
 
     ledger: UnitOfWorkFactory
@@ -59,7 +59,7 @@ class Desk:
     market_clock: Clock
     system_clock: Clock
     namespace: OrderNamespace
-    policy: Policy
+    rules: Callable[[], Policy]
     instruments: tuple[Instrument, ...]
     world: World
     signals_folder: Path
@@ -80,6 +80,11 @@ class Desk:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_symbol", {instrument.symbol: instrument for instrument in self.instruments})
+
+    @property
+    def policy(self) -> Policy:
+        """The numbers in force now."""
+        return self.rules()
 
     @property
     def simulated(self) -> bool:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.domain.accounts import Mode
-from core.domain.decisions import Brake, BrakeKind
+from core.domain.decisions import Brake, BrakeKind, Signal
 from core.domain.events import DailyReport, ModeChanged
 from core.domain.orders import OrderState
 from core.domain.records import Instruction, InstructionState
 from core.domain.values import ZERO
 from core.domain.views import AnswerKind, OwnerAnswer, PositionsView, ReportedFill, StatusView
-from core.execution import approvals, executor, manual, views
+from core.execution import approvals, away, executor, manual, views
 from core.execution.bookings import Execution, book, fill_of, objection, refused, repetition
 from core.execution.desk import MODE_KEY
 from core.execution.matching import find_instruction
@@ -37,6 +37,16 @@ class OwnerDesk(OwnerCards):
 
     def report(self) -> DailyReport:
         return views.report(self._desk, self._desk.market_clock.now())
+
+    def present(self) -> bool:
+        return away.present(self._desk)
+
+    def signals(self) -> Sequence[Signal]:
+        """In the order in which the instruments are listed; what is not traded any more comes last."""
+        with self._desk.reading() as work:
+            newest = work.last_signals()
+        listed = [each.symbol for each in self._desk.instruments if each.symbol in newest]
+        return tuple(newest[symbol] for symbol in (*listed, *sorted(newest.keys() - set(listed))))
 
     def pause(self, until: datetime | None, by: str) -> OwnerAnswer:
         """No new entries until `until` by the market clock, or until resume. Exits go on."""

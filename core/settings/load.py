@@ -38,7 +38,7 @@ def load_settings(environ: Mapping[str, str], dotenv: Path | None) -> Settings:
     try:
         settings = Settings.model_validate({**given, "unknown_names": unknown})
     except ValidationError as error:
-        problems += [_in_words(details, given) for details in error.errors(include_url=False, include_context=False)]
+        problems += [in_words(details, given) for details in error.errors(include_url=False, include_context=False)]
     if problems:
         count = "one setting" if len(problems) == 1 else f"{len(problems)} settings"
         text = "\n".join([f"{count} cannot be used:", *(f"  {problem}" for problem in problems)])
@@ -89,7 +89,8 @@ def _problem_of(binding: Binding, dotenv: Path, seen: Mapping[str, str]) -> str:
     return f"{name}: unknown name in {where}; did you mean {alike[0]}?" if alike else ""
 
 
-def _in_words(details: ErrorDetails, given: Mapping[str, str]) -> str:
+def in_words(details: ErrorDetails, given: Mapping[str, str]) -> str:
+    """One refused value, with its problem and an example; a secret's value is not in it."""
     name = str(details["loc"][0])
     problem = _WORDS.get(details["type"]) or details["msg"].removeprefix("Value error, ")
     problem = problem.replace("Input should be", "must be")

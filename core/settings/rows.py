@@ -45,7 +45,7 @@ def _row(field: FieldInfo) -> Row:
     return Row(
         name=field.alias or "",
         about=field.description or "",
-        default=_text(field.default),
+        default=text_of(field.default),
         words=extra["words"],
         example=str((field.examples or [""])[0]),
         is_secret=SecretStr in _parts(field.annotation),
@@ -59,7 +59,8 @@ def _parts(kind: object) -> Iterator[object]:
         yield from _parts(part)
 
 
-def _text(default: object) -> str:
+def text_of(default: object) -> str:
+    """A value as it would be written in the file; empty for none."""
     if isinstance(default, tuple):
         return ",".join(default)
     if isinstance(default, float):

@@ -167,6 +167,14 @@ class TradingSettings(BaseModel):
         ge=1,
         le=10_080,
     )
+    away_days: int = setting(
+        "AWAY_DAYS",
+        14,
+        "14",
+        "Days without a sign of you after which nothing new is bought; 0 is never",
+        ge=0,
+        le=365,
+    )
 
     def policy(self) -> Policy:
         """The numbers the strategy obeys; what has no setting keeps the policy's default."""
@@ -189,4 +197,5 @@ class TradingSettings(BaseModel):
             entry_life=timedelta(hours=self.entry_life_hours),
             exit_reminder=timedelta(minutes=self.exit_reminder_minutes),
             no_answer=self.no_answer,
+            away_after=timedelta(days=self.away_days),
         )

@@ -29,6 +29,7 @@ class Policy:
     may be invested in all assets together, `max_crypto_fraction` in all coins.
     `stop_step_fraction` is the least rise for which a resting stop is moved. An entry that is not filled within
     `entry_life` is cancelled; an exit that waits for the owner is told again every `exit_reminder` of the system clock.
+    `away_after` without a sign of the owner, by the system clock, nothing new is bought; zero: never.
     """
 
     min_probability: float = 0.60
@@ -60,3 +61,4 @@ class Policy:
     entry_life: timedelta = timedelta(days=1)
     exit_reminder: timedelta = timedelta(minutes=10)
     no_answer: NoAnswer = NoAnswer.SKIP
+    away_after: timedelta = timedelta(days=14)

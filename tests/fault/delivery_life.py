@@ -76,7 +76,7 @@ class Life:
             self.ledger.unit_of_work,
             InlineWriter(),
             self.clock,
-            ZONE,
+            lambda: ZONE,
             health=_unwatched,
             pace=pace,
             sleep=self._sleep,

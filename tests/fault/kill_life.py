@@ -107,7 +107,7 @@ class Life:
             desk.ledger,
             self.writer,
             self.clock,
-            self.settings.zone,
+            lambda: self.settings.zone,
             health=self.health.report,
         )
         parts = market_work(self.engine, Retraining(self.engine, IdleWorker(), self.settings), self.health.tell)

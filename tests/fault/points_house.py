@@ -33,9 +33,10 @@ from core.domain.bars import Bar, BarSize
 from core.domain.records import Instruction, OutboxState, Question
 from core.domain.views import OwnerAnswer
 from core.errors import Fatal
+from core.execution import away
 from core.execution.escalation import remind
-from core.execution.manual import expire_instructions
 from core.execution.owner import OwnerDesk
+from core.execution.unanswered import expire_instructions
 from core.learning.training import TrainingOutcome, TrainingRequest
 from core.learning.validation import Scores
 from core.settings import Settings
@@ -188,7 +189,7 @@ class House:
         desk = replace(
             engine.desk,
             brokers={name: self.witness.over(broker, BROKER) for name, broker in brokers.items()},
-            policy=self.scene.policy,
+            rules=lambda: self.scene.policy,
             predictor=lambda: SteadyPredictor(self.scene.probability),
         )
         return replace(engine, desk=desk)
@@ -199,7 +200,9 @@ class House:
         sign_of_life = self.witness.over(SimpleNamespace(ping=lambda: True), PING)
         house = HouseWork(
             renew_lease=lambda: self.lease.renew(self.clock.now()).holder,
-            expire=lambda: f"{expire_instructions(self.desk)} expired, {remind(self.desk)} reminders",
+            expire=lambda: (
+                f"{expire_instructions(self.desk)} expired, {remind(self.desk)} reminders; {away.look(self.desk)}"
+            ),
             check_health=self.health.check,
             maintain=lambda: maintain(self.database, self.clock.now() + timedelta(days=1), self.health.report),
             watch=Watchdog(self.desk, self.health.report, lambda: 1.0, sign_of_life).look,
@@ -223,13 +226,13 @@ class House:
             ledger,
             self.writer,
             self.clock,
-            self.settings.zone,
+            lambda: self.settings.zone,
             health=self.health.report,
             status=lambda: Message("how things are"),
         )
         live = LiveStatusDesk(ledger, self.clock, self.clock)
         self.talk = Talk(
-            self.owner, self.hands, self.clock, self.settings.zone, ledger, live, self.clock, self.scene.symbols
+            self.owner, self.hands, self.clock, self.engine.book, ledger, live, self.clock, self.scene.symbols
         )
 
     # what a process does

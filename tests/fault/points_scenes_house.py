@@ -11,6 +11,7 @@ from telegram import Update
 
 from bot.commands import hand, waiting
 from bot.commands.notices import notify, quiet
+from bot.commands.settings import settings
 from bot.commands.table import DEEDS
 from bot.commands.talk import Request
 from bot.confirmations import ConfirmToken, newest_open
@@ -178,6 +179,9 @@ NOTICES = Scene(
     (
         Step(asks(notify, "model off")),
         Step(asks(quiet, "22:00-07:00")),
+        Step(asks(settings, "STOP_LOSS 4%")),
+        Step(job("expiry")),
+        Step(lambda house: house.write(house.owner.present), 20),
         Step(lambda house: house.write(lambda: house.talk.live.begin(pinned=True))),
         Step(delivered),
         Step(job(RETRAIN)),

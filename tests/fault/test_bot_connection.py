@@ -21,6 +21,8 @@ from core.domain.accounts import Badge
 from core.domain.events import HealthChanged, PositionUnguarded
 from core.domain.records import OutboxState
 from core.domain.views import Health
+from core.settings import load_settings
+from core.settings.book import SettingsBook
 from core.storage.store import Database
 from tests.bot_line import ZONE, HealthLog, a_ledger, eventually, running_writer
 from tests.fakes_owner import NOON, FakeOwner
@@ -76,7 +78,7 @@ async def a_bench(folder: Path, server: BotApiServer, *, up: bool = True) -> Asy
                 writer=writer,
                 clock=SystemClock(),
                 market_clock=VirtualClock(NOON),
-                zone=ZONE,
+                book=SettingsBook(load_settings({"TIME_ZONE": ZONE.key}, None), ledger.unit_of_work, SystemClock()),
                 health=health,
                 announce_code=lambda _code, _until: None,
                 base_url=server.base_url,

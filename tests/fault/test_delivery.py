@@ -142,7 +142,7 @@ class Post:
             self.ledger.unit_of_work,
             InlineWriter(),
             self.clock,
-            ZONE,
+            lambda: ZONE,
             health=self.health,
             pace=counted,
             sleep=sleep,

@@ -175,7 +175,9 @@ async def test_a_message_is_not_even_taken_in_hand_once_another_process_has_the_
 
     tell(fenced)
     health = HealthLog()
-    delivery = Delivery(Chat(), fenced.database.unit_of_work, writer, fenced.system, ZONE, health=health, pace=0.0)
+    delivery = Delivery(
+        Chat(), fenced.database.unit_of_work, writer, fenced.system, lambda: ZONE, health=health, pace=0.0
+    )
     await delivery.drain()
     assert len(arrived) == 1
     tell(fenced)

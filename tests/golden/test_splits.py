@@ -55,7 +55,8 @@ def scene(data: Path, symbol: str, first: date, last: date, sure_on: date) -> Sc
 
 def eager(engine: Engine) -> Engine:
     """Buys whatever the forecaster is sure of: a share that is about to split has risen a lot."""
-    return replace(engine, desk=replace(engine.desk, policy=replace(engine.desk.policy, rsi_high=100.0)))
+    policy = replace(engine.desk.policy, rsi_high=100.0)
+    return replace(engine, desk=replace(engine.desk, rules=lambda: policy))
 
 
 def played(tmp_path: Path, chosen: Scene) -> Played:

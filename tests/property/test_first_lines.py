@@ -37,10 +37,13 @@ from core.domain.events import (
     OrderFilled,
     OrderRefused,
     OrderUncertain,
+    OwnerReturned,
+    OwnerSilent,
     PositionUnguarded,
     ProtectionFailed,
     QuestionAsked,
     QuestionSettled,
+    SettingsDiffer,
     SignalRaised,
     StrangerSpoke,
     UnitsAdjusted,
@@ -81,6 +84,9 @@ ACTIONS: dict[type, str] = {
     StrangerSpoke: "wrote to me",
     ModeChanged: "Paused|Mode|mode",
     LiveStatus: "status",
+    SettingsDiffer: "settings stay",
+    OwnerSilent: "Are you there",
+    OwnerReturned: r"Welcome back: .*\$",
 }
 
 

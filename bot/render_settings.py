@@ -1,0 +1,189 @@
+"""The settings as menus of buttons: groups, the settings of one, and one setting with all that is to be known. Pure."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+
+from bot import numbers
+from bot.markup import bold, code, esc, italic, paragraphs, table
+from bot.message import Button, Keyboard, Message
+from core.domain.events import SettingsDiffer
+from core.settings.book import Change, SettingsBook
+from core.settings.editable import EDITABLE, Editable, Group, Unit
+
+_UNITS = {Unit.MINUTES: "min", Unit.HOURS: "h", Unit.DAYS: "days", Unit.COUNT: ""}
+_UNIT_WORDS = {
+    Unit.PERCENT: "percent",
+    Unit.MINUTES: "minutes",
+    Unit.HOURS: "hours",
+    Unit.DAYS: "days",
+    Unit.COUNT: "a count",
+    Unit.NAME: "a name",
+}
+_GROUPS = {
+    Group.RISK: ("🛡", "how much is bought, and what holds it back"),
+    Group.SCHEDULE: ("⏰", "how long things wait and last"),
+    Group.STYLE: ("🗣", "how I talk to you"),
+}
+
+
+def shown(setting: Editable, written: str) -> str:
+    """A value as the owner reads it: 0.05 is 5%, an empty one is off."""
+    if not written:
+        return "off" if setting.can_be_off else numbers.MISSING
+    try:
+        value = Decimal(written)
+    except InvalidOperation:
+        return written
+    if setting.unit is Unit.PERCENT:
+        return percent(value)
+    return f"{numbers.quantity(value)} {_UNITS.get(setting.unit, '')}".strip()
+
+
+def percent(fraction: Decimal) -> str:
+    """As exact as it was chosen: 5%, 0.75%."""
+    return f"{numbers.quantity(fraction * 100)}%"
+
+
+def spoken(name: str) -> str:
+    """STOP_LOSS becomes Stop loss."""
+    return name.replace("_", " ").capitalize().replace("fraction", "share")
+
+
+def groups(book: SettingsBook) -> Message:
+    lines = "\n".join(f"{icon} {bold(group.value)}: {words}" for group, (icon, words) in _GROUPS.items())
+    changed = [name for name in EDITABLE if book.override(name) is not None]
+    told = (
+        f"{numbers.count(len(changed), 'setting')} changed from here." if changed else "Nothing is changed from here."
+    )
+    elsewhere = (
+        f"{told} Mode: /mode. Messages: /notify, /quiet. Tokens, addresses, real or paper money and who I obey are set "
+        "on the server alone."
+    )
+    buttons = tuple(Button(f"{_GROUPS[group][0]} {group.value}", f"m:settings-{group.value}!") for group in Group)
+    return Message(paragraphs(f"⚙️ {bold('Settings')}", lines, elsewhere), (buttons, *_undo_row(book.last_change())))
+
+
+def group(book: SettingsBook, which: Group) -> Message:
+    """Its settings with their values; what the owner has changed is marked."""
+    known = [each for each in EDITABLE.values() if each.group is which]
+    rows = [
+        (f"{'• ' if book.override(each.name) else ''}{spoken(each.name)}", shown(each, book.value(each.name)))
+        for each in known
+    ]
+    buttons = [Button(spoken(each.name), f"m:settings-{each.name}!") for each in known]
+    pairs = tuple(tuple(buttons[index : index + 2]) for index in range(0, len(buttons), 2))
+    more: Keyboard = ((Button("🔔 Messages", "m:notify"), Button("🌙 Quiet hours", "m:quiet")),)
+    return Message(
+        paragraphs(
+            f"{_GROUPS[which][0]} {bold(f'Settings: {which.value}')}",
+            table(rows),
+            italic("• is changed from here, the others are as .env or the defaults say."),
+        ),
+        (*pairs, *(more if which is Group.STYLE else ()), (Button("‹ All settings", "m:settings!"),)),
+    )
+
+
+def setting(book: SettingsBook, name: str) -> Message:
+    """One setting: what it is, its value, default, .env value, unit and limits, and buttons to change it."""
+    known = EDITABLE[name]
+    env, override = book.env_value(name), book.override(name)
+    rows = [
+        ("Now", shown(known, book.value(name))),
+        ("Default", shown(known, known.default) if known.default or known.can_be_off else "this machine's"),
+        (".env", shown(known, env) if env is not None else "– (not set)"),
+        ("Unit", _UNIT_WORDS[known.unit]),
+        ("Limits", limits(known)),
+    ]
+    if override is not None:
+        rows.append(("Changed", f"by {'you' if override.by == 'owner' else override.by}, here"))
+    return Message(
+        paragraphs(f"⚙️ {bold(spoken(name))} · {code(name)}", f"{esc(_about(known))}.", table(rows)),
+        _setting_buttons(book, known),
+    )
+
+
+def _about(known: Editable) -> str:
+    """Without the unit of .env, which is not the one that is shown."""
+    return re.sub(r", (?:fraction[^;]*|minutes|hours|count|IANA name|0 to 1)(?=[;.]|$)", "", known.about)
+
+
+def limits(known: Editable) -> str:
+    """Above 0%, at most 100%."""
+    if known.choices:
+        return ", ".join(known.choices)
+    if known.least is None or known.most is None:
+        return "a zone of the IANA list"
+    low = shown(known, str(known.least))
+    high = shown(known, str(known.most))
+    return f"{'over' if known.least_is_open else 'from'} {low} {'to below' if known.most_is_open else 'to'} {high}"
+
+
+def _setting_buttons(book: SettingsBook, known: Editable) -> Keyboard:
+    rows: list[tuple[Button, ...]] = []
+    steps = [_step(book, known, sign) for sign in (-1, 1)]
+    if known.unit is not Unit.NAME:
+        rows.append(tuple(each for each in steps if each is not None))
+    if known.choices:
+        rows.append(tuple(Button(each, f"m:settings-set-{known.name}-{each}!") for each in known.choices))
+    else:
+        rows.append((Button("✏️ Type a value", f"m:settings-type-{known.name}"),))
+    if known.can_be_off and book.value(known.name):
+        rows.append((Button("🚫 Switch off", f"m:settings-set-{known.name}-off!"),))
+    if book.override(known.name) is not None:
+        rows.append((Button("↩️ Back to .env", f"m:settings-env-{known.name}!"),))
+    return (
+        *(row for row in rows if row),
+        *_undo_row(book.last_change()),
+        (Button(f"‹ {known.group.value.capitalize()}", f"m:settings-{known.group.value}!"),),
+    )
+
+
+def _step(book: SettingsBook, known: Editable, sign: int) -> Button | None:
+    """The value one step away, where it is allowed. It stands in the button, so that a second tap changes nothing."""
+    now = book.value(known.name)
+    if known.unit is Unit.NAME or (not now and sign < 0):
+        return None
+    value = Decimal(now) + sign * known.step if now else Decimal(known.example)
+    if not is_allowed(known, value):
+        return None
+    label = f"{'➖' if sign < 0 else '➕'} {shown(known, str(value))}"
+    return Button(label, f"m:settings-set-{known.name}-{numbers.quantity(value).replace(',', '')}!")
+
+
+def is_allowed(known: Editable, value: Decimal) -> bool:
+    low = known.least is None or value > known.least or (value == known.least and not known.least_is_open)
+    high = known.most is None or value < known.most or (value == known.most and not known.most_is_open)
+    return low and high
+
+
+def _undo_row(change: Change | None) -> Keyboard:
+    if change is None:
+        return ()
+    return ((Button(f"⏪ Undo: {spoken(change.name)}"[:40], f"m:settings-undo-{change.number}!"),),)
+
+
+def changed(change: Change) -> str:
+    """Stop loss: 5% → 4%, as a toast or a line."""
+    known = EDITABLE[change.name]
+    return f"{spoken(change.name)}: {shown(known, change.before)} → {shown(known, change.after)}"
+
+
+def differs(event: SettingsDiffer) -> Message:
+    """Said at a start: .env has been changed, what was chosen in the chat stays."""
+    lines = []
+    for name, value, before, now in event.changes[:20]:
+        known = EDITABLE.get(name)
+        told = [shown(known, text) if known else text or "off" for text in (value, before, now)]
+        lines.append(
+            f"{bold(esc(spoken(name), 60))} stays {esc(told[0], 60)}, as you chose here "
+            f"(.env: {esc(told[1], 60)} → {esc(told[2], 60)})"
+        )
+    return Message(
+        paragraphs(
+            f"⚙️ {bold('.env was changed, your settings stay')}",
+            "\n".join(lines),
+            "To follow .env again: /settings, the setting, Back to .env.",
+        )
+    )
