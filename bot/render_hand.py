@@ -8,7 +8,7 @@ from decimal import Decimal
 from bot import numbers
 from bot.markup import bold, code, line, paragraphs, table
 from bot.message import Button, Keyboard, Message, asking
-from bot.render_marks import account_title, headline
+from bot.render_marks import account_title, fits_a_button, headline
 from bot.render_trades import distance
 from core.domain.accounts import Badge
 from core.domain.events import ReportPosition
@@ -93,12 +93,12 @@ def hand_buttons(held: Sequence[ReportPosition]) -> Keyboard:
     symbols = dict.fromkeys(entry.symbol for entry in held)
     return tuple(
         (
-            Button(f"🧾 Close {symbol}"[:40], f"m:close-{symbol}"),
+            Button(f"🧾 Close {symbol}", f"m:close-{symbol}"),
             Button("🎚 Stop", f"m:stop-{symbol}"),
             Button("🎯 Target", f"m:target-{symbol}"),
         )
         for symbol in symbols
-        if len(f"m:target-{symbol}".encode()) <= 64
+        if fits_a_button(symbol)
     )
 
 

@@ -11,6 +11,7 @@ from core.domain.events import ReportAccount
 
 MARK_ROOM = 32
 """UTF-16 units that `marked` may add to a message."""
+_SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.=-]{0,19}")
 _ACCOUNTS = {
     AccountKind.SIMULATED.value: "Simulated broker",
     AccountKind.MANUAL.value: "Manual account",
@@ -34,6 +35,11 @@ def all_badges(accounts: Sequence[ReportAccount], marks: Sequence[Badge]) -> str
 def headline(icon: str, text: str, marks: Iterable[Badge]) -> str:
     """The first line: what the lock screen shows. `text` is escaped already."""
     return f"{icon} {bold(text)} · {badges(marks)}"
+
+
+def fits_a_button(symbol: str) -> bool:
+    """Whether a button can carry the symbol back."""
+    return _SYMBOL.fullmatch(symbol) is not None
 
 
 def account_name(account: str) -> str:

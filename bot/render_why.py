@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from bot import numbers, render_reasons
 from bot.markup import bold, code, esc, italic, line, paragraphs, table
 from bot.message import Button, Keyboard, Message
-from bot.render_marks import headline
+from bot.render_marks import fits_a_button, headline
 from core.domain.accounts import Badge
 from core.domain.decisions import Signal
 from core.domain.views import Explanation
@@ -91,5 +91,5 @@ def no_judgement(spoken: str, judged: Sequence[Signal]) -> Message:
 
 
 def _why_buttons(symbols: Sequence[str]) -> Keyboard:
-    buttons = [Button(f"🔎 {symbol}", f"m:why-{symbol}") for symbol in symbols if len(f"m:why-{symbol}".encode()) <= 64]
+    buttons = [Button(f"🔎 {symbol}", f"m:why-{symbol}") for symbol in symbols if fits_a_button(symbol)]
     return tuple(tuple(buttons[index : index + 3]) for index in range(0, min(len(buttons), 24), 3))
