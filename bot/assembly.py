@@ -16,6 +16,7 @@ from bot.bootstrap import (
     back_up_venue,
     build_engine,
     make_calendar,
+    make_second_channels,
     make_simulated_market,
     make_yahoo,
     open_ledger,
@@ -26,6 +27,7 @@ from bot.live_status import LiveStatusDesk
 from bot.market_work import MARKET_TIME, Retraining, market_work, recipe_of
 from bot.opening import kept_seed
 from bot.scouting import Search, scout_market
+from bot.second_line import SecondLine
 from bot.telephone import Telephone
 from bot.watchdog import Watchdog
 from bot.worlds import Place, choose_place
@@ -210,6 +212,12 @@ class LiveAssembly:
         url = self._settings.dead_man_url
         return DeadManPing(url.get_secret_value(), health.report) if url is not None else None
 
+    def _second_line(self, engine: Engine, health: HealthDesk) -> Callable[[], str] | None:
+        channels = make_second_channels(self._settings, self._system)
+        if not channels:
+            return None
+        return SecondLine(engine.desk, channels, self._settings.zone, health.report).look
+
     def _jobs(
         self,
         place: Place,
@@ -241,6 +249,7 @@ class LiveAssembly:
             check_health=check_health,
             maintain=lambda: self._maintain(engine, health, place),
             watch=Watchdog(engine.desk, health.report, engine.desk.speed, self._sign_of_life(health)).look,
+            second_line=self._second_line(engine, health),
         )
         table = (*market_jobs(work, writer, self._calendar), *house_jobs(house, writer))
         return {job.name: job for job in table}

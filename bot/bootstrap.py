@@ -11,7 +11,9 @@ from pathlib import Path
 from bot.worlds import Place
 from core.adapters.calendars import ExchangeCalendar
 from core.adapters.history_files import HistoryFiles
+from core.adapters.mail import Mail
 from core.adapters.model_files import ModelFiles
+from core.adapters.ntfy import Ntfy
 from core.adapters.simulated_actions import ActionsBetween
 from core.adapters.simulated_broker import SimulatedBroker, stocks_only
 from core.adapters.simulated_market import SimulatedMarket
@@ -30,7 +32,7 @@ from core.domain.views import ComponentHealth, Health
 from core.errors import Fatal
 from core.execution.desk import Desk
 from core.execution.manual_broker import ManualBroker
-from core.ports import Broker, Clock, MarketData, Quotes
+from core.ports import Broker, Clock, MarketData, Quotes, SecondChannel
 from core.series import BarSeries
 from core.settings import Settings
 from core.settings.book import SettingsBook
@@ -259,6 +261,16 @@ def make_calendar() -> ExchangeCalendar:
 
 def make_yahoo(calendar: ExchangeCalendar, clock: SystemClock, cache_folder: Path) -> YahooData:
     return YahooData(calendar, clock, clock.sleep, cache_folder)
+
+
+def make_second_channels(settings: Settings, clock: Clock) -> Sequence[SecondChannel]:
+    """Those that are set."""
+    channels: list[SecondChannel] = []
+    if settings.ntfy_url is not None:
+        channels.append(Ntfy(settings.ntfy_url.get_secret_value()))
+    if settings.mail_url is not None:
+        channels.append(Mail(settings.mail_url.get_secret_value(), clock))
+    return channels
 
 
 def make_simulated_market(seed: int, calendar: ExchangeCalendar) -> SimulatedMarket:

@@ -178,6 +178,16 @@ class Predictor(Protocol):
         ...
 
 
+class SecondChannel(Protocol):
+    """Another way to the owner than the chat, for alarms."""
+
+    name: str
+
+    def send(self, title: str, text: str) -> None:
+        """Plain text. Blocks; raises Transient, in words that hold no secret."""
+        ...
+
+
 class ModelStore(Protocol):
     def load(self, version: ModelVersion) -> Predictor:
         """Raises DataFault when a file is missing or its SHA-256 is not the ledger's."""

@@ -39,13 +39,14 @@ class MarketWork:
 
 @dataclass(frozen=True, slots=True)
 class HouseWork:
-    """What follows real time."""
+    """What follows real time. `second_line` is None where no second channel to the owner is set."""
 
     renew_lease: Callable[[], str]
     expire: Callable[[], str]
     check_health: Callable[[], str]
     maintain: Callable[[], str]
     watch: Callable[[], str]
+    second_line: Callable[[], str] | None = None
 
 
 def market_jobs(work: MarketWork, writer: WriterLike, calendar: Calendar) -> Sequence[Job]:
@@ -76,7 +77,9 @@ def house_jobs(work: HouseWork, writer: WriterLike) -> Sequence[Job]:
     def expire(_: datetime) -> str:
         return writer.submit(Urgency.BACKGROUND, work.expire).result()
 
+    alarms = (_frequent("alarms", WATCH_PERIOD, 5, _alone(work.second_line)),) if work.second_line else ()
     return (
+        *alarms,
         _frequent("lease", LEASE_PERIOD, 0, lambda _: work.renew_lease()),
         _frequent("expiry", EXPIRY_PERIOD, 1, expire),
         _frequent("health", HEALTH_PERIOD, 2, lambda _: work.check_health()),
@@ -85,6 +88,10 @@ def house_jobs(work: HouseWork, writer: WriterLike) -> Sequence[Job]:
             MAINTENANCE, every(HOUR, PAST_THE_HOUR), Timebase.SYSTEM, 600.0, 3, lambda _: work.maintain(), is_news=False
         ),
     )
+
+
+def _alone(look: Callable[[], str]) -> Callable[[datetime], str]:
+    return lambda _: look()
 
 
 def _frequent(name: str, period: timedelta, rank: int, run: Callable[[datetime], str]) -> Job:

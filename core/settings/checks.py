@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 import tzlocal
@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 _SQLITE = "sqlite:///"
 _TOKEN_SHAPE = re.compile(r"\d{3,}:[A-Za-z0-9_-]{30,}")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _SYMBOL_SHAPE = re.compile(r"[A-Z0-9][A-Z0-9.-]{0,19}")
 
 
@@ -78,6 +79,20 @@ def _web_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _mail_url(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    try:
+        parts = urlsplit(text)
+        asked = parse_qs(parts.query, strict_parsing=True)
+        is_one = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.port != 0
+        is_one = is_one and all(_ADDRESS.fullmatch(each) for name in ("to", "from") for each in asked.get(name, []))
+    except ValueError:
+        is_one, asked = False, {}
+    if not is_one or len(asked.get("to", [])) != 1 or any(character.isspace() for character in text):
+        raise ValueError("this is not a mail server: smtp:// or smtps://, user:password@host:port, and /?to=address")
+    return value
+
+
 def _listed(value: object) -> object:
     return tuple(dict.fromkeys(re.findall(r"[^\s,]+", value.upper()))) if isinstance(value, str) else value
 
@@ -115,6 +130,7 @@ def _upper(value: object) -> object:
 
 BotToken = Annotated[SecretStr, AfterValidator(_token)]
 StateFolder = Annotated[Path, AfterValidator(_folder)]
+MailUrl = Annotated[SecretStr, AfterValidator(_mail_url)]
 WebUrl = Annotated[SecretStr, AfterValidator(_web_url)]
 SqliteUrl = Annotated[SecretStr, AfterValidator(_sqlite_url)]
 Symbols = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_symbols)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from core.errors import Fatal
@@ -15,6 +16,7 @@ from core.settings.checks import (
     BrowserChoice,
     LogFormat,
     LogLevel,
+    MailUrl,
     PhoneChoice,
     SqliteUrl,
     StateFolder,
@@ -54,6 +56,20 @@ class Settings(TradingSettings):
         None,
         "https://hc-ping.com/your-own-address",
         "Web address that is called each minute while all goes on: a watch service alerts you when that stops",
+        words="none",
+    )
+    ntfy_url: WebUrl | None = setting(
+        "NTFY_URL",
+        None,
+        "https://ntfy.sh/your-own-secret-topic",
+        "Address of an ntfy topic for alarms that the chat does not get through to you",
+        words="none",
+    )
+    mail_url: MailUrl | None = setting(
+        "MAIL_URL",
+        None,
+        "smtp://user:password@mail.example.com:587/?to=me@example.com",
+        "Mail server and address for the same alarms",
         words="none",
     )
     state_dir: StateFolder = setting(
@@ -151,7 +167,10 @@ class Settings(TradingSettings):
 
     def secrets(self) -> tuple[str, ...]:
         """What must never be logged or shown."""
-        return tuple(each.get_secret_value() for each in (self.telegram_bot_token, self.dead_man_url) if each)
+        given = (self.telegram_bot_token, self.dead_man_url, self.ntfy_url, self.mail_url)
+        whole = [each.get_secret_value() for each in given if each]
+        passwords = [urlsplit(each).password for each in whole if "://" in each]
+        return tuple(dict.fromkeys([*whole, *(form for each in passwords if each for form in (each, unquote(each)))]))
 
     def make_folders(self) -> None:
         """Creates the state folders. Raises SettingsError where that is not allowed."""

@@ -22,6 +22,7 @@ from bot.message import Message
 from bot.opening import greet, kept_seed, open_accounts
 from bot.ownership import Identity
 from bot.pairing import Pairing
+from bot.second_line import SecondLine
 from bot.transport import TelegramTransport
 from bot.watchdog import Watchdog
 from bot.worlds import Place
@@ -50,7 +51,7 @@ from jobs.writer import Urgency, Writer
 from tests.builders import SteadyPredictor
 from tests.fault.kill_memory import append, lines_of
 from tests.fault.kill_setup import stump
-from tests.fault.points_witness import BOT, BROKER, MARKET, PING, QUOTES, WORKER, Witness
+from tests.fault.points_witness import ALARM, BOT, BROKER, MARKET, PING, QUOTES, WORKER, Witness
 from tests.fault.points_world import Chat, LastingVenue, Notes, Prices, price_of
 from tests.forest_builders import save
 
@@ -198,6 +199,7 @@ class House:
         worker = self.witness.over(Lessons(), WORKER)
         work = market_work(self.engine, Retraining(self.engine, worker, self.settings), self.health.tell)
         sign_of_life = self.witness.over(SimpleNamespace(ping=lambda: True), PING)
+        channel = self.witness.over(SimpleNamespace(name="ntfy", send=lambda _title, _text: None), ALARM)
         house = HouseWork(
             renew_lease=lambda: self.lease.renew(self.clock.now()).holder,
             expire=lambda: (
@@ -206,6 +208,7 @@ class House:
             check_health=self.health.check,
             maintain=lambda: maintain(self.database, self.clock.now() + timedelta(days=1), self.health.report),
             watch=Watchdog(self.desk, self.health.report, lambda: 1.0, sign_of_life).look,
+            second_line=SecondLine(self.desk, [channel], self.settings.zone, self.health.report).look,
         )
         table = (*market_jobs(work, self.writer, calendar), *house_jobs(house, self.writer))
         self.jobs = {job.name: job for job in table}

@@ -21,6 +21,7 @@ BROKER = {
 }
 QUOTES, MARKET, WORKER = {"last": "quotes"}, {"bars": "fetch"}, {"run": "train"}
 PING = {"ping": "ping"}
+ALARM = {"send": "alarm"}
 BOT = {"send_message": "send", "edit_message_text": "edit", "pin_chat_message": "pin"}
 
 

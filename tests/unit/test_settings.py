@@ -117,6 +117,12 @@ def test_all_bad_values_are_refused_at_once_with_name_problem_and_example() -> N
         ("ENTRY_LIFE_HOURS", "0"),
         ("EXIT_REMINDER_MINUTES", "0"),
         ("NO_ANSWER", "buy"),
+        ("NTFY_URL", "ntfy.sh/topic"),
+        ("MAIL_URL", "mail.example.com"),
+        ("MAIL_URL", "smtp://mail.example.com/"),
+        ("MAIL_URL", "smtp://mail.example.com/?to=nobody"),
+        ("MAIL_URL", "http://mail.example.com/?to=a@b.c"),
+        ("MAIL_URL", "smtp://mail.example.com:99999/?to=a@b.c"),
     ],
 )
 def test_a_value_out_of_its_limits_is_refused(name: str, value: str) -> None:
