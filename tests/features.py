@@ -93,7 +93,6 @@ ROWS: Mapping[str, str] = {
 }
 UNBUILT: Mapping[str, str] = {
     "A6": "comes with trading real money",
-    "A9": "a command on the console that forgets the owner is being built",
     "M3": "the echo before booking is being built",
     "M5": "comes with the echo before booking",
     "M10": "comes with the echo before booking",

@@ -254,6 +254,38 @@ async def test_fifty_parallel_taps_with_restarts_between_send_one_order(
         assert bench.read(lambda work: work.instruction(card.number)).state is InstructionState.APPROVED
 
 
+@pytest.mark.feature("T3")
+async def test_of_approve_and_skip_tapped_at_once_the_first_wins_and_the_other_does_nothing(
+    tmp_path: Path, bench: Bench
+) -> None:
+    async with a_desk(tmp_path, bench) as desk:
+        for _ in range(3):
+            bench.clock.advance(timedelta(minutes=5))
+            card, message = await a_card(desk)
+            before = len(bench.venue.orders())
+            for number in range(10):
+                desk.hears_tap(message, button(message, "a" if number % 2 else "d"))
+            await eventually(lambda: desk.phone.is_owed() == 0)
+            await eventually(lambda number=card.number: not _is_open(bench, number))
+            await asyncio.sleep(0.1)
+            state = bench.read(lambda work, number=card.number: work.instruction(number)).state
+            sent = len(bench.venue.orders()) - before
+            assert (state, sent) in ((InstructionState.APPROVED, 1), (InstructionState.SKIPPED, 0))
+            deeds = [
+                record
+                for record in bench.read(lambda work: work.audit_trail(1000))
+                if record.actor == "owner" and record.action in (f"approve {card.number}", f"skip {card.number}")
+            ]
+            assert len(deeds) == 1
+            if sent:
+                await desk.does(bench.bar, 100.0)
+                await desk.does(bench.reconcile)
+
+
+def _is_open(bench: Bench, number: int) -> bool:
+    return bool(bench.read(lambda work: work.instruction(number)).is_open)
+
+
 def _outcomes(bench: Bench, number: int) -> list[str]:
     trail = bench.read(lambda work: work.audit_trail(1000))
     return [record.outcome for record in trail if record.action == f"tap card:approved:{number}:1"]
