@@ -156,7 +156,9 @@ def change_keyboard(offer: CardOffer) -> Keyboard:
         )
         for pricing, price in offer.limits.items()
     )
-    return (*((sizes,) if sizes else ()), limits, (_button("↩️ Back", CardAction.BACK, card),))
+    # Two in a row: a coin's quantity has eight digits, and a phone cuts a longer row's labels short.
+    rows = (sizes[index : index + 2] for index in range(0, len(sizes), 2))
+    return (*rows, limits, (_button("↩️ Back", CardAction.BACK, card),))
 
 
 def _button(label: str, action: CardAction, card: Card) -> Button:

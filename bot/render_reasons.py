@@ -49,6 +49,15 @@ _ROUTINE = {
     "cash": "enough cash",
 }
 """Gates whose yes needs no numbers: what they found, in two or three words."""
+_STATES = {
+    "submitting": "being sent",
+    "awaiting owner": "for you",
+    "accepted": "at the broker",
+    "partially filled": "partly filled",
+    "cancel pending": "being cancelled",
+    "unknown": "fate unknown",
+}
+"""An order's state, as a reason gives it in brackets."""
 _QUEUES = "queues"
 _PERCENT = re.compile(r"(?<=\d) %")
 _MINUS = re.compile(r"(?<![\w.,-])-(?=\d)")
@@ -56,6 +65,7 @@ _RSI = re.compile(r"\bRSI 14 (?=\d)")
 _TIME = re.compile(r"\b(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\b", re.ASCII)
 _DOLLARS = re.compile(r"(?<![\w.,])(\d[\d,]{0,20}(?:\.\d{1,10})?) USD\b", re.ASCII)
 _PRICE = re.compile(r"\b(price|stop-loss|take-profit|stop|target|around) (\d{1,20}(?:\.\d{1,10})?)(?![\w.%])", re.ASCII)
+_STATE = re.compile(rf"(\bin|,) (\S+) \(({'|'.join(_STATES)})\)")
 _PROBABILITY = re.compile(r"\d+(?:\.\d+)?% is ")
 
 
@@ -64,6 +74,7 @@ def words(text: str, zone: ZoneInfo) -> str:
     tidy = _MINUS.sub(numbers.MINUS, _RSI.sub("RSI(14) ", _PERCENT.sub("%", text)))
     tidy = _DOLLARS.sub(lambda found: f"${_price(found.group(1))}", tidy)
     tidy = _PRICE.sub(lambda found: f"{found.group(1)} {_price(found.group(2))}", tidy)
+    tidy = _STATE.sub(lambda found: f"{found[1]} {found[2]} ({_STATES[found[3]]})", tidy)
     return _TIME.sub(lambda found: _moment(found.group(0), found.group(1), zone), tidy)
 
 

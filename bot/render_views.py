@@ -90,20 +90,16 @@ def _pause_words(view: StatusView, zone: ZoneInfo) -> str:
 
 
 def _engine_rows(view: StatusView, zone: ZoneInfo) -> list[tuple[str, str]]:
-    rows = [
+    return [
         ("Mode", f"{view.mode.value}{', paused' if view.paused else ''}"),
         ("Health", _health_summary(view)),
         ("Positions", str(view.open_positions)),
         ("Pending", numbers.count(view.pending_instructions, "instruction")),
-        ("US stocks", "open" if view.stock_session_open else "closed"),
-        ("Closing" if view.stock_session_open else "Opening", numbers.moment(view.next_stock_change, zone)),
+        ("US closing" if view.stock_session_open else "US opening", numbers.moment(view.next_stock_change, zone)),
         ("Last cycle", numbers.clock_time(view.last_cycle_at, zone) if view.last_cycle_at else "– (none yet)"),
         ("Next cycle", numbers.clock_time(view.next_cycle_at, zone) if view.next_cycle_at else "– (not planned)"),
-        ("Model", view.model_version or "– (not trained yet)"),
+        ("Model of", numbers.moment(view.model_trained_at, zone) if view.model_trained_at else "– (not trained yet)"),
     ]
-    if view.model_version and view.model_trained_at:
-        rows.append(("Trained", numbers.moment(view.model_trained_at, zone)))
-    return rows
 
 
 def _health_summary(view: StatusView) -> str:
@@ -157,11 +153,13 @@ def _day_results(accounts: Sequence[ReportAccount]) -> str:
 
 
 def _account_block(account: ReportAccount, *, short: bool) -> str:
+    """A short one, of a status that has to fit a phone's screen, leaves the cash to /positions."""
     source = ", as you reported" if account.attested else ""
     name = f"{bold(account_title(account.account, account.badges))}{source}"
     today = f"{numbers.signed_money(account.day_profit)} ({numbers.signed_percent(account.day_fraction, places=2)})"
-    rows = [("Value", numbers.money(account.equity)), ("Cash", numbers.money(account.cash)), ("Today", today)]
+    rows = [("Value", numbers.money(account.equity)), ("Today", today)]
     if not short:
+        rows.insert(1, ("Cash", numbers.money(account.cash)))
         rows += _period_rows(account)
     return f"{name}\n{table(rows)}"
 
@@ -261,7 +259,7 @@ def report(event: DailyReport, zone: ZoneInfo) -> Message:
             f"{bold('Positions')}\n" + ("\n".join(held) if held else "Nothing is held."),
             f"{bold('Model')}\n{_model_words(event)}",
             f"{bold('Health')}\n{_health_words(event)}",
-            f"{bold('Ledger head')}, the seal on every entry so far\n{code(line(event.ledger_head, 64))}",
+            f"{bold('Ledger head')}, the seal on all so far\n{code(line(event.ledger_head, 64))}",
         )
     )
 

@@ -41,7 +41,6 @@ def _facts(signal: Signal, zone: ZoneInfo) -> str:
         return table([*rows, ("Confidence", "– (no forecast)")])
     rows += [
         ("Confidence", numbers.percent(made.probability)),
-        ("Forecast", made.event),
         ("Daily bar", numbers.moment(made.bar_closed_at, zone)),
         ("Model", made.model_version),
     ]

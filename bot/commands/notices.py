@@ -84,7 +84,7 @@ def _topics(known: Preferences) -> Message:
         f"{_ICONS[known.of_topic(topic.name)]} {bold(topic.name)}: {esc(topic.words)}" for topic in TOPICS
     )
     buttons = [_next_button(topic, known.of_topic(topic.name)) for topic in TOPICS]
-    rows = tuple(tuple(buttons[index : index + 3]) for index in range(0, len(buttons), 3))
+    rows = tuple(tuple(buttons[index : index + 2]) for index in range(0, len(buttons), 2))
     legend = f"🔔 with a sound, 🔕 silent, 🚫 off. Tap to change, or {code('/notify signals silent')}."
     hours = f"Quiet hours: {known.quiet.text() if known.quiet else 'none'} (/quiet)."
     return Message(paragraphs(bold("What I tell you, and how"), lines, f"{legend} {hours}"), rows)

@@ -246,6 +246,8 @@ async def test_nothing_sticks_out_on_a_phone_or_a_desk_in_light_or_dark(
                 await page.wait_for_bubble("www")
                 wider = await page.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
                 assert wider <= 0
+                # A focused button that hangs over the edge would move the whole chat sideways.
+                assert await page.page.locator("#scroll").evaluate("one => one.scrollWidth <= one.clientWidth")
                 inner = page.page.locator("pre").first
                 assert await inner.evaluate("block => block.scrollWidth <= block.clientWidth")
                 column = await page.page.locator(".phone").bounding_box()

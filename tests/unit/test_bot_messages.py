@@ -50,6 +50,11 @@ def test_a_message_of_a_simulated_market_says_so_once_and_where_it_is_seen(text:
         ),
         ("closed until 2026-11-23 14:30 UTC", "closed until Mon 23 Nov 09:30 EST"),
         ("closed until 2026-19-23 14:30 UTC", "closed until 2026-19-23 14:30 UTC"),
+        (
+            "an entry waits in manual (awaiting owner), simulated (partially filled)",
+            "an entry waits in manual (for you), simulated (partly filled)",
+        ),
+        ("the fate of it (unknown) is open", "the fate of it (unknown) is open"),
     ],
 )
 def test_a_stored_reason_is_shown_in_the_form_of_all_other_numbers(stored: str, shown: str) -> None:
