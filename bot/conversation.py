@@ -19,11 +19,13 @@ from bot.card_taps import CardTaps
 from bot.cards import CardToken
 from bot.commands import waiting
 from bot.commands.table import DEEDS, run_command, run_menu
-from bot.commands.talk import Reply, Talk
+from bot.commands.talk import Reply, Request, Talk
 from bot.confirmations import ConfirmToken
 from bot.delivery import Delivery
 from bot.fenced_request import lease_lost_in
 from bot.gate import Admission, Gate, Standing, standing
+from bot.late import DEEDS as LATE_DEEDS
+from bot.late import LateWords
 from bot.message import Message
 from bot.questions import QuestionToken
 from bot.sending import edit_message, send_message
@@ -68,6 +70,7 @@ class Conversation:
         self._ledger = ledger
         self._sleep = sleep
         self._cards = CardTaps(talk, self._say, self._changed)
+        self._late = LateWords(talk, self._say, sleep)
         self._told: set[str] = set()
         self._seen: OrderedDict[int, None] = OrderedDict()
 
@@ -110,11 +113,23 @@ class Conversation:
             await self._say(Message("🤝 Paired: from now on I listen to you alone."))
             await self._answer(reply)
             return
-        action, reply = await run_command(
-            self._talk, message.text or "", BY_OWNER, f"message:{message.chat_id}:{message.message_id}"
-        )
+        tap = f"message:{message.chat_id}:{message.message_id}"
+        text = message.text or ""
+        if self._late.is_late(message.date):
+            action, reply = (
+                f"late {text}",
+                await self._late.answer(
+                    message.date, text, Request(text, BY_OWNER, tap), lambda words: self._run(words, tap)
+                ),
+            )
+        else:
+            action, reply = await run_command(self._talk, text, BY_OWNER, tap)
         await self._answer(reply)
         await self._gate.audit(speaker, action, reply.outcome)
+
+    async def _run(self, words: str, tap: str) -> Reply:
+        _, reply = await run_command(self._talk, words, BY_OWNER, tap)
+        return reply
 
     async def _on_tap(self, query: CallbackQuery) -> None:
         data = query.data or ""
@@ -162,7 +177,7 @@ class Conversation:
         await toast(query, problem or ("Got it." if token.is_yes else "Dropped."), alert=problem is not None)
         outcome = AnswerKind.STALE
         if problem is None:
-            answer = await self._talk.hands.change(waiting.answer, self._talk, token, DEEDS)
+            answer = await self._talk.hands.change(waiting.answer, self._talk, token, {**DEEDS, **LATE_DEEDS})
             outcome = answer.kind
             await self._say(render_views.answer(answer, self._talk.zone))
         if outcome is not AnswerKind.REFUSED:

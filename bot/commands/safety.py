@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
 
 from bot import numbers, render_views
+from bot.commands import waiting
 from bot.commands.talk import Reply, Request, Talk, reply
+from bot.commands.waiting import Answer
+from bot.confirmations import LIVES, Confirmation, Outcome, Wants
 from bot.markup import bold, code, esc, paragraphs
-from bot.message import Button, Message
-from bot.render_marks import account_name
+from bot.message import Button, Message, asking
+from bot.render_marks import account_name, all_badges
 from bot.render_safety import scope_words
 from core.domain.decisions import Brake, BrakeKind
 from core.domain.values import plain
 from core.domain.views import AnswerKind
 
-BUTTON_LIVES = timedelta(minutes=5)
-"""How long the button that sells everything counts, in the owner's own time."""
+ASKED_FLATTEN = "flatten"
+WORD = "SELL"
+_WORDS = frozenset({"sell", "sell everything", "flatten", "yes"})
 
 
 async def locks(talk: Talk, _request: Request) -> Reply:
@@ -50,42 +54,46 @@ async def unlock(talk: Talk, request: Request) -> Reply:
 
 
 async def flatten(talk: Talk, request: Request) -> Reply:
-    """Asks first; the button counts for a few minutes, the typed `/flatten yes` at once."""
-    word, _, stamp = request.words.strip().lower().partition("-")
-    if word != "yes":
-        return await _ask(talk)
-    if stamp and not _is_fresh(talk, stamp):
-        return Reply((Message("That button is too old. Nothing was changed. Send /flatten again."),), "too old")
-    answer = await talk.hands.brake(talk.owner.flatten, request.by)
+    """Asks for the word; the typed `/flatten yes` sells at once."""
+    if request.words.strip().lower() == "yes":
+        return await _sell_everything(talk, request.by)
+    return await _ask(talk, request)
+
+
+async def _sell_everything(talk: Talk, by: str) -> Reply:
+    """The order to sell is committed first and waits for nobody, then as much is sold as can be now."""
+    answer = await talk.hands.brake(talk.owner.flatten, by)
     if answer.kind is not AnswerKind.DONE:
         return Reply((render_views.answer(answer, talk.zone),), answer.text)
     sold = await talk.hands.change(talk.owner.exit_all)
     return Reply((render_views.answer(answer, talk.zone), render_views.answer(sold, talk.zone)), answer.text)
 
 
-async def _ask(talk: Talk) -> Reply:
+async def _ask(talk: Talk, request: Request) -> Reply:
     view = await talk.hands.ask(talk.owner.positions)
+    await waiting.ask(talk, request, ASKED_FLATTEN, "Selling everything", {}, wants=Wants.TEXT)
     lines = [
         f"{esc(position.symbol)} {esc(plain(position.quantity))}, {numbers.money(position.value)} "
         f"({esc(account_name(position.account))})"
         for position in view.positions
     ]
+    title = f"🏳 {bold('Sell everything and block new entries?')} · {all_badges(view.accounts, view.badges)}"
     held = "\n".join(lines) or "Nothing is held at present."
-    stamp = int(talk.market_clock.now().timestamp())
-    text = paragraphs(
-        bold("Sell everything and block new entries?"),
-        held,
+    text = (
         "Sales go out at once where the market is open and wait for the open where it is not. In your manual account "
-        "you get a card for each. The button counts for five minutes.",
+        f"you get a card for each.\nTo do it, answer {code(WORD)} within {numbers.span(LIVES)}; /cancel keeps all."
     )
-    return reply(Message(text, ((Button("🛑 Sell everything", render_views.menu_token(f"flatten-yes-{stamp}")),),)))
+    return reply(Message(paragraphs(title, held, text), asking(WORD)), "asked for the word")
 
 
-def _is_fresh(talk: Talk, stamp: str) -> bool:
-    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 11):
-        return False
-    asked = datetime.fromtimestamp(int(stamp), UTC)
-    return timedelta(0) <= talk.market_clock.now() - asked <= BUTTON_LIVES * max(1.0, talk.market_clock.speed())
+async def _answered(talk: Talk, request: Request, asked: Confirmation) -> Reply:
+    """Any other word sells nothing and leaves the question open."""
+    if request.words.strip().lower().strip(".!\"'") not in _WORDS:
+        text = f"Nothing was sold. To sell everything answer {code(WORD)}; /cancel keeps everything."
+        return reply(Message(text, asking(WORD)), "not the word")
+    done = await _sell_everything(talk, request.by)
+    await talk.hands.change(waiting.settle, talk, asked, Outcome.CONFIRMED)
+    return done
 
 
 def _shown(brake: Brake, talk: Talk) -> str:
@@ -102,3 +110,6 @@ def _name(kind: BrakeKind) -> str:
 
 def _token(brake: Brake) -> str:
     return render_views.menu_token(f"unlock-{brake.kind.value}-{brake.scope}")
+
+
+ANSWERS: Mapping[str, Answer] = {ASKED_FLATTEN: _answered}

@@ -49,7 +49,7 @@ COMMANDS: tuple[Command, ...] = (
 )
 DEEDS: Mapping[str, Deed] = {**hand.DEEDS}
 """What a confirmed card does, by its kind."""
-ANSWERS: Mapping[str, Answer] = {**hand.ANSWERS, **settings.ANSWERS}
+ANSWERS: Mapping[str, Answer] = {**hand.ANSWERS, **settings.ANSWERS, **safety.ANSWERS}
 """What becomes of the text that answers a question, by its kind."""
 _BY_NAME = {command.name: command for command in COMMANDS}
 

@@ -110,24 +110,38 @@ async def test_an_unknown_brake_is_not_guessed(tmp_path: Path) -> None:
 
 
 @pytest.mark.feature("C2")
-async def test_flatten_asks_first_and_its_button_sells_at_once(tmp_path: Path) -> None:
+async def test_flatten_sells_at_the_word_alone_and_any_other_word_sells_nothing(tmp_path: Path) -> None:
     async with a_line(tmp_path) as line:
         await line.person.sends("/flatten")
         card = await message_with(line, "Sell everything and block new entries?")
+        assert card["text"].startswith("🏳 Sell everything and block new entries? · PAPER")
         assert "SPY 5" in card["text"]
+        await line.person.sends("no, wait", reply_to=card["message_id"])
+        await line.until_said("Nothing was sold")
         assert line.owner.calls == []
-        await line.person.taps(card["message_id"], card["reply_markup"]["inline_keyboard"][0][0]["callback_data"])
+        await line.person.sends("Sell", reply_to=card["message_id"])
         await line.until_said("1 sales sent to the broker")
         assert line.owner.calls == [("flatten", "owner"), ("exit_all",)]
+        await eventually(lambda: audited(line, "text"))
+        await line.person.sends("sell")
+        await line.until_said("I answer commands")
 
 
 @pytest.mark.feature("C2")
-async def test_an_old_button_sells_nothing(tmp_path: Path) -> None:
+async def test_the_word_counts_after_a_restart_and_not_after_cancel(tmp_path: Path) -> None:
     async with a_line(tmp_path) as line:
-        old = int((NOON - timedelta(minutes=6)).timestamp())
-        await line.person.sends(f"/flatten yes-{old}")
-        await line.until_said("too old")
+        await line.person.sends("/flatten")
+        await line.until_said("Sell everything and block new entries?")
+        await line.person.sends("/cancel")
+        await line.until_said("Selling everything: dropped")
+        await line.person.sends("sell")
+        await line.until_said("I answer commands")
+        await line.person.sends("/flatten yes-1795000000")
+        await eventually(lambda: audited(line, "/flatten yes-"))
         assert line.owner.calls == []
+    async with a_line(tmp_path) as line:
+        await line.person.sends("sell")
+        await line.until_said("1 sales sent to the broker")
 
 
 @pytest.mark.feature("T10")

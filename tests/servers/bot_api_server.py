@@ -126,11 +126,11 @@ class BotApiServer(LocalPhone):
 
 
 def a_message(text: str, message_id: int, user_id: int, **more: Any) -> dict[str, Any]:
-    """A Message of the Bot API from somebody's private chat."""
+    """A Message of the Bot API from somebody's private chat, sent in a minute: to no bot that starts now is it late."""
     person = {"id": user_id, "first_name": "Owner"}
     return {
         "message_id": message_id,
-        "date": 1_790_000_000,
+        "date": int(SystemClock().now().timestamp()) + 60,
         "chat": person | {"type": "private"},
         "from": person | {"is_bot": False},
         "text": text,
