@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from telegram import CallbackQuery
 from telegram import Message as TelegramMessage
 
 from bot import cards, render_trades, render_views, render_why
 from bot.cards import CardAction, CardToken
+from bot.commands import fills
 from bot.commands.talk import Talk
-from bot.message import Message
 from bot.tapping import toast, with_buttons, without_buttons
+from bot.voice import Voice
 from core.domain.views import AnswerKind
 
 LOOKED = "looked"
 
 
 class CardTaps:
-    """`say` sends a message to the owner, `change` replaces one of his chat."""
-
-    def __init__(
-        self,
-        talk: Talk,
-        say: Callable[[Message], Awaitable[None]],
-        change: Callable[[int, Message], Awaitable[None]],
-    ) -> None:
+    def __init__(self, talk: Talk, voice: Voice) -> None:
         self._talk = talk
-        self._say = say
-        self._change = change
+        self._voice = voice
 
     async def on_tap(self, query: CallbackQuery, token: CardToken) -> str:
         """What became of it, for the audit."""
@@ -41,6 +32,11 @@ class CardTaps:
             return AnswerKind.STALE.value
         if token.action is CardAction.CHANGE:
             return await self._show_choices(query, token)
+        if token.action is CardAction.PRICE:
+            await toast(query, cards.toast(token))
+            shown = query.message.message_id if query.message is not None else None
+            await self._voice.answer(await fills.ask_price(self._talk, token.number, shown))
+            return LOOKED
         if token.action is CardAction.BACK:
             await toast(query, "")
             await self._renew(query, token)
@@ -51,7 +47,7 @@ class CardTaps:
         await toast(query, cards.toast(token))
         answer = await self._talk.hands.change(cards.perform, self._talk.owner, token)
         if cards.needs_words(answer):
-            await self._say(render_views.answer(answer, self._talk.zone))
+            await self._voice.say(render_views.answer(answer, self._talk.zone))
         if answer.kind is AnswerKind.DONE and token.action not in cards.WISHES:
             await without_buttons(query)
         elif await self._is_copy(query, token):
@@ -65,7 +61,7 @@ class CardTaps:
             await toast(query, f"There is no #{token.number}.", alert=True)
             return AnswerKind.STALE.value
         await toast(query, "")
-        await self._say(render_why.explanation(why, self._talk.zone))
+        await self._voice.say(render_why.explanation(why, self._talk.zone))
         return LOOKED
 
     async def _show_choices(self, query: CallbackQuery, token: CardToken) -> str:
@@ -95,4 +91,4 @@ class CardTaps:
         if card is None or not isinstance(query.message, TelegramMessage):
             await without_buttons(query)
             return
-        await self._change(query.message.message_id, render_trades.card(card, self._talk.zone, card.badges))
+        await self._voice.change(query.message.message_id, render_trades.card(card, self._talk.zone, card.badges))

@@ -14,7 +14,7 @@ from bot import numbers
 from bot.message import Button, Keyboard
 from core.domain.events import ExitReminder, InstructionIssued
 from core.domain.orders import Purpose
-from core.domain.records import Instruction
+from core.domain.records import Instruction, InstructionState
 from core.domain.views import AnswerKind, CardOffer, CardWish, OwnerAnswer, Pricing
 from core.ports import Owner
 
@@ -40,10 +40,11 @@ class CardAction(StrEnum):
     AT_MARKET = "m"
     AT_SHOWN = "l"
     AT_EDGE = "e"
+    PRICE = "p"
 
     @property
     def needs_approval_card(self) -> bool:
-        return self not in (CardAction.EXECUTED, CardAction.SKIP)
+        return self not in (CardAction.EXECUTED, CardAction.SKIP, CardAction.PRICE)
 
     @property
     def word(self) -> str:
@@ -65,6 +66,7 @@ _WORDS = {
     CardAction.AT_MARKET: "at the market",
     CardAction.AT_SHOWN: "at the shown price",
     CardAction.AT_EDGE: "at the band's edge",
+    CardAction.PRICE: "asked for the price",
 }
 WISHES: Mapping[CardAction, CardWish] = {
     CardAction.WHOLE: CardWish(quarters=4),
@@ -118,15 +120,27 @@ class CardToken:
 
 
 def card_keyboard(card: Card) -> Keyboard:
-    """Executed / Skip where the owner acts, Approve / Skip where he approves; Change for what he may change; Why."""
-    yes, no = (
-        (CardAction.APPROVE, CardAction.DECLINE) if card.needs_approval else (CardAction.EXECUTED, CardAction.SKIP)
-    )
-    answers = (
-        _button("👍 Approve" if card.needs_approval else "✅ Executed", yes, card),
-        _button("⏭ Skip", no, card),
-    )
+    """The buttons of a card: Approve and Skip where the engine waits for approval; otherwise Executed and Skip, or what
+    becomes of the rest where a part is booked, and another price. Change for what the owner may change; Why."""
+    if not card.needs_approval:
+        partial = isinstance(card, Instruction) and card.state is InstructionState.PARTIAL
+        partial = partial or (isinstance(card, InstructionIssued) and bool(card.filled))
+        return manual_keyboard(card.number, card.version, partial=partial)
+    answers = (_button("👍 Approve", CardAction.APPROVE, card), _button("⏭ Skip", CardAction.DECLINE, card))
     return (answers, _thoughts(card))
+
+
+def manual_keyboard(number: int, version: int, *, partial: bool) -> Keyboard:
+    """The buttons of an order for the owner's hand."""
+    labels = ("✅ Fill rest", "✂️ Cancel rest") if partial else ("✅ Executed", "⏭ Skip")
+
+    def button(label: str, action: CardAction) -> Button:
+        return Button(label, CardToken(action, number, version).text())
+
+    return (
+        (button(labels[0], CardAction.EXECUTED), button(labels[1], CardAction.SKIP)),
+        (button("💬 Different price", CardAction.PRICE), button("🔎 Why", CardAction.WHY)),
+    )
 
 
 def _thoughts(card: Card) -> tuple[Button, ...]:
@@ -185,6 +199,8 @@ def toast(token: CardToken) -> str:
         return f"Got it: booking #{token.number} at the shown price."
     if token.action in WISHES:
         return f"Got it: #{token.number} {token.action.word}. Nothing is sent before you approve."
+    if token.action is CardAction.PRICE:
+        return f"Type the price of #{token.number}."
     return f"Got it: skipping #{token.number}."
 
 

@@ -14,7 +14,7 @@ from telegram import Bot, CallbackQuery, Update
 from telegram import Message as TelegramMessage
 from telegram.error import TelegramError
 
-from bot import cards, questions, render_views
+from bot import cards, drafts, questions, render_drafts, render_views
 from bot.card_taps import CardTaps
 from bot.cards import CardToken
 from bot.commands import waiting
@@ -22,22 +22,16 @@ from bot.commands.table import DEEDS, run_command, run_menu
 from bot.commands.talk import Reply, Request, Talk
 from bot.confirmations import ConfirmToken
 from bot.delivery import Delivery
+from bot.drafts import DraftToken
 from bot.fenced_request import lease_lost_in
 from bot.gate import Admission, Gate, Standing, standing
 from bot.late import DEEDS as LATE_DEEDS
 from bot.late import LateWords
 from bot.message import Message
 from bot.questions import QuestionToken
-from bot.sending import edit_message, send_message
-from bot.tapping import actor, toast, without_buttons
-from bot.transport import (
-    CannotEdit,
-    MayHaveArrived,
-    NotSent,
-    Transport,
-    Undeliverable,
-    markup_of,
-)
+from bot.tapping import actor, replied_text, toast, without_buttons
+from bot.transport import MayHaveArrived, NotSent, Transport, Undeliverable, markup_of
+from bot.voice import Voice
 from core.domain.events import ErrorRaised
 from core.domain.views import AnswerKind
 from core.errors import AutoTraderError, LeaseLost
@@ -46,8 +40,6 @@ from core.ports import UnitOfWorkFactory
 _LOG = logging.getLogger(__name__)
 BY_OWNER = "owner"
 _REMEMBERED_UPDATES = 1000
-_TRIES = 4
-_LONGEST_WAIT = 30.0
 _OLD_BUTTON = "This button is from an older version and does nothing any more."
 
 
@@ -65,12 +57,11 @@ class Conversation:
     ) -> None:
         self._talk = talk
         self._gate = gate
-        self._transport = transport
+        self._voice = Voice(transport, sleep)
         self._delivery = delivery
         self._ledger = ledger
-        self._sleep = sleep
-        self._cards = CardTaps(talk, self._say, self._changed)
-        self._late = LateWords(talk, self._say, sleep)
+        self._cards = CardTaps(talk, self._voice)
+        self._late = LateWords(talk, self._voice.say, sleep)
         self._told: set[str] = set()
         self._seen: OrderedDict[int, None] = OrderedDict()
 
@@ -110,8 +101,8 @@ class Conversation:
         speaker = actor(message.chat_id)
         if admission.paired:
             _, reply = await run_command(self._talk, "/start", BY_OWNER, "pairing")
-            await self._say(Message("🤝 Paired: from now on I listen to you alone."))
-            await self._answer(reply)
+            await self._voice.say(Message("🤝 Paired: from now on I listen to you alone."))
+            await self._voice.answer(reply)
             return
         tap = f"message:{message.chat_id}:{message.message_id}"
         text = message.text or ""
@@ -123,8 +114,8 @@ class Conversation:
                 ),
             )
         else:
-            action, reply = await run_command(self._talk, text, BY_OWNER, tap)
-        await self._answer(reply)
+            action, reply = await run_command(self._talk, text, BY_OWNER, tap, replied_text(message))
+        await self._voice.answer(reply)
         await self._gate.audit(speaker, action, reply.outcome)
 
     async def _run(self, words: str, tap: str) -> Reply:
@@ -145,6 +136,10 @@ class Conversation:
         if confirmed is not None:
             await self._on_confirmation(query, confirmed)
             return
+        drafted = DraftToken.parse(data)
+        if drafted is not None:
+            await self._on_draft(query, drafted)
+            return
         prefix, _, action = data.partition(":")
         if prefix != render_views.MENU_PREFIX:
             await toast(query, _OLD_BUTTON, alert=True)
@@ -164,7 +159,7 @@ class Conversation:
             answer = await self._talk.hands.change(questions.perform, self._talk.owner, token)
             outcome = answer.kind
             if cards.needs_words(answer):
-                await self._say(render_views.answer(answer, self._talk.zone))
+                await self._voice.say(render_views.answer(answer, self._talk.zone))
         if outcome in (AnswerKind.DONE, AnswerKind.STALE):
             await without_buttons(query)
         tap = f"tap {token.choice.value} Q{token.number} v{token.version}"
@@ -179,10 +174,29 @@ class Conversation:
         if problem is None:
             answer = await self._talk.hands.change(waiting.answer, self._talk, token, {**DEEDS, **LATE_DEEDS})
             outcome = answer.kind
-            await self._say(render_views.answer(answer, self._talk.zone))
+            await self._voice.say(render_views.answer(answer, self._talk.zone))
         if outcome is not AnswerKind.REFUSED:
             await without_buttons(query)
         tap = f"tap {'confirm' if token.is_yes else 'cancel'} {token.token}"
+        await self._gate.audit(actor(query.from_user.id), tap, outcome.value)
+
+    async def _on_draft(self, query: CallbackQuery, token: DraftToken) -> None:
+        """The card becomes its outcome, or asks a second time. One that was refused keeps its buttons."""
+        draft = await self._talk.hands.ask(self._talk.owner.drafted, token.token)
+        problem = drafts.staleness(token, draft)
+        await toast(query, problem or drafts.toast(token), alert=problem is not None)
+        outcome = AnswerKind.STALE
+        if problem is None:
+            answer = await self._talk.hands.change(drafts.perform, self._talk.owner, token, BY_OWNER)
+            outcome = answer.answer.kind
+            if outcome is AnswerKind.REFUSED:
+                await self._voice.say(render_views.answer(answer.answer, self._talk.zone))
+            elif outcome in (AnswerKind.DONE, AnswerKind.AMBIGUOUS):
+                # Of taps at the same moment the first one has its outcome on the card: the others leave it alone.
+                await self._voice.replace(query, render_drafts.decided(answer, self._talk.zone))
+        elif draft is None:
+            await without_buttons(query)
+        tap = f"tap {token.action.name.lower()} draft {token.token} v{token.version}"
         await self._gate.audit(actor(query.from_user.id), tap, outcome.value)
 
     async def _on_menu(self, query: CallbackQuery, token: str) -> None:
@@ -213,18 +227,12 @@ class Conversation:
             await toast(query, reply.outcome)
             await self._show_in_place(query, reply)
             return reply
-        await self._answer(reply)
+        await self._voice.answer(reply)
         return reply
 
     async def _show_in_place(self, query: CallbackQuery, reply: Reply) -> None:
         if isinstance(query.message, TelegramMessage) and reply.messages:
-            await self._changed(query.message.message_id, reply.messages[0])
-
-    async def _changed(self, message_id: int, message: Message) -> None:
-        try:
-            await edit_message(self._transport, message_id, message)
-        except (NotSent, MayHaveArrived, Undeliverable, CannotEdit) as error:
-            _LOG.info("an old message stays as it was: %s", type(error).__name__)
+            await self._voice.change(query.message.message_id, reply.messages[0])
 
     async def _renew(self, query: CallbackQuery, *, in_place: bool) -> None:
         """The status message as things are now; a message of another kind only gets its buttons turned."""
@@ -232,33 +240,12 @@ class Conversation:
         if not isinstance(query.message, TelegramMessage):
             return
         if in_place:
-            await self._changed(query.message.message_id, render_views.status(view, self._talk.zone))
+            await self._voice.change(query.message.message_id, render_views.status(view, self._talk.zone))
             return
         try:
             await query.edit_message_reply_markup(markup_of(render_views.menu(view.paused)))
         except TelegramError as error:
             _LOG.info("an old message stays as it was: %s", type(error).__name__)
-
-    async def _answer(self, reply: Reply) -> None:
-        for message in reply.messages:
-            await self._say(message)
-
-    async def _say(self, message: Message) -> None:
-        """An answer to the owner, tried a few times: he is there and can ask again."""
-        done: list[int] = []
-        for attempt in range(1, _TRIES + 1):
-            try:
-                await send_message(self._transport, message, done)
-            except NotSent as problem:
-                if attempt == _TRIES:
-                    raise
-                wait = problem.retry_after if problem.retry_after is not None else float(attempt)
-                await self._sleep(min(wait, _LONGEST_WAIT))
-            except MayHaveArrived as doubt:
-                _LOG.info("an answer may not have arrived: %s", doubt)
-                return
-            else:
-                return
 
     async def on_error(self, update: object, context: Any) -> None:
         """Logs, answers the owner who waits, and tells him once per cause what failed."""
@@ -271,7 +258,8 @@ class Conversation:
         cause = f"{type(error).__name__} in {_place(error)}"
         if isinstance(update, Update) and standing(update, self._gate.owner) is Standing.OWNER:
             try:
-                await self._say(Message("⚠️ That did not work. The reason is in the log; /status shows how things are."))
+                text = "⚠️ That did not work. The reason is in the log; /status shows how things are."
+                await self._voice.say(Message(text))
             except (NotSent, Undeliverable) as unreachable:
                 _LOG.info("the owner could not be told: %s", unreachable)
         if cause not in self._told and not isinstance(error, NotSent | MayHaveArrived | TelegramError):

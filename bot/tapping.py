@@ -39,5 +39,13 @@ async def with_buttons(query: CallbackQuery, keyboard: Keyboard) -> None:
         _LOG.info("a card keeps its buttons: %s", type(error).__name__)
 
 
+def replied_text(message: TelegramMessage) -> str:
+    """The text of our own message that this one replies to; empty for none."""
+    replied = message.reply_to_message
+    if replied is None or replied.from_user is None or not replied.from_user.is_bot:
+        return ""
+    return replied.text or replied.caption or ""
+
+
 def actor(chat_id: int) -> str:
     return f"owner {chat_id}"

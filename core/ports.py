@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from core.domain.accounts import Account, Mode
 from core.domain.bars import BarSize, Quote
 from core.domain.decisions import Brake, BrakeKind, Decision, ModelVersion, Prediction, Signal
+from core.domain.drafts import Deed, Draft, DraftAnswer
 from core.domain.events import DailyReport, Event, InstructionIssued
 from core.domain.instruments import AssetClass, Instrument
 from core.domain.orders import Order
@@ -433,6 +434,24 @@ class Bookkeeping(Protocol):
         ...
 
 
+class Drafting(Protocol):
+    """What the owner types is shown before it is booked. Runs in the writer; the first decision counts."""
+
+    def draft(self, deed: Deed, tap: str) -> DraftAnswer:
+        """Writes down what was typed and says what it would do to the manual account; books nothing."""
+        ...
+
+    def drafted(self, token: str) -> Draft | None:
+        """What waits under `token`; None once it is decided or its time is over."""
+        ...
+
+    def confirm(self, token: str, version: int, by: str) -> DraftAnswer:
+        """Books it: DONE. AMBIGUOUS asks a second time, with the draft's next version; STALE changes nothing."""
+        ...
+
+    def drop(self, token: str, by: str) -> OwnerAnswer: ...
+
+
 class Steering(Protocol):
     """What the owner does to a position by hand. Runs in the writer."""
 
@@ -469,7 +488,7 @@ class Deliberation(Protocol):
         ...
 
 
-class Owner(Safekeeping, Bookkeeping, Steering, Deliberation, Protocol):
+class Owner(Safekeeping, Bookkeeping, Drafting, Steering, Deliberation, Protocol):
     """What the owner can do and ask. Pause and resume commit at once and wait for nobody; the rest runs in the writer.
 
     `tap` is the business key of a button press or command (not Telegram's update id): a repetition changes nothing.

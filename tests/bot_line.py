@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot.app import BotApp, BotParts, build_app
@@ -18,6 +19,7 @@ from core.settings import load_settings
 from core.settings.book import SettingsBook
 from core.storage.store import Database, open_database
 from jobs.writer import Writer
+from tests.builders import Bench
 from tests.contract.phone_owner import Owner as Person
 from tests.fakes_owner import NOON, FakeOwner
 from tests.servers.bot_api_server import BotApiServer
@@ -34,6 +36,12 @@ class HealthLog:
 
     def newest(self, component: str) -> tuple[Health, str] | None:
         return next(((state, reason) for name, state, reason in reversed(self.said) if name == component), None)
+
+
+def buttons_of(message: dict[str, Any]) -> dict[str, str]:
+    """Label and data of each button under a message."""
+    rows = (message.get("reply_markup") or {}).get("inline_keyboard", [])
+    return {button["text"]: button["callback_data"] for row in rows for button in row}
 
 
 async def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
@@ -65,10 +73,10 @@ def a_ledger(folder: Path) -> Iterator[Database]:
 
 @dataclass
 class Line:
-    """One running conversation."""
+    """One running conversation. `owner` is a fake one, or a real desk."""
 
     app: BotApp
-    owner: FakeOwner
+    owner: Any
     person: Person
     server: BotApiServer
     ledger: Database
@@ -82,6 +90,29 @@ class Line:
             for message in await self.person.sees()
             if message.get("from", {}).get("is_bot") and "text" in message
         ]
+
+    async def message_with(self, words: str, seconds: float = 10.0) -> dict[str, Any]:
+        """The newest message of the bot that holds `words` and has buttons, once there is one."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            seen = [each for each in await self.person.sees() if each.get("from", {}).get("is_bot")]
+            found = [each for each in seen if words in each.get("text", "") and buttons_of(each)]
+            if found:
+                return found[-1]
+            assert asyncio.get_running_loop().time() < deadline, (
+                f"never said {words!r} with buttons; said {[(each.get('text'), buttons_of(each)) for each in seen]}"
+            )
+            await asyncio.sleep(0.02)
+
+    async def tap(self, message: dict[str, Any], label: str) -> None:
+        """Taps the button of `message` that says `label`."""
+        await self.person.taps(message["message_id"], buttons_of(message)[label])
+
+    def taps_an_old_button(self, message: dict[str, Any], data: str, update: int) -> None:
+        """A tap on a button that `message` had once: the phone's own page shows it no more, another still may."""
+        person = {"id": self.server.owner_id, "first_name": "Owner", "is_bot": False}
+        body = {"id": str(9_000_000 + update), "from": person, "chat_instance": "1", "data": data, "message": message}
+        self.server.hears("callback_query", body)
 
     async def until_said(self, words: str, seconds: float = 10.0) -> str:
         """The newest message of the bot that holds `words`, once there is one."""
@@ -106,21 +137,54 @@ async def a_line(
     environ: dict[str, str] | None = None,
 ) -> AsyncIterator[Line]:
     owner = owner or FakeOwner()
+    with a_ledger(folder) as ledger:
+        owner.ledger = ledger.unit_of_work
+        async with _a_line(
+            folder,
+            owner,
+            ledger,
+            SystemClock(),
+            VirtualClock(market_now),
+            paired=paired,
+            fence=fence,
+            environ=environ,
+        ) as line:
+            yield line
+
+
+@asynccontextmanager
+async def a_desk_line(bench: Bench) -> AsyncIterator[Line]:
+    """The conversation with a real engine behind it."""
+    async with _a_line(bench.folder, bench.owner, bench.database, bench.system, bench.clock) as line:
+        yield line
+
+
+@asynccontextmanager
+async def _a_line(
+    folder: Path,
+    owner: Any,
+    ledger: Database,
+    clock: Any,
+    market_clock: VirtualClock,
+    *,
+    paired: bool = True,
+    fence: Callable[[], None] = lambda: None,
+    environ: dict[str, str] | None = None,
+) -> AsyncIterator[Line]:
     phone = BotApiServer(folder / "phone.sqlite")
     health, codes = HealthLog(), []
     await phone.start()
-    with a_ledger(folder) as ledger, running_writer() as writer:
-        owner.ledger = ledger.unit_of_work
+    with running_writer() as writer:
         app = build_app(
             BotParts(
                 token=phone.token,
                 owner=owner,
                 ledger=ledger.unit_of_work,
                 writer=writer,
-                clock=SystemClock(),
-                market_clock=VirtualClock(market_now),
+                clock=clock,
+                market_clock=market_clock,
                 book=SettingsBook(
-                    load_settings({"TIME_ZONE": ZONE.key, **(environ or {})}, None), ledger.unit_of_work, SystemClock()
+                    load_settings({"TIME_ZONE": ZONE.key, **(environ or {})}, None), ledger.unit_of_work, clock
                 ),
                 health=health,
                 announce_code=lambda code, _until: codes.append(code),

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.domain.accounts import Badge, Mode
 from core.domain.decisions import Brake, BrakeKind, Signal
+from core.domain.drafts import Deed, Draft, DraftAnswer, Preview
 from core.domain.events import DailyReport, InstructionIssued, ModeChanged, ReportAccount, ReportPosition
 from core.domain.orders import Purpose, Side
 from core.domain.portfolio import GuardKind
@@ -100,6 +101,22 @@ STATUS = StatusView(
     badges=(Badge.PAPER,),
 )
 
+PREVIEW = Preview(
+    cash=(Decimal(7400), Decimal(2277)),
+    symbol="SPY",
+    units=(Decimal(0), Decimal(10)),
+    average_cost=Decimal("512.30"),
+    stop=Decimal("486.69"),
+    target=Decimal("589.15"),
+    profit=Decimal(0),
+    what="bought 10 SPY at 512.3 USD",
+    instead="",
+    number=7,
+    rest=Decimal(0),
+    at=None,
+    badges=(Badge.MANUAL,),
+)
+
 
 def an_instruction(number: int = 7, **changes: Any) -> Instruction:
     card = Instruction(
@@ -155,6 +172,7 @@ class FakeOwner:
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     before: Callable[[str], None] = lambda _name: None
     asked: list[Question] = field(default_factory=list)
+    drafts: dict[str, Draft] = field(default_factory=dict)
     brakes: list[Brake] = field(default_factory=list)
     judged: list[Signal] = field(default_factory=list)
     signs: int = 0
@@ -235,6 +253,26 @@ class FakeOwner:
         self.before("explain")
         found = next((each for each in self.instructions if each.number == number), None)
         return None if found is None else Explanation(found, None, (Badge.MANUAL,))
+
+    def draft(self, deed: Deed, tap: str) -> DraftAnswer:
+        self.before("draft")
+        self.calls.append(("draft", deed, tap))
+        asked = Draft("ab12", 1, deed, (), (), NOON + timedelta(minutes=15))
+        self.drafts[asked.token] = asked
+        return DraftAnswer(OwnerAnswer(AnswerKind.DONE, ""), asked, PREVIEW)
+
+    def drafted(self, token: str) -> Draft | None:
+        return self.drafts.get(token)
+
+    def confirm(self, token: str, version: int, by: str) -> DraftAnswer:
+        self.calls.append(("confirm", token, version, by))
+        self.drafts.pop(token, None)
+        return DraftAnswer(self.answer_to_fill)
+
+    def drop(self, token: str, by: str) -> OwnerAnswer:
+        self.calls.append(("drop", token, by))
+        self.drafts.pop(token, None)
+        return OwnerAnswer(AnswerKind.DONE, "Dropped: nothing was booked.")
 
     def execute(self, number: int, version: int, tap: str) -> OwnerAnswer:
         return self._settle("execute", number, version, tap, InstructionState.EXECUTED)

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from bot import numbers, render_views
-from bot.commands.fill_text import Problem, parse_amount
+from bot.commands.amounts import Problem, parse_amount
 from bot.commands.talk import Reply, Request, Talk, reply
 from bot.markup import code, esc, paragraphs
 from bot.message import Button, Message

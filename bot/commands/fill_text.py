@@ -1,42 +1,48 @@
-"""What the owner writes about a fill, read without guessing.
+"""What the owner writes about a fill, read without guessing: one grammar for /executed, /bought, /sold and /correct,
+for replies to a card and for the answer to "At which price?".
 
-Grammar (any case; the parts may stand in any order)::
+Grammar (any case; typographic dashes, digits and quotes; the parts may stand in any order)::
 
     report    = { part }
-    part      = number-tag | symbol | quantity | price | fee | verb | unit
+    part      = number-tag | symbol | quantity | price | fee | time | verb | unit
     number-tag= "#" digits                          the instruction's number: #7
     symbol    = SPY | BTC-USD | BTC | BTC/USD | BTCUSD      a coin's short name where the coin is known
     quantity  = amount directly before the symbol           10 SPY
               | amount before a price mark                  10 @ 512.30
               | amount with a unit                          10x, 10 shares, 0.5 coins, 3 units
+              | ("quantity" | "qty") [":"] amount
     price     = ("@" | "at" | "price") ["$"] amount | "$" amount | amount ("$" | "USD")
               | the one amount left once quantity stands before the symbol: 10 SPY 512.30
     fee       = ("fee" | "fees" | "commission") [":"] ["$"] amount
-    verb      = bought | buy | sold | sell                  tells the side; executed, filled, done are passed over
-    amount    = digits with a decimal point, or with a decimal comma
+    time      = [day] hour ":" minute ["am" | "pm"] ["UTC"]     see bot.commands.when
+    day       = "today" | "yesterday" | year "-" month "-" day
+    verb      = bought | buy | sold | sell          the side; executed, filled, done are passed over
+    amount    = digits with a decimal mark, see bot.commands.amounts
 
-In an amount a single point is the decimal point. A single comma is a decimal comma, except before exactly three
-digits, where `1,240` could be either and is refused (`0,125` cannot be thousands). Where both stand, the last one is
-the decimal mark and the other must group thousands. Two bare amounts (`SPY 10 512.30`) or one after the symbol
-(`SPY 10`) have two readings and are refused with a sentence that shows how to write them; so is `for 400`, which may
-be the price or the sum.
+Two bare amounts (`SPY 10 512.30`) or one after the symbol (`SPY 10`) have two readings and are refused with a sentence
+that shows how to write them; so is `for 400`, which may be the price or the sum.
+
+In a reply the instruction is known, so it need not be named. The one bare amount in the answer to "At which price?" is
+the price. In a reply to the card itself it is the price where it can be that only: near the card's price and more than
+the units that are left; where it could be the quantity too, it is asked.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
+from bot.commands.amounts import LONGEST, Problem, Unclear, amount, normal, refuse_spaced
+from bot.commands.when import WallClock, take_time
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.domain.orders import Side
 from core.domain.views import ReportedFill
 
-_LONGEST = 200
-_DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹘﹣－"), "-")
-_QUOTES = dict.fromkeys(map(ord, "“”„‟«»‘’‚‛\"'`"), " ")
+_NEAR = Decimal(2)
+"""By which factor a bare amount may differ from the card's price and still be meant as one."""
 _VERBS = {
     "bought": Side.BUY,
     "buy": Side.BUY,
@@ -45,6 +51,7 @@ _VERBS = {
 }
 _PASSED_OVER = frozenset({"executed", "filled", "done", "of", "i", "and", "a", "the", "my", "each", "-", ":", "="})
 _PRICE_MARKS = frozenset({"@", "at", "price"})
+_QUANTITY_MARKS = frozenset({"quantity", "qty"})
 _FEE_MARKS = frozenset({"fee", "fees", "commission"})
 _CURRENCY = frozenset({"$", "usd", "dollar", "dollars"})
 _UNITS = frozenset({"x", "share", "shares", "unit", "units", "coin", "coins", "pcs", "piece", "pieces", "stk"})
@@ -59,107 +66,67 @@ _SYMBOL = re.compile(r"[A-Z]{1,6}([.-][A-Z]{1,4})?")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a text was not read, in a sentence for the owner."""
+class Context:
+    """The instruction that a reply is about: its card's price in USD, the units left. `price_asked`: just the price was
+    asked for."""
 
-    sentence: str
+    number: int
+    price: Decimal
+    left: Decimal
+    price_asked: bool = False
 
 
-class _Unclear(Exception):
-    """Carries the sentence out of the parser's depths."""
-
-
-def parse_fill(text: str, symbols: Sequence[str] = DEFAULT_SYMBOLS) -> ReportedFill | Problem:
-    """The fill that `text` reports, or what is unclear about it. Never raises; the side comes from `parse_side`.
+def parse_fill(
+    text: str,
+    symbols: Sequence[str] = DEFAULT_SYMBOLS,
+    *,
+    clock: WallClock | None = None,
+    context: Context | None = None,
+) -> ReportedFill | Problem:
+    """The fill that `text` reports, or what is unclear about it. Never raises; without a `clock` a time is unclear.
 
     `symbols` are the known Yahoo names; `BTC` means BTC-USD where that is known and no instrument is called BTC.
     """
-    if len(text) > _LONGEST:
+    if len(text) > LONGEST:
         return Problem("That is too long for one fill. Example: /executed SPY 10 @ 512.30")
     try:
-        return _Reader(_tokens(text), symbols).read()
-    except _Unclear as unclear:
+        rest, at = take_time(normal(text), clock)
+        refuse_spaced(rest)
+        return _Reader(_tokens(rest), symbols, context).read(at)
+    except Unclear as unclear:
         return Problem(str(unclear))
 
 
-def parse_side(text: str) -> Side | None:
-    """The side the owner named (bought, sold ...), None where he named none or both."""
-    named = {_VERBS[word] for word in re.findall(r"[a-z]+", _normal(text)) if word in _VERBS}
-    return named.pop() if len(named) == 1 else None
-
-
-def parse_amount(text: str) -> Decimal | Problem:
-    """A sum of money such as `1,240.22`, `$5000` or `5.000,50`. Never raises; negative sums are refused."""
-    bare = re.sub(r"\s*(usd|dollars?)\s*$", "", _normal(text[:_LONGEST])).strip().removeprefix("$").removesuffix("$")
-    try:
-        return _amount(bare.strip())
-    except _Unclear as unclear:
-        return Problem(str(unclear))
-
-
-def _normal(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).translate(_DASHES).translate(_QUOTES).lower()
-
-
-def _tokens(text: str) -> list[str]:
-    normal = _normal(text)
+def _tokens(normal_text: str) -> list[str]:
     tokens: list[str] = []
     position = 0
-    while position < len(normal):
-        if normal[position].isspace() or normal[position] in ",;.!()":
+    while position < len(normal_text):
+        if normal_text[position].isspace() or normal_text[position] in ",;.!()":
             position += 1
             continue
-        match = _TOKEN.match(normal, position)
+        match = _TOKEN.match(normal_text, position)
         if match is None:
-            word = normal[position:].split(maxsplit=1)[0]
-            raise _Unclear(f"I cannot read “{word[:30]}” here. Example: /executed SPY 10 @ 512.30")
+            word = normal_text[position:].split(maxsplit=1)[0]
+            raise Unclear(f"I cannot read “{word[:30]}” here. Example: /executed SPY 10 @ 512.30")
         token = match.group(0).strip()
         # A dollar sign that clings to the number before it ends that number; any other begins the next one.
-        clings = token == "$" and normal[position - 1 : position].isdigit() and not normal[match.end() :][:1].isdigit()
+        clings = (
+            token == "$"
+            and normal_text[position - 1 : position].isdigit()
+            and not normal_text[match.end() :][:1].isdigit()
+        )
         tokens.append("usd" if clings else token)
         position = match.end()
     return tokens
 
 
-def _amount(text: str) -> Decimal:
-    """The number of an amount's text. Raises _Unclear when it has none or two readings."""
-    digits = text.rstrip(".,")
-    if len(digits) > 24 or not re.fullmatch(r"\d+([.,]\d+)*", digits, re.ASCII):
-        raise _Unclear(f"“{text[:30]}” is not a number I can read. Write it like 512.30")
-    points, commas = digits.count("."), digits.count(",")
-    if points and commas:
-        return _with_both(digits)
-    if commas == 1:
-        whole, fraction = digits.split(",")
-        if len(fraction) == 3 and len(whole) <= 3 and whole.strip("0"):
-            raise _Unclear(f"{digits} could be {whole}{fraction} or {whole}.{fraction}. Write it without the comma.")
-        return Decimal(f"{whole}.{fraction}")
-    if points == 1 or not (points or commas):
-        return Decimal(digits)
-    return Decimal(_ungrouped(digits, "." if points else ","))
-
-
-def _with_both(digits: str) -> Decimal:
-    mark = "." if digits.rfind(".") > digits.rfind(",") else ","
-    whole, _, fraction = digits.rpartition(mark)
-    if mark in whole:
-        raise _Unclear(f"{digits} is not a number I can read. Write it like 1240.22")
-    return Decimal(f"{_ungrouped(whole, ',' if mark == '.' else '.')}.{fraction}")
-
-
-def _ungrouped(digits: str, mark: str) -> str:
-    first, *groups = digits.split(mark)
-    if len(first) > 3 or any(len(group) != 3 for group in groups):
-        raise _Unclear(f"{digits} is not a number I can read. Write it like 1240.22")
-    return first + "".join(groups)
-
-
 class _Reader:
     """One pass over the tokens; each finding may be made once, a second one is a contradiction."""
 
-    def __init__(self, tokens: Sequence[str], symbols: Sequence[str]) -> None:
+    def __init__(self, tokens: Sequence[str], symbols: Sequence[str], context: Context | None) -> None:
         self._tokens = tokens
         self._symbols = frozenset(symbols)
+        self._context = context
         self._coins = {name.removesuffix("-USD"): name for name in symbols if name.endswith("-USD")}
         self._at = 0
         self._symbol: str | None = None
@@ -171,18 +138,22 @@ class _Reader:
         self._sides: set[Side] = set()
         self._bare: list[tuple[int, Decimal]] = []
 
-    def read(self) -> ReportedFill:
+    def read(self, at: datetime | None) -> ReportedFill:
         while self._at < len(self._tokens):
             self._part(self._tokens[self._at])
         if len(self._sides) > 1:
-            raise _Unclear("Bought or sold? Name one of them.")
+            raise Unclear("Bought or sold? Name one of them.")
         self._place_bare_amounts()
         for name, value in (("quantity", self._quantity), ("price", self._price)):
             if value is not None and value <= 0:
-                raise _Unclear(f"A {name} of zero cannot be booked.")
-        if self._symbol is None and self._number is None:
-            raise _Unclear("Which order? Name the symbol or its number: /executed SPY or /executed #7")
-        return ReportedFill(self._symbol, self._quantity, self._price, self._fee, self._number)
+                raise Unclear(f"A {name} of zero cannot be booked.")
+        number = self._number
+        if number is None and self._context is not None:
+            number = self._context.number
+        if self._symbol is None and number is None:
+            raise Unclear("Which order? Name the symbol or its number: /executed SPY or /executed #7")
+        side = next(iter(self._sides), None)
+        return ReportedFill(self._symbol, self._quantity, self._price, self._fee, number, side=side, at=at)
 
     def _part(self, token: str) -> None:
         self._at += 1
@@ -192,9 +163,11 @@ class _Reader:
             self._take_number(token)
         elif token in _PRICE_MARKS:
             self._take_price(self._marked_amount(token))
+        elif token in _QUANTITY_MARKS:
+            self._take_quantity(self._marked_amount(token))
         elif token in _FEE_MARKS:
             if self._fee is not None:
-                raise _Unclear("There are two fees. Send one.")
+                raise Unclear("There are two fees. Send one.")
             self._fee = self._marked_amount(token)
         elif token == "$":
             self._take_price(self._marked_amount(token))
@@ -211,14 +184,14 @@ class _Reader:
             self._at += 1
         token = self._peek()
         if not token[:1].isdigit():
-            raise _Unclear(f"I miss the number after “{mark}”. Example: /executed SPY 10 @ 512.30")
+            raise Unclear(f"I miss the number after “{mark}”. Example: /executed SPY 10 @ 512.30")
         self._at += 1
         if self._peek() in _CURRENCY:
             self._at += 1
-        return _amount(token)
+        return amount(token)
 
     def _take_amount(self, token: str) -> None:
-        value = _amount(token)
+        value = amount(token)
         following = self._peek()
         if following in _UNITS:
             self._at += 1
@@ -238,26 +211,26 @@ class _Reader:
 
     def _take_quantity(self, value: Decimal) -> None:
         if self._quantity is not None:
-            raise _Unclear("There are two quantities. Example: /executed SPY 10 @ 512.30")
+            raise Unclear("There are two quantities. Example: /executed SPY 10 @ 512.30")
         self._quantity = value
 
     def _take_price(self, value: Decimal) -> None:
         if self._price is not None:
-            raise _Unclear("There are two prices. Example: /executed SPY 10 @ 512.30")
+            raise Unclear("There are two prices. Example: /executed SPY 10 @ 512.30")
         self._price = value
 
     def _take_number(self, token: str) -> None:
         digits = token[1:].strip()
         if self._number is not None or len(digits) > 12:
-            raise _Unclear("Name one instruction: /executed #7")
+            raise Unclear("Name one instruction: /executed #7")
         self._number = int(digits)
 
     def _take_symbol(self, token: str) -> None:
         if self._symbol is not None:
-            raise _Unclear(f"I cannot read “{token[:30]}” here. Example: /executed SPY 10 @ 512.30")
+            raise Unclear(f"I cannot read “{token[:30]}” here. Example: /executed SPY 10 @ 512.30")
         name = self._known(token.upper())
         if not _SYMBOL.fullmatch(name):
-            raise _Unclear(f"“{token[:30]}” is not a symbol. Example: /executed SPY 10 @ 512.30")
+            raise Unclear(f"“{token[:30]}” is not a symbol. Example: /executed SPY 10 @ 512.30")
         self._symbol = name
         self._symbol_at = self._at - 1
 
@@ -278,12 +251,23 @@ class _Reader:
             return
         (_, value), *others = self._bare
         if others:
-            raise _Unclear("Which number is the price? Write the quantity, then @, then the price: 10 @ 512.30")
+            raise Unclear("Which number is the price? Write the quantity, then @, then the price: 10 @ 512.30")
         if self._quantity is not None and self._price is None:
             self._price = value
         elif self._price is not None and self._quantity is None:
             self._quantity = value
+        elif self._quantity is None and self._means_price(value):
+            self._price = value
         elif self._quantity is None:
-            raise _Unclear(f"Is {value} the quantity or the price? Write {value} shares, or @ {value} for the price.")
+            raise Unclear(f"Is {value} the quantity or the price? Write {value} shares, or @ {value} for the price.")
         else:
-            raise _Unclear(f"I do not know what {value} is. Example: /executed SPY 10 @ 512.30 fee 1.20")
+            raise Unclear(f"I do not know what {value} is. Example: /executed SPY 10 @ 512.30 fee 1.20")
+
+    def _means_price(self, value: Decimal) -> bool:
+        """Whether the only amount of a reply can be the price alone."""
+        context = self._context
+        if context is None or self._symbol is not None:
+            return False
+        if context.price_asked:
+            return True
+        return value > context.left and context.price / _NEAR <= value <= context.price * _NEAR

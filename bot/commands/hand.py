@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from bot import render_hand
 from bot.commands import waiting
-from bot.commands.fill_text import Problem, parse_amount
+from bot.commands.amounts import Problem, parse_amount
 from bot.commands.talk import Reply, Request, Talk, reply
 from bot.commands.waiting import Answer, Deed
 from bot.confirmations import Confirmation, Outcome, Wants, confirm_keyboard

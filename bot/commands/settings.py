@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from bot import render_settings
 from bot.commands import waiting
-from bot.commands.fill_text import parse_amount
+from bot.commands.amounts import parse_amount
 from bot.commands.talk import Reply, Request, Talk, reply
 from bot.commands.waiting import Answer
 from bot.confirmations import Confirmation, Outcome, Wants

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from bot.commands import audit, control, fills, hand, monitor, notices, safety, settings, waiting
+from bot.commands import audit, books, control, fills, hand, monitor, notices, safety, settings, waiting
 from bot.commands.talk import Command, Reply, Request, Talk, reply
 from bot.commands.waiting import Answer, Deed
 from bot.markup import code, esc
@@ -28,6 +28,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("pending", "", "instructions that wait for you", monitor.pending),
     Command("executed", "SPY 10 @ 512.30", "book an order you placed yourself", fills.executed),
     Command("skip", "#7", "drop an instruction", fills.skip),
+    *books.COMMANDS,
     Command("close", "SPY 50%", "sell a position or a part of it", hand.close),
     Command("stop", "SPY 495", "move the stop of a position", hand.stop),
     Command("target", "SPY 560", "move the target of a position", hand.target),
@@ -60,12 +61,13 @@ def read_command(text: str) -> tuple[str, str] | None:
     return (match.group(1).lower(), (match.group(2) or "").strip()) if match else None
 
 
-async def run_command(talk: Talk, text: str, by: str, tap: str) -> tuple[str, Reply]:
-    """The name for the audit, and the answer, to whatever the owner wrote."""
+async def run_command(talk: Talk, text: str, by: str, tap: str, replied: str = "") -> tuple[str, Reply]:
+    """The name for the audit, and the answer, to whatever the owner wrote; `replied` is our message that he answers."""
     found = read_command(text)
     if found is None:
-        answered = await waiting.typed(talk, Request(text.strip(), by, tap), ANSWERS)
-        return "text", answered or reply(Message("I answer commands. /help shows all I understand."), "hint")
+        request = Request(text.strip(), by, tap, replied)
+        answered = None if fills.card_number(replied) else await waiting.typed(talk, request, ANSWERS)
+        return "text", answered or await fills.spoken(talk, request)
     name, words = found
     command = _BY_NAME.get(name)
     if command is None:

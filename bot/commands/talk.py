@@ -47,11 +47,13 @@ class Talk:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One thing the owner asked for. `tap` is its business key: the same message or button gives the same key."""
+    """One thing the owner asked for. `tap` is its business key: the same message or button gives the same key.
+    `replied` is the text of our message that he replied to, empty for none."""
 
     words: str
     by: str
     tap: str
+    replied: str = ""
 
 
 @dataclass(frozen=True, slots=True)

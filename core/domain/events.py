@@ -73,6 +73,7 @@ class InstructionIssued:
 
     `proposed` is the largest quantity that the rules allow, where the owner may choose less; `limit_price` USD, None
     for an order at the market.
+    `filled` units of it are booked already.
     """
 
     number: int
@@ -95,6 +96,7 @@ class InstructionIssued:
     badges: tuple[Badge, ...]
     proposed: Decimal | None = None
     limit_price: Decimal | None = None
+    filled: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,10 @@ class InstructionChanged:
 @dataclass(frozen=True, slots=True)
 class InstructionSettled:
     """Edits the card of `number`: executed, skipped, expired, superseded, asked again, or approved and what the broker
-    made of it (filled, refused, uncertain ...)."""
+    made of it (filled, refused, uncertain ...).
+
+    `partial`: `filled` units are booked and the rest waits on; the buttons are of `version`.
+    """
 
     number: int
     outcome: str
@@ -134,6 +139,8 @@ class InstructionSettled:
     side: Side
     quantity: Decimal
     badges: tuple[Badge, ...]
+    version: int = 0
+    filled: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

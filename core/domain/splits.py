@@ -12,12 +12,14 @@ from core.domain.values import ZERO, ceil_to, floor_to, nearest
 
 FRACTION = Decimal("0.000000001")
 """The finest fraction of a share that brokers keep."""
+_EXACT = Decimal("0.000000000000001")
+"""A ratio such as one third is itself rounded: 30 units of it are 10, not a hair less."""
 
 
 def split_units(held: Decimal, ratio: Decimal, instrument: Instrument) -> tuple[Decimal, Decimal]:
     """(units after the split, odd units that are paid out in cash). A holding that already has a fraction of a step
     lies with a broker that keeps fractions: there nothing is paid out."""
-    exactly = held * ratio
+    exactly = nearest(held * ratio, _EXACT)
     keeps_fractions = held != floor_to(held, instrument.quantity_step)
     kept = floor_to(exactly, FRACTION if keeps_fractions else instrument.quantity_step)
     return kept, ZERO if keeps_fractions else exactly - kept
@@ -42,8 +44,8 @@ def split_order(order: Order, ratio: Decimal, instrument: Instrument) -> Order:
     bracket = order.bracket
     return replace(
         order,
-        quantity=floor_to(order.quantity * ratio, step),
-        filled_quantity=floor_to(order.filled_quantity * ratio, step),
+        quantity=floor_to(nearest(order.quantity * ratio, _EXACT), step),
+        filled_quantity=floor_to(nearest(order.filled_quantity * ratio, _EXACT), step),
         limit_price=None if order.limit_price is None else nearest(order.limit_price / ratio, tick),
         stop_price=None if order.stop_price is None else nearest(order.stop_price / ratio, tick),
         bracket=bracket and Bracket(ceil_to(bracket.stop / ratio, tick), floor_to(bracket.target / ratio, tick)),

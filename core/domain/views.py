@@ -58,7 +58,8 @@ class StatusView:
 
 @dataclass(frozen=True, slots=True)
 class ReportedFill:
-    """A fill in the owner's words. None where he left it to us: the instruction's quantity or shown price.
+    """A fill in the owner's words. None where he left it to us: the instruction's quantity, side or shown price, and
+    now (by the market clock).
 
     `insist`: he knows that it looks like one that is booked already.
     """
@@ -69,6 +70,8 @@ class ReportedFill:
     fee: Decimal | None
     number: int | None
     insist: bool = False
+    side: Side | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,18 @@ class OwnTrade:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What a booked fill should have said; None leaves a figure as it was. `fill_id` None means the newest fill."""
+    """What a booked fill should have said; None leaves a figure as it was.
+
+    `fill_id` (or how it begins), the `number` of its instruction or its `symbol` say which fill; without them it is the
+    newest.
+    """
 
     fill_id: str | None
     quantity: Decimal | None
     price: Decimal | None
     fee: Decimal | None
+    number: int | None = None
+    symbol: str | None = None
 
 
 class Pricing(StrEnum):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain.orders import Order, OrderState, Purpose, Side
-from core.domain.portfolio import Fill, standing
+from core.domain.portfolio import Fill, Position, standing
 from core.domain.records import Instruction, InstructionState
 from core.domain.values import ZERO, plain
 from core.domain.views import AnswerKind, OwnerAnswer
@@ -19,6 +19,8 @@ from core.ports import UnitOfWork
 
 LOOKS_REPEATED = timedelta(minutes=15)
 """Two fills of the same figures that lie closer together than this are taken for one, reported twice (M6)."""
+CLOCKS_APART = timedelta(minutes=1)
+"""How far the owner's watch may be ahead of the market clock before a time counts as one to come."""
 LAPSED = frozenset({InstructionState.SKIPPED, InstructionState.EXPIRED, InstructionState.SUPERSEDED})
 
 
@@ -42,7 +44,9 @@ def refused(text: str, instruction: Instruction | None = None) -> OwnerAnswer:
     return OwnerAnswer(AnswerKind.REFUSED, text, instruction)
 
 
-def objection(work: UnitOfWork, instruction: Instruction, order: Order | None, execution: Execution) -> str | None:
+def objection(
+    work: UnitOfWork, instruction: Instruction, order: Order | None, execution: Execution, now: datetime
+) -> str | None:
     """Why the execution cannot be booked, in words; None where it can."""
     if order is None:
         return f"The order behind instruction {instruction.number} is not in the ledger. Nothing was booked."
@@ -50,11 +54,13 @@ def objection(work: UnitOfWork, instruction: Instruction, order: Order | None, e
         return "Quantity and price must be above zero and the fee not below it. Nothing was booked."
     if instruction.state is InstructionState.EXECUTED or order.state is OrderState.FILLED:
         return f"Instruction {instruction.number} is executed already, with all its units. Nothing was booked."
+    if execution.at > now + CLOCKS_APART:
+        return f"{execution.at:%Y-%m-%d %H:%M} UTC is still to come. Nothing was booked."
     portfolio = work.portfolio(instruction.account)
     if instruction.side is Side.SELL:
         held = portfolio.quantity(instruction.symbol)
         if execution.quantity <= held:
-            return None
+            return too_early(portfolio.positions[instruction.symbol], execution.at)
         return (
             f"You reported {plain(execution.quantity)} {instruction.symbol} sold, but the manual account holds "
             f"{plain(held)}. Nothing was booked."
@@ -65,6 +71,16 @@ def objection(work: UnitOfWork, instruction: Instruction, order: Order | None, e
     return (
         f"That costs {cost:.2f} USD, but your declared cash is {portfolio.cash:.2f} USD. Declare the cash that your "
         "account really holds (/cash), then report the fill again. Nothing was booked."
+    )
+
+
+def too_early(held: Position, at: datetime) -> str | None:
+    """Why a sale at `at` cannot be: the position was not there yet; None where it was."""
+    if at >= held.opened_at - CLOCKS_APART:
+        return None
+    return (
+        f"You sold {held.symbol} at {at:%Y-%m-%d %H:%M} UTC, but by your reports it was bought only at "
+        f"{held.opened_at:%Y-%m-%d %H:%M} UTC. Check the time. Nothing was booked."
     )
 
 
@@ -84,18 +100,26 @@ def fill_of(instruction: Instruction, execution: Execution) -> Fill:
     )
 
 
-def repetition(work: UnitOfWork, fill: Fill) -> str:
-    """Why `fill` looks like one that was reported before, in other words or by another tap; empty where it does not."""
+def same_fill(work: UnitOfWork, fill: Fill) -> Fill | None:
+    """A booked fill that `fill` looks like, reported before in other words or by another tap."""
     alike = (fill.symbol, fill.side, fill.quantity, fill.price)
     for booked in standing(work.entries(fill.account)):
         if not isinstance(booked, Fill) or (booked.symbol, booked.side, booked.quantity, booked.price) != alike:
             continue
         if abs(booked.at - fill.at) <= LOOKS_REPEATED:
-            return (
-                f"Just this is booked already: {tidings.booking_words(booked)}, {booked.at:%Y-%m-%d %H:%M} UTC. If "
-                "you really traded twice, report it again and add the word again. Nothing was booked."
-            )
-    return ""
+            return booked
+    return None
+
+
+def repetition(work: UnitOfWork, fill: Fill) -> str:
+    """Why `fill` looks like one that was reported before; empty where it does not."""
+    booked = same_fill(work, fill)
+    if booked is None:
+        return ""
+    return (
+        f"Just this is booked already: {tidings.booking_words(booked)}, {booked.at:%Y-%m-%d %H:%M} UTC. If you really "
+        "traded twice, confirm it as a second one. Nothing was booked."
+    )
 
 
 def book(
@@ -119,7 +143,8 @@ def book(
     work.save_instruction(settled)
     left = max(filled.remaining, ZERO)
     detail = tidings.fill_words(fill) + (f", {plain(left)} left" if left else "")
-    work.publish(manual.settlement(desk, settled, settled.state.value, detail), market_time=now)
+    settlement = manual.settlement(desk, settled, settled.state.value, detail, filled.filled_quantity)
+    work.publish(settlement, market_time=now)
     return settled
 
 

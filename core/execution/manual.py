@@ -40,7 +40,7 @@ from core.domain.events import InstructionChanged, InstructionIssued, Instructio
 from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.records import Instruction, InstructionState
-from core.domain.values import ZERO, ceil_to, floor_to
+from core.domain.values import ZERO, ceil_to, floor_to, plain
 from core.domain.views import Health
 from core.execution.desk import Desk
 from core.ports import UnitOfWork
@@ -67,7 +67,8 @@ def reissue(
 ) -> None:
     """Writes this version of an instruction and its card; a card of an earlier version no longer counts."""
     work.save_instruction(instruction)
-    work.publish(replace(card_of(instruction, desk), limit_price=limit_price), market_time=now)
+    card = card_of(instruction, desk, _filled(work, instruction))
+    work.publish(replace(card, limit_price=limit_price), market_time=now)
 
 
 def change_card(
@@ -101,6 +102,8 @@ def lapse(
 ) -> Instruction:
     """Settles an open instruction without an execution: skipped, expired or superseded."""
     order = work.order(old.client_order_id)
+    if order is not None and order.filled_quantity:
+        detail = f"{detail}; {plain(order.filled_quantity)} of {plain(order.quantity)} stay booked"
     if order is not None and order.is_live:
         work.save_order(order.moved(order_state, now, reason=detail))
     settled = old.moved(state)
@@ -129,7 +132,15 @@ def approved(instruction: Instruction) -> Instruction:
     return instruction.moved(InstructionState.APPROVED)
 
 
-def settlement(desk: Desk, instruction: Instruction, outcome: str, detail: str) -> InstructionSettled:
+def _filled(work: UnitOfWork, instruction: Instruction) -> Decimal:
+    """Units already booked on it."""
+    order = work.order(instruction.client_order_id)
+    return order.filled_quantity if order is not None else ZERO
+
+
+def settlement(
+    desk: Desk, instruction: Instruction, outcome: str, detail: str, filled: Decimal = ZERO
+) -> InstructionSettled:
     return InstructionSettled(
         instruction.number,
         outcome,
@@ -138,6 +149,8 @@ def settlement(desk: Desk, instruction: Instruction, outcome: str, detail: str) 
         instruction.side,
         instruction.quantity,
         desk.badges(instruction.account),
+        instruction.version,
+        filled,
     )
 
 
@@ -219,8 +232,8 @@ def _band(desk: Desk, order: Order) -> tuple[Decimal, Decimal]:
     return min(low, order.reference_price), max(high, order.reference_price)
 
 
-def card_of(instruction: Instruction, desk: Desk) -> InstructionIssued:
-    """What its card shows, but for a limit and a larger proposal."""
+def card_of(instruction: Instruction, desk: Desk, filled: Decimal = ZERO) -> InstructionIssued:
+    """What its card shows, but for a limit and a larger proposal; `filled` units are booked."""
     return InstructionIssued(
         number=instruction.number,
         version=instruction.version,
@@ -240,6 +253,7 @@ def card_of(instruction: Instruction, desk: Desk) -> InstructionIssued:
         needs_approval=instruction.needs_approval,
         why=instruction.why,
         badges=desk.badges(instruction.account),
+        filled=filled,
     )
 
 

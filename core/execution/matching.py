@@ -23,6 +23,7 @@ def find_instruction(work: UnitOfWork, desk: Desk, fill: ReportedFill) -> Instru
         return _by_number(work, fill.number, fill.symbol)
     waiting = [each for each in work.open_instructions() if not each.needs_approval]
     fitting = [each for each in waiting if fill.symbol is None or same_symbol(fill.symbol, each.symbol)]
+    fitting = [each for each in fitting if fill.side in (None, each.side)] or fitting
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
@@ -45,6 +46,20 @@ def _ask(fitting: Sequence[Instruction]) -> OwnerAnswer:
     return OwnerAnswer(AnswerKind.AMBIGUOUS, text, candidates=tuple(fitting))
 
 
+def nothing_fits(work: UnitOfWork, desk: Desk, fill: ReportedFill) -> bool:
+    """Whether no open instruction and no account of a broker has anything to do with what is reported."""
+    fits = [each for each in work.open_instructions() if fill.symbol is None or same_symbol(fill.symbol, each.symbol)]
+    return not fits and _held_elsewhere(work, desk, fill) is None
+
+
+def _held_elsewhere(work: UnitOfWork, desk: Desk, fill: ReportedFill) -> str | None:
+    """The symbol that is meant, where the broker's account holds it."""
+    if fill.symbol is None or desk.broker_account is None:
+        return None
+    held = work.portfolio(desk.broker_account).positions
+    return next((symbol for symbol in held if same_symbol(fill.symbol, symbol)), None)
+
+
 def _nothing_fits(work: UnitOfWork, desk: Desk, fill: ReportedFill) -> OwnerAnswer:
     """Explains: an approval, a broker's account, or simply nothing open."""
     approvals = [
@@ -58,13 +73,11 @@ def _nothing_fits(work: UnitOfWork, desk: Desk, fill: ReportedFill) -> OwnerAnsw
             "Tap Approve on its card. Nothing was booked.",
             approvals[0],
         )
-    if fill.symbol is not None and desk.broker_account is not None:
-        held = work.portfolio(desk.broker_account).positions
-        traded = next((symbol for symbol in held if same_symbol(fill.symbol, symbol)), None)
-        if traded is not None:
-            return refused(
-                f"{traded} is held in the account {desk.broker_account}. Fills there come from the broker itself: the "
-                "next cycle compares both sides and takes over what is missing. Nothing was booked."
-            )
+    traded = _held_elsewhere(work, desk, fill)
+    if traded is not None:
+        return refused(
+            f"{traded} is held in the account {desk.broker_account}. Fills there come from the broker itself: the "
+            "next cycle compares both sides and takes over what is missing. Nothing was booked."
+        )
     subject = f"for {fill.symbol}" if fill.symbol is not None else "that waits for you"
     return refused(f"There is no open instruction {subject}. A lapsed one can still be booked by its number.")

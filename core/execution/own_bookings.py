@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from core.domain.events import CashBooked, UnitsAdjusted
@@ -20,7 +20,7 @@ from core.domain.splits import split_guard, split_units
 from core.domain.values import CENT, ONE, ZERO, plain
 from core.domain.views import AnswerKind, OwnerAnswer, OwnTrade
 from core.execution import manual, tidings
-from core.execution.bookings import digest, refused, repetition
+from core.execution.bookings import CLOCKS_APART, digest, refused, repetition, too_early
 from core.execution.desk import MANUAL, Desk
 from core.execution.matching import same_symbol
 from core.execution.protect import refresh_guards
@@ -29,8 +29,6 @@ from core.ports import UnitOfWork
 OUTGOING = frozenset({CashKind.WITHDRAWAL, CashKind.FEE})
 FLOWS = frozenset({CashKind.DEPOSIT, CashKind.WITHDRAWAL})
 SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,9}([.\-][A-Z0-9]{1,5})?")
-CLOCKS_APART = timedelta(minutes=1)
-"""How far the owner's watch may be ahead of the market clock before a time counts as one to come."""
 
 
 def open_account(work: UnitOfWork, desk: Desk) -> None:
@@ -107,11 +105,11 @@ def trade(work: UnitOfWork, desk: Desk, said: OwnTrade, tap: str, now: datetime)
     """Books a purchase or sale of the owner's own making, with an order row in its final state."""
     portfolio = work.portfolio(MANUAL)
     symbol = known_symbol(desk, said.symbol, portfolio.positions)
-    fill = _fill_of(desk, said, symbol, tap, now)
+    fill = fill_of(desk, said, symbol, tap, now)
     wrong = _objection(work, fill, now) or ("" if said.insist else repetition(work, fill))
     if wrong:
         return refused(wrong)
-    card = next((each for each in _open_cards(work, symbol) if each.side is fill.side), None)
+    card = card_of(work, symbol, fill.side)
     if card is not None and not said.insist:
         return _ask_about(card)
     open_account(work, desk)
@@ -163,6 +161,11 @@ def void_outgrown(work: UnitOfWork, desk: Desk, symbol: str, now: datetime) -> N
             manual.lapse(work, desk, card, InstructionState.SUPERSEDED, OrderState.CANCELED, detail, now)
 
 
+def card_of(work: UnitOfWork, symbol: str, side: Side) -> Instruction | None:
+    """An open instruction of the manual account that asks for such a trade."""
+    return next((each for each in _open_cards(work, symbol) if each.side is side), None)
+
+
 def _open_cards(work: UnitOfWork, symbol: str) -> list[Instruction]:
     return [card for card in work.open_instructions() if (card.account, card.symbol) == (MANUAL, symbol)]
 
@@ -171,7 +174,7 @@ def _instrument(desk: Desk, symbol: str) -> Instrument:
     return desk.instrument(symbol) or instrument_for(symbol)
 
 
-def _fill_of(desk: Desk, said: OwnTrade, symbol: str, tap: str, now: datetime) -> Fill:
+def fill_of(desk: Desk, said: OwnTrade, symbol: str, tap: str, now: datetime) -> Fill:
     purpose = Purpose.ENTRY if said.side is Side.BUY else Purpose.EXIT
     identity = desk.namespace.client_order_id(MANUAL, _origin(tap), symbol, said.side, purpose, 1)
     return Fill(
@@ -230,12 +233,7 @@ def _objection(work: UnitOfWork, fill: Fill, now: datetime) -> str:
         return (
             f"You sold {plain(fill.quantity)} {fill.symbol}, but the manual account holds {units}. Nothing was booked."
         )
-    if fill.at < held.opened_at:
-        return (
-            f"You sold {fill.symbol} at {fill.at:%Y-%m-%d %H:%M} UTC, but by your reports it was bought only at "
-            f"{held.opened_at:%Y-%m-%d %H:%M}. Check the time. Nothing was booked."
-        )
-    return ""
+    return too_early(held, fill.at) or ""
 
 
 def _beyond_cash(fill: Fill, held: Decimal) -> str:

@@ -12,10 +12,9 @@ from core.domain.orders import OrderState
 from core.domain.records import Instruction, InstructionState
 from core.domain.values import ZERO
 from core.domain.views import AnswerKind, OwnerAnswer, PositionsView, ReportedFill, StatusView
-from core.execution import approvals, away, executor, manual, views
-from core.execution.bookings import Execution, book, fill_of, objection, refused, repetition
+from core.execution import approvals, away, executor, manual, reported, views
+from core.execution.bookings import Execution, refused
 from core.execution.desk import MODE_KEY
-from core.execution.matching import find_instruction
 from core.execution.owner_cards import OwnerCards
 from core.ports import UnitOfWork
 
@@ -98,7 +97,8 @@ class OwnerDesk(OwnerCards):
                 order = work.order(instruction.client_order_id)
                 left = order.remaining if order is not None else instruction.quantity
                 key = f"card:{number}:{version}"
-                answer = self._book(work, instruction, Execution(key, left, instruction.price, ZERO, now), now)
+                execution = Execution(key, left, instruction.price, ZERO, now)
+                answer = reported.book_execution(work, self._desk, instruction, execution, now)
             if answer.kind not in (AnswerKind.DONE, AnswerKind.STALE):
                 return answer
             self._commit(work)
@@ -126,41 +126,12 @@ class OwnerDesk(OwnerCards):
         with self._desk.ledger() as work:
             if work.seen_tap(tap, self._desk.system_clock.now()):
                 return OwnerAnswer(AnswerKind.UNCHANGED, "That fill is booked already.")
-            found = find_instruction(work, self._desk, fill)
-            if isinstance(found, OwnerAnswer):
-                return found
-            if found.needs_approval:
-                return refused(
-                    f"Instruction {found.number} is for the account {found.account}: the broker executes it after "
-                    "your approval, and its fills come from there. Nothing was booked.",
-                    found,
-                )
-            order = work.order(found.client_order_id)
-            left = order.remaining if order is not None else found.quantity
-            execution = Execution(f"tap:{tap}", fill.quantity or left, fill.price or found.price, fill.fee or ZERO, now)
-            if fill.quantity is not None and not fill.insist:
-                repeated = repetition(work, fill_of(found, execution))
-                if repeated:
-                    return refused(repeated, found)
-            answer = self._book(work, found, execution, now)
+            answer = reported.report(work, self._desk, fill, tap, now)
             if answer.kind is not AnswerKind.DONE:
                 return answer
             self._commit(work)
         self._after_commit()
         return answer
-
-    def _book(self, work: UnitOfWork, instruction: Instruction, execution: Execution, now: datetime) -> OwnerAnswer:
-        order = work.order(instruction.client_order_id)
-        wrong = objection(work, instruction, order, execution)
-        if wrong is not None or order is None:
-            return refused(wrong or "", instruction)
-        settled = book(work, self._desk, instruction, order, execution, now)
-        if settled is None:
-            return OwnerAnswer(AnswerKind.UNCHANGED, "That fill is booked already.", instruction)
-        self._audit(work, "owner", f"executed {instruction.number}", f"{execution.quantity} at {execution.price}")
-        verb = "Bought" if instruction.side.value == "buy" else "Sold"
-        amount = f"{execution.quantity.normalize():f} {instruction.symbol} at {execution.price.normalize():f} USD"
-        return OwnerAnswer(AnswerKind.DONE, f"{verb} {amount}: booked in the manual account.", settled)
 
     def _send_approved(self, answer: OwnerAnswer, now: datetime) -> OwnerAnswer:
         """A committed approval goes out; the card is edited with what the broker said."""

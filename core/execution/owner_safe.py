@@ -10,13 +10,13 @@ from core.domain.records import CHOICES, Question, QuestionChoice, QuestionKind
 from core.domain.views import AnswerKind, OwnerAnswer
 from core.execution import cash_differences, differences, foreign, locks, owner_guards, questions
 from core.execution.bookings import refused
-from core.execution.owner_books import OwnerBooks
+from core.execution.owner_drafts import OwnerDrafts
 from core.execution.protect import refresh_guards
 from core.execution.watch import look_after
 from core.ports import UnitOfWork
 
 
-class OwnerSafe(OwnerBooks):
+class OwnerSafe(OwnerDrafts):
     """Answers and exits run in the writer; `unlock` and `flatten` commit at once, in any thread."""
 
     def questions(self) -> Sequence[Question]:

@@ -33,6 +33,7 @@ from core.domain.views import AnswerKind, Correction, OwnerAnswer
 from core.execution import loss_brakes, manual, tidings
 from core.execution.bookings import digest, refused
 from core.execution.desk import MANUAL, Desk
+from core.execution.meant_fill import fill_meant
 from core.execution.own_bookings import void_cards, void_outgrown
 from core.execution.protect import refresh_guards
 from core.ports import UnitOfWork
@@ -41,19 +42,23 @@ _UNDO = "undo-"
 
 
 @dataclass(frozen=True, slots=True)
-class _Deed:
+class Standing:
     """One thing the owner booked: `booking` stands for it today; `former` is what a correction replaced."""
 
     booking: Booking
     former: Booking | None = None
 
 
-def undo(work: UnitOfWork, desk: Desk, tap: str, now: datetime) -> OwnerAnswer:
-    """Takes back the newest deed that still counts."""
-    entries = tuple(work.entries(MANUAL))
-    deed = _newest_deed(entries)
+def undo(work: UnitOfWork, desk: Desk, tap: str, now: datetime, of: str = "") -> OwnerAnswer:
+    """Takes back the newest deed that still counts; where `of` names a booking, only that one."""
+    deed = newest_deed(work.entries(MANUAL))
     if deed is None:
         return refused("There is nothing to take back: no booking of the manual account stands.")
+    if of and deed.booking.id != of:
+        return refused(
+            f"The newest booking is another one by now: {tidings.booking_words(deed.booking)}. Nothing was taken back. "
+            "Send /undo again.",
+        )
     instead = None
     if deed.former is not None:
         instead = replace(deed.former, id=_next_id(deed.booking.id))
@@ -75,11 +80,10 @@ def undo(work: UnitOfWork, desk: Desk, tap: str, now: datetime) -> OwnerAnswer:
 def correct(work: UnitOfWork, desk: Desk, correction: Correction, tap: str, now: datetime) -> OwnerAnswer:
     """Books a fill anew with other figures, in the place of the former one."""
     entries = tuple(work.entries(MANUAL))
-    old = _meant(entries, correction.fill_id)
-    if old is None:
-        named = f"with the id {correction.fill_id} " if correction.fill_id else ""
-        return refused(f"There is no fill {named}in the manual account that could be corrected.")
-    new = _corrected(old, correction)
+    old = fill_meant(work, correction)
+    if isinstance(old, OwnerAnswer):
+        return old
+    new = corrected(old, correction)
     if (new.quantity, new.price, new.fee) == (old.quantity, old.price, old.fee):
         return OwnerAnswer(AnswerKind.UNCHANGED, f"That is how it is booked already: {tidings.booking_words(old)}.")
     wrong = _objection(entries, old, new)
@@ -95,8 +99,9 @@ def correct(work: UnitOfWork, desk: Desk, correction: Correction, tap: str, now:
     return OwnerAnswer(AnswerKind.DONE, _corrected_words(old, new, before, work.portfolio(MANUAL)))
 
 
-def _newest_deed(entries: Sequence[Entry]) -> _Deed | None:
+def newest_deed(booked: Iterable[Entry]) -> Standing | None:
     """The newest booking or correction that no undo has taken back; an undo takes back what was newest then."""
+    entries = tuple(booked)
     bookings = {(kind_of(each), each.id): each for each in entries if not isinstance(each, Reversal)}
     replacements = {(each.kind, each.instead) for each in entries if isinstance(each, Reversal) and each.instead}
     present = {key: entry for key, entry in bookings.items() if key not in replacements}
@@ -118,7 +123,7 @@ def _newest_deed(entries: Sequence[Entry]) -> _Deed | None:
     if not deeds:
         return None
     booking, former = deeds[-1]
-    return _Deed(present[kind_of(booking), booking.id], former)
+    return Standing(present[kind_of(booking), booking.id], former)
 
 
 def _next_id(booked: str) -> str:
@@ -126,16 +131,8 @@ def _next_id(booked: str) -> str:
     return f"{root}~{int(version or 1) + 1}"
 
 
-def _meant(entries: Sequence[Entry], fill_id: str | None) -> Fill | None:
-    """The fill of that id, or what stands in its place by now; without an id the newest that stands."""
-    stand = [entry for entry in standing(entries) if isinstance(entry, Fill)]
-    if fill_id is None:
-        return stand[-1] if stand else None
-    root = fill_id.partition("~")[0]
-    return next((fill for fill in stand if fill.id.partition("~")[0] == root), None)
-
-
-def _corrected(old: Fill, correction: Correction) -> Fill:
+def corrected(old: Fill, correction: Correction) -> Fill:
+    """The fill that would stand in the place of `old`."""
     return replace(
         old,
         id=_next_id(old.id),

@@ -30,6 +30,7 @@ class Policy:
     `stop_step_fraction` is the least rise for which a resting stop is moved. An entry that is not filled within
     `entry_life` is cancelled; an exit that waits for the owner is told again every `exit_reminder` of the system clock.
     `away_after` without a sign of the owner, by the system clock, nothing new is bought; zero: never.
+    A reported price that is off the market by more than `far_price_fraction` is asked about a second time.
     """
 
     min_probability: float = 0.60
@@ -62,3 +63,4 @@ class Policy:
     exit_reminder: timedelta = timedelta(minutes=10)
     no_answer: NoAnswer = NoAnswer.SKIP
     away_after: timedelta = timedelta(days=14)
+    far_price_fraction: Decimal = Decimal("0.05")

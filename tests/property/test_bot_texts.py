@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from bot import render_trades, render_views
 from bot.cards import CardAction, CardToken
+from bot.commands.amounts import Problem, parse_amount
 from bot.commands.control import parse_length
-from bot.commands.fill_text import Problem, parse_amount, parse_fill, parse_side
+from bot.commands.fill_text import parse_fill
 from bot.commands.table import read_command
 from bot.markup import esc, split, visible
 from bot.message import Message
 from bot.render import render, stamped
 from core.domain.events import InstructionIssued, InstructionSettled
+from core.domain.orders import Side
 from core.domain.records import Instruction
 from core.domain.views import OwnerAnswer, PositionsView, ReportedFill, StatusView
 from tests.bot_events import EVENTS, MOMENTS, TEXTS, strategy_of
@@ -99,7 +101,6 @@ def test_any_text_is_a_fill_or_a_problem(text) -> None:
         assert read.fee is None or read.fee >= 0
     else:
         assert read.sentence
-    parse_side(text)
     amount = parse_amount(text)
     assert isinstance(amount, Problem) or amount >= 0
     read_command(text)
@@ -119,7 +120,9 @@ def test_any_text_is_a_fill_or_a_problem(text) -> None:
 @settings(deadline=None)
 def test_what_is_written_plainly_is_read_exactly(symbol, quantity, price, form, shout) -> None:
     text = form.format(s=symbol.removesuffix("-USD"), q=quantity, p=price)
-    assert parse_fill(text.upper() if shout else text.lower()) == ReportedFill(symbol, quantity, price, None, None)
+    assert parse_fill(text.upper() if shout else text.lower()) == ReportedFill(
+        symbol, quantity, price, None, None, side=Side.BUY if "bought" in form else None
+    )
 
 
 @given(st.sampled_from(list(CardAction)), st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
