@@ -33,6 +33,7 @@ from core.domain.portfolio import Guard, GuardKind
 from core.domain.values import ZERO, floor_to
 from core.domain.venue import VenueOrder
 from core.execution.watch import guard
+from core.series import BarSeries
 from core.settings import load_settings
 from tests.builders import SteadyPredictor
 from tests.soak.faulty_venue import FaultyVenue, Way
@@ -97,7 +98,9 @@ class LongRun:
         self._missed: dict[str, int] = {}
         self.outcome = Outcome(trading_days)
         self._open()
-        self._stock(seed)
+        self._seen: datetime | None = None
+        self._bars = self._coming(seed)
+        self._bars_close()
 
     def _after(self, trading_days: int) -> datetime:
         _, _, closes = self._calendar.sessions_between(
@@ -105,15 +108,22 @@ class LongRun:
         )
         return datetime.fromtimestamp(int(closes[trading_days - 1]), UTC)
 
-    def _stock(self, seed: int) -> None:
-        """All bars of the period at once: what a decision may see of them is the store's business."""
+    def _coming(self, seed: int) -> list[BarSeries]:
+        """All bars of the period, and those before it that every average needs."""
         market = make_simulated_market(seed, self._calendar)
         counts = {BarSize.D1: 1_000, BarSize.M5: (self._end - START + WARM_UP) // BarSize.M5.span}
-        for symbol in DEFAULT_SYMBOLS:
-            for size in (BarSize.D1, BarSize.M5):
-                self._engine.database.bars.write(
-                    market.bars(instrument_for(symbol), size, self._end, counts[size]), "simulated"
-                )
+        return [
+            market.bars(instrument_for(symbol), size, self._end, counts[size])
+            for symbol in DEFAULT_SYMBOLS
+            for size in (BarSize.D1, BarSize.M5)
+        ]
+
+    def _bars_close(self) -> None:
+        """What has closed by now reaches the store, as it does while the product runs."""
+        now = self._clock.now()
+        news = [series.after(self._seen).until(now) if self._seen else series.until(now) for series in self._bars]
+        self._engine.database.bars.write_all([(series, "simulated") for series in news if len(series)])
+        self._seen = now
 
     def _open(self) -> None:
         database = open_ledger(self._place, self._clock, durable=False, installation_id="soak")
@@ -136,6 +146,7 @@ class LongRun:
         crash_at, step = START + CRASH_EVERY, 0
         while self._clock.now() < self._end:
             self._clock.advance(GUARD_INTERVAL)
+            self._bars_close()
             now, failed_before = self._clock.now(), sum(self._venue.injected.values())
             desk = self._engine.desk
             guard(desk, now)
