@@ -16,8 +16,7 @@ from core.execution.executor import Committed, submit_all, write_intents
 from core.execution.picture import take_picture
 from core.execution.protect import protect
 from core.execution.reconcile import Reconciled, reconcile
-from core.execution.stale import cancel_stale_entries
-from core.execution.watch import look_after
+from core.execution.watch import clear_up, look_after
 from core.ports import Predictor
 from core.strategy.decide import decide
 from core.strategy.snapshot import Snapshot
@@ -68,10 +67,10 @@ def run_cycle(
     desk.checkpoint("cycle.start")
     reconciled = reconcile(desk, now)
     protect(desk, now, reconciled.reachable)
-    cancel_stale_entries(desk, now, reconciled.reachable)
+    reachable = clear_up(desk, now, reconciled.reachable)
     origin = scheduled_at.isoformat()
-    sold = look_after(desk, now, origin, reconciled.reachable).sold
-    snapshot = take_picture(desk, now, origin, reconciled.reachable, faults)
+    sold = look_after(desk, now, origin, reachable).sold
+    snapshot = take_picture(desk, now, origin, reachable, faults)
     predictor = desk.predictor()
     decision = _entries(_news(snapshot, decide(snapshot, predictor, desk.policy)))
     committed = _commit(desk, snapshot, decision, predictor)

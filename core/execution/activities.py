@@ -15,7 +15,7 @@ from core.domain.portfolio import AdjustmentKind, CashMovement
 from core.domain.records import InstructionState
 from core.domain.splits import split_guard
 from core.domain.venue import Activity, Split
-from core.execution import levels, manual
+from core.execution import manual, wanted
 from core.execution.desk import Desk
 from core.execution.news import entry_of
 from core.ports import UnitOfWork
@@ -59,7 +59,7 @@ def _follow_split(work: UnitOfWork, desk: Desk, split: Split, now: datetime) -> 
     for guard in work.guards(split.account):
         if guard.symbol == split.symbol:
             work.set_guard(split_guard(guard, split.ratio, instrument))
-    levels.split(work, split.account, split.symbol, split.ratio, instrument)
+    wanted.split(work, split.account, split.symbol, split.ratio, instrument)
     for card in work.open_instructions():
         if (card.account, card.symbol) == (split.account, split.symbol):
             detail = "the shares were split: its figures are out of date"

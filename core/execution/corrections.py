@@ -58,9 +58,9 @@ class Corrections:
     order). `resend` names exits that never arrived, `contested` orders whose id means something else at the venue.
     `adopted` has working orders of ours that the ledger does not know, too: those of a time that a restore lost.
     `foreign` names live orders of another installation, `strays` those of ours that we had given up and that work all
-    the same. `differences` maps symbols to (our units, the venue's) where nothing under way explains them; about the
-    symbols in `unsettled` nothing can be said this time. `cash` is (ours, the venue's) in USD, None where something
-    under way could explain a difference.
+    the same, `unheard` those that work on although their cancellation was written down. `differences` maps symbols to
+    (our units, the venue's) where nothing under way explains them; about the symbols in `unsettled` nothing can be said
+    this time. `cash` is (ours, the venue's) in USD, None where something under way could explain a difference.
     """
 
     adopted: tuple[Order, ...] = ()
@@ -72,6 +72,7 @@ class Corrections:
     contested: Mapping[str, VenueOrder] = field(default_factory=dict)
     foreign: tuple[VenueOrder, ...] = ()
     strays: tuple[VenueOrder, ...] = ()
+    unheard: tuple[VenueOrder, ...] = ()
     differences: Mapping[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     unsettled: frozenset[str] = frozenset()
     cash: tuple[Decimal, Decimal] | None = None
@@ -129,6 +130,11 @@ def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime, pref
             at_venue
             for name, at_venue in sorted(venue.orders.items())
             if name in orders and _is_stray(orders[name], at_venue)
+        ),
+        unheard=tuple(
+            at_venue
+            for name, at_venue in sorted(venue.orders.items())
+            if name in orders and orders[name].state is OrderState.CANCEL_PENDING and at_venue.state in WORKING
         ),
         differences=_differences(portfolio, venue, unsettled),
         unsettled=unsettled,

@@ -81,6 +81,16 @@ def _lift(work: UnitOfWork, desk: Desk, account: str, symbol: str, reason: str, 
     return asked is not None or reason.startswith(OURS)
 
 
+def disputed(work: UnitOfWork, account: str) -> frozenset[str]:
+    """Symbols of which the venue holds another number of units than the ledger, and nobody has said why."""
+    start = f"{account}/"
+    return frozenset(
+        brake.scope.removeprefix(start)
+        for brake in work.brakes()
+        if brake.kind is BrakeKind.SYMBOL_BLOCKED and brake.scope.startswith(start) and brake.reason.startswith(OURS)
+    )
+
+
 def adopt(work: UnitOfWork, desk: Desk, question: Question, now: datetime) -> str:
     """Books what the venue holds more or less, at the newest known price; returns what was done, in words.
 

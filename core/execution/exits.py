@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.domain.decisions import Decision
+from core.domain.events import Event
 from core.domain.orders import FINAL, Order, OrderState, Purpose
 from core.domain.views import Health
 from core.errors import Ambiguous, Transient
@@ -72,11 +73,16 @@ def sell_out(
 
 
 def withdraw(
-    desk: Desk, resting: Iterable[Order], now: datetime, *, reason: str = "another order takes its place"
+    desk: Desk,
+    resting: Iterable[Order],
+    now: datetime,
+    *,
+    reason: str = "another order takes its place",
+    tell: Iterable[Event] = (),
 ) -> set[Place]:
     """Cancels orders at their venues and asks whether they are gone; returns the places where one is not, for sure.
 
-    The intention is committed before the venue hears of it.
+    The intention is committed before the venue hears of it, together with what the owner is to be told.
     """
     orders = tuple(resting)
     doubtful = {_place(order) for order in orders if order.state in IN_DOUBT}
@@ -86,6 +92,8 @@ def withdraw(
         with desk.committing("withdraw") as work:
             for order in fresh:
                 work.save_order(order.moved(OrderState.CANCEL_PENDING, now, reason=reason))
+            for event in tell:
+                work.publish(event, market_time=now)
     return doubtful | {_place(order) for order in going if not _is_gone(desk, order)}
 
 

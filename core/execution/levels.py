@@ -1,34 +1,26 @@
 """A stop or target that the owner moves by hand (C4).
 
-The new levels are committed at once. Where an order rests at a venue at the former ones, they are kept in mind
-(`WANTED`) until another rests at the new ones: a venue that does not let go of its order is asked again every minute.
+The new levels are committed at once and watched from then on. Where an order rests at a venue at the former ones, it is
+cancelled and another placed (core.execution.wanted).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from core.domain.events import GuardMoved
-from core.domain.instruments import Instrument, instrument_for
-from core.domain.portfolio import Guard, GuardKind
+from core.domain.instruments import instrument_for
+from core.domain.portfolio import Guard
 from core.domain.values import ceil_to, floor_to, plain
 from core.domain.views import AnswerKind, OwnerAnswer
 from core.execution.bookings import refused
 from core.execution.desk import Desk
 from core.execution.market import last_prices
 from core.execution.matching import same_symbol
+from core.execution.wanted import levels_of, want, watched
 from core.ports import UnitOfWork
-
-WANTED = "wanted_levels"
-"""By `account/symbol` the owner's stop and target, as text, for as long as no order rests at them: a JSON object."""
-
-Levels = tuple[Decimal, Decimal]
-Pair = tuple[Guard, Guard]
-"""A guard as it is and as it becomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +42,8 @@ def move(desk: Desk, spoken: str, wanted: Move, by: str, tap: str, now: datetime
         symbol = guards[0].symbol
         if work.seen_tap(tap, desk.system_clock.now()):
             return OwnerAnswer(AnswerKind.UNCHANGED, f"The levels of {symbol} were moved so already.")
+        if desk.instrument(symbol) is None:
+            return refused(f"{symbol} is not among my symbols: move its stop at the broker. Nothing was changed.")
         price = last_prices(desk, {symbol}, now).get(symbol)
         pairs = [(guard, _moved(guard, wanted)) for guard in guards]
         wrong = next((words for _, guard in pairs if (words := _objection(guard, price))), None)
@@ -62,65 +56,6 @@ def move(desk: Desk, spoken: str, wanted: Move, by: str, tap: str, now: datetime
             _write(work, desk, former, guard, by, now)
         work.commit("owner")
     return OwnerAnswer(AnswerKind.DONE, "\n".join(_words(*pair) for pair in changed))
-
-
-def outstanding(work: UnitOfWork) -> list[Pair]:
-    """Every position that the venue holds at other levels than the owner's, and how the engine watches it till then."""
-    known = {f"{guard.account}/{guard.symbol}": guard for guard in work.guards()}
-    pairs = []
-    for place, (stop, target) in _wanted(work).items():
-        guard = known.get(place)
-        if guard is not None and levels_of(guard) != (stop, target):
-            moved = replace(guard, stop=stop, target=target, kind=GuardKind.ENGINE, venue_order_id=None)
-            pairs.append((guard, moved))
-    return pairs
-
-
-def waiting(work: UnitOfWork) -> tuple[str, ...]:
-    """`account/symbol` of every position whose order does not rest at the owner's levels yet."""
-    return tuple(_wanted(work))
-
-
-def has_settled(work: UnitOfWork) -> bool:
-    """Whether an order rests by now at levels that are still kept in mind, or their position is gone."""
-    return _unsettled(work) != _wanted(work)
-
-
-def forget_settled(work: UnitOfWork) -> None:
-    _keep(work, _unsettled(work))
-
-
-def split(work: UnitOfWork, account: str, symbol: str, ratio: Decimal, instrument: Instrument) -> None:
-    """The owner's levels in new units: the stop rounded up, the target down to the tick."""
-    wanted = _wanted(work)
-    levels = wanted.get(f"{account}/{symbol}")
-    if levels is not None:
-        tick = instrument.price_tick
-        moved = ceil_to(levels[0] / ratio, tick), floor_to(levels[1] / ratio, tick)
-        _keep(work, {**wanted, f"{account}/{symbol}": moved})
-
-
-def levels_of(guard: Guard) -> Levels:
-    return guard.stop, guard.target
-
-
-def _unsettled(work: UnitOfWork) -> Mapping[str, Levels]:
-    known = {f"{guard.account}/{guard.symbol}": guard for guard in work.guards()}
-    return {place: levels for place, levels in _wanted(work).items() if not _is_settled(known.get(place), levels)}
-
-
-def _is_settled(guard: Guard | None, levels: Levels) -> bool:
-    return guard is None or (guard.kind is GuardKind.VENUE and levels_of(guard) == levels)
-
-
-def _wanted(work: UnitOfWork) -> Mapping[str, Levels]:
-    stored: dict[str, list[str]] = json.loads(work.value(WANTED) or "{}")
-    return {place: (Decimal(stop), Decimal(target)) for place, (stop, target) in stored.items()}
-
-
-def _keep(work: UnitOfWork, wanted: Mapping[str, Iterable[Decimal]]) -> None:
-    stored = {place: [plain(level) for level in levels] for place, levels in wanted.items()}
-    work.set_value(WANTED, json.dumps(stored) if stored else None)
 
 
 def _moved(guard: Guard, wanted: Move) -> Guard:
@@ -151,11 +86,8 @@ def _objection(guard: Guard, price: Decimal | None) -> str | None:
 
 
 def _write(work: UnitOfWork, desk: Desk, former: Guard, guard: Guard, by: str, now: datetime) -> None:
-    broker = desk.venues().get(guard.account)
-    if broker is not None and broker.supports_brackets:
-        _keep(work, {**_wanted(work), f"{guard.account}/{guard.symbol}": levels_of(guard)})
-    if guard.kind is not GuardKind.VENUE:
-        work.set_guard(guard)
+    want(work, desk, guard)
+    work.set_guard(watched(guard))
     event = GuardMoved(
         guard.account,
         guard.symbol,

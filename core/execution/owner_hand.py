@@ -8,11 +8,13 @@ from core.domain.records import AuditRecord
 from core.domain.values import plain
 from core.domain.views import AnswerKind, OwnerAnswer
 from core.execution import closing, levels
+from core.execution.matching import same_symbol
 from core.execution.owner_safe import OwnerSafe
+from core.execution.wanted import wanted
 from core.execution.watch import guard
 
-_PASSES = 3
-"""A resting order is cancelled in the first, its successor placed in the second and seen in the third."""
+_PASSES = 2
+"""A resting order is cancelled and its successor placed in the first, which is seen in the second."""
 
 
 class OwnerHand(OwnerSafe):
@@ -33,8 +35,8 @@ class OwnerHand(OwnerSafe):
         for _ in range(_PASSES):
             guard(desk, desk.market_clock.now())
         with desk.reading() as work:
-            waits = levels.waiting(work)
-        if not waits:
+            waiting = {place.partition("/")[2] for place in wanted(work)}
+        if not any(same_symbol(symbol, each) for each in waiting):
             return answer
         late = "The broker has not confirmed the new order yet: I watch the new levels, and try again every minute."
         return OwnerAnswer(answer.kind, f"{answer.text}\n{late}")

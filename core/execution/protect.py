@@ -16,6 +16,7 @@ from core.domain.portfolio import Entry, Fill, Guard, GuardKind, Position, Posit
 from core.domain.values import ZERO, floor_to
 from core.execution.desk import Desk
 from core.execution.owner_guards import ask_for_stops
+from core.execution.wanted import Levels, levels_of, place_of, wanted, watched
 from core.ports import UnitOfWork
 from core.strategy.sizing import bracket_for
 
@@ -56,8 +57,10 @@ def refresh_guards(
 ) -> bool:
     """Brings the guards of one account in line with its positions, in the caller's transaction; True if any changed.
 
-    `bought` names symbols whose position has just grown: their levels follow the new average price.
+    `bought` names symbols whose position has just grown: their levels follow the new average price, unless they have
+    been moved since (core.execution.wanted).
     """
+    moved = wanted(work)
     positions = without_dust(work.portfolio(account).positions)
     stored = {guard.symbol: guard for guard in work.guards(account)}
     legs = _resting_legs(work.live_orders(account))
@@ -65,6 +68,7 @@ def refresh_guards(
     for symbol, position in sorted(positions.items()):
         former = None if symbol in bought else stored.get(symbol)
         guard = _remembering(_guard(work, desk, position, legs.get(symbol, ()), former, now), former)
+        guard = _as_moved(desk, guard, moved)
         if guard is None:
             unguarded.add(symbol)
         elif _differs(guard, stored.get(symbol), seen_now):
@@ -83,6 +87,16 @@ def _remembering(guard: Guard | None, former: Guard | None) -> Guard | None:
         return guard
     same = guard.kind is GuardKind.OWNER and guard.stop == former.stop
     return replace(guard, peak=former.peak, placed_at=former.placed_at if same else None)
+
+
+def _as_moved(desk: Desk, guard: Guard | None, moved: Mapping[str, Levels]) -> Guard | None:
+    """With the levels that an order is still to rest at: the engine watches those, where it watches the symbol."""
+    if guard is None or place_of(guard) not in moved or desk.instrument(guard.symbol) is None:
+        return guard
+    stop, target = moved[place_of(guard)]
+    if levels_of(guard) == (stop, target):
+        return guard
+    return watched(replace(guard, stop=stop, target=target))
 
 
 def average_fill_price(entries: Iterable[Entry], symbol: str) -> Decimal | None:
@@ -119,8 +133,8 @@ def _guard(
     stops = [leg for leg in legs if leg.purpose is Purpose.STOP and leg.stop_price is not None]
     step = (desk.instrument(position.symbol) or instrument_for(position.symbol)).quantity_step
     covered = sum((leg.remaining for leg in stops), ZERO) >= floor_to(position.quantity, step)
-    watched = desk.instrument(position.symbol) is not None
-    if position.quantity <= 0 or not (watched or (stops and covered)):
+    is_watched = desk.instrument(position.symbol) is not None
+    if position.quantity <= 0 or not (is_watched or (stops and covered)):
         return None
     planned = _levels_of(work, desk, position, former)
     if stops and covered:

@@ -85,7 +85,8 @@ def _reconcile_account(desk: Desk, account: str, broker: Broker, ours: _OurSide,
         _send_again(desk, account, name, now)
     foreign.cancel_taken_over(desk, account, corrections.foreign)
     # An order that we had given up and that arrived after all: what it has filled is booked, the rest is not wanted.
-    foreign.cancel_all(desk, account, corrections.strays)
+    # And one whose cancellation was written down before a death or a failed call: the venue may never have heard of it.
+    foreign.cancel_all(desk, account, (*corrections.strays, *corrections.unheard))
     return booked
 
 

@@ -8,7 +8,7 @@ works or an order is in doubt, the engine watches (kind ENGINE).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -18,14 +18,21 @@ from core.domain.instruments import Instrument
 from core.domain.orders import Bracket, Order, OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ONE, ZERO, ceil_to, floor_to
-from core.execution import levels
+from core.execution import wanted
 from core.execution.desk import Desk
 from core.execution.executor import commit_intents, submit
 from core.execution.exits import withdraw
+from core.execution.oversized import is_quiet
 from core.ports import UnitOfWork
 from core.strategy.policy import Policy
 
-RESTING = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How many stops were raised, and how many resting orders asked to make way."""
+
+    raised: int
+    withdrawn: int
 
 
 def place_missing(
@@ -33,26 +40,24 @@ def place_missing(
 ) -> tuple[int, int]:
     """Places a protective pair for every position, or part of one, without a resting stop; returns (how many were sent,
     how many of them the venue refused: those positions are to be sold at once).
-
-    A pair that covers more than is held is cancelled first; the next minute places the right one.
     """
-    missing, oversized = _look(desk, now, reachable, prices)
-    if oversized:
-        withdraw(desk, oversized, now)
+    missing = _missing(desk, now, reachable, prices)
     if not missing:
         return 0, 0
+    # A refusal that was written just before a death, and not acted on.
+    with desk.reading() as work:
+        met = [known for order in missing if (known := work.order(order.client_order_id)) is not None]
+    refused = [order for order in met if order.state is OrderState.REJECTED]
     committed = commit_intents(desk, Decision(now, missing[0].account, (), tuple(missing)), now)
-    refused = [order for order in committed.to_submit if submit(desk, order, now).state is OrderState.REJECTED]
+    refused += [order for order in committed.to_submit if submit(desk, order, now).state is OrderState.REJECTED]
     for order in refused:
         _give_up(desk, order, now)
-    return len(committed.to_submit), len(refused)
+    return len(committed.to_submit) + len(met), len(refused)
 
 
-def _look(
-    desk: Desk, now: datetime, reachable: Collection[str], prices: Mapping[str, Decimal]
-) -> tuple[list[Order], list[Order]]:
-    """(pairs to place, resting stops that cover too much)."""
-    missing, oversized = list[Order](), list[Order]()
+def _missing(desk: Desk, now: datetime, reachable: Collection[str], prices: Mapping[str, Decimal]) -> list[Order]:
+    """The pairs to place."""
+    missing = list[Order]()
     with desk.reading() as work:
         for account in sorted(reachable):
             if not desk.brokers[account].supports_brackets:
@@ -64,21 +69,14 @@ def _look(
             for symbol, position in sorted(work.portfolio(account).positions.items()):
                 instrument = desk.instrument(symbol)
                 own = live.get(symbol, [])
-                if instrument is None or not _is_quiet(own) or symbol not in guards:
+                if instrument is None or not is_quiet(own) or symbol not in guards:
                     continue
                 stops = [order for order in own if order.purpose is Purpose.STOP]
                 covered = sum((order.remaining for order in stops), ZERO)
                 held = floor_to(max(position.quantity, ZERO), instrument.quantity_step)
-                if covered > held:
-                    oversized += stops
-                elif covered < held and _is_between(guards[symbol], prices.get(symbol)):
+                if covered < held and _is_between(guards[symbol], prices.get(symbol)):
                     missing.append(_pair(desk, position, guards[symbol], held - covered, instrument, now))
-    return missing, oversized
-
-
-def _is_quiet(orders: list[Order]) -> bool:
-    """Nothing but stops and targets that rest."""
-    return all(order.purpose in (Purpose.STOP, Purpose.TARGET) and order.state in RESTING for order in orders)
+    return missing
 
 
 def _is_between(guard: Guard, price: Decimal | None) -> bool:
@@ -129,43 +127,28 @@ def _give_up(desk: Desk, order: Order, now: datetime) -> None:
         work.publish(event, market_time=now)
 
 
-def follow(desk: Desk, now: datetime, prices: Mapping[str, Decimal]) -> int:
-    """Raises the stops that the price has earned (off unless the policy says so) and moves what the owner has moved;
-    returns how many were raised.
+def follow(desk: Desk, now: datetime, prices: Mapping[str, Decimal]) -> Followed:
+    """Raises the stops that the price has earned (off unless the policy says so) and takes from the venues what rests
+    at other levels than those wanted, the owner's included.
 
-    A resting stop is cancelled first, with the new level committed before: until the new pair rests, the engine
-    watches at the new level.
+    The new level is committed before, and kept in mind until an order rests at it: till then the engine watches at it.
     """
     with desk.reading() as work:
-        asked = levels.outstanding(work)
-        places = {(guard.account, guard.symbol) for guard, _ in asked}
-        raised = [pair for pair in _raised(work, desk, prices, desk.policy) if _place(pair[1]) not in places]
-        live, settled = work.live_orders(), levels.has_settled(work)
-    if not (asked or raised or settled):
-        return 0
+        raised, settled = list(_raised(work, desk, prices, desk.policy)), wanted.has_settled(work)
     higher = [pair for pair in raised if pair[1].stop > pair[0].stop]
-    with desk.committing("protect") as work:
-        levels.forget_settled(work)
-        for _, guard in (*asked, *raised):
-            work.set_guard(guard)
-        for former, guard in higher:
-            work.publish(_moved(desk, former, guard), market_time=now)
-    moved = {_place(guard) for _, guard in (*asked, *higher)}
-    resting = [
-        order
-        for order in live
-        if (order.account, order.symbol) in moved
-        and order.purpose in (Purpose.STOP, Purpose.TARGET)
-        and order.state in RESTING
-        and order.account in desk.venues()
-    ]
-    if resting:
-        withdraw(desk, resting, now)
-    return len(higher)
-
-
-def _place(guard: Guard) -> tuple[str, str]:
-    return guard.account, guard.symbol
+    if raised or settled:
+        with desk.committing("protect") as work:
+            wanted.forget_settled(work)
+            for _, guard in raised:
+                work.set_guard(guard)
+            for former, guard in higher:
+                wanted.want(work, desk, guard)
+                work.publish(_moved(desk, former, guard), market_time=now)
+    with desk.reading() as work:
+        misplaced = [order for order in wanted.in_the_way(work, desk) if order.account in desk.venues()]
+    if misplaced:
+        withdraw(desk, misplaced, now)
+    return Followed(len(higher), len(misplaced))
 
 
 def _raised(
@@ -183,7 +166,7 @@ def _raised(
         stop = raised_stop(guard, position.average_cost, price, peak, instrument, policy)
         least = ONE + policy.stop_step_fraction
         if stop >= guard.stop * least:
-            yield guard, replace(guard, stop=stop, peak=peak, placed_at=None)
+            yield guard, replace(wanted.watched(guard), stop=stop, peak=peak, placed_at=None)
         elif guard.peak is None or peak >= guard.peak * least:
             yield guard, replace(guard, peak=peak)
 
@@ -193,12 +176,12 @@ def raised_stop(
 ) -> Decimal:
     """Where the stop belongs by now, USD: never below where it is, always below `price`. `entry` is what a unit cost,
     fees included."""
-    wanted = [guard.stop]
+    levels = [guard.stop]
     if policy.trailing_fraction is not None:
-        wanted.append(floor_to(peak * (ONE - policy.trailing_fraction), instrument.price_tick))
+        levels.append(floor_to(peak * (ONE - policy.trailing_fraction), instrument.price_tick))
     if policy.break_even_fraction is not None and peak >= entry * (ONE + policy.break_even_fraction):
-        wanted.append(ceil_to(entry * (ONE + policy.cost_fraction), instrument.price_tick))
-    return max((stop for stop in wanted if stop < price), default=guard.stop) if guard.stop < price else guard.stop
+        levels.append(ceil_to(entry * (ONE + policy.cost_fraction), instrument.price_tick))
+    return max((stop for stop in levels if stop < price), default=guard.stop) if guard.stop < price else guard.stop
 
 
 def _moved(desk: Desk, former: Guard, guard: Guard) -> GuardMoved:

@@ -11,6 +11,7 @@ from core.domain.dust import without_dust
 from core.execution import loss_brakes, stops
 from core.execution.desk import Desk
 from core.execution.exits import SoldOut, sell_out
+from core.execution.oversized import cancel_oversized
 from core.execution.picture import take_picture
 from core.execution.protect import protect
 from core.execution.reconcile import reconcile
@@ -36,12 +37,12 @@ def guard(desk: Desk, now: datetime, scheduled_at: datetime | None = None) -> st
     """
     reconciled = reconcile(desk, now)
     protect(desk, now, reconciled.reachable)
-    cancel_stale_entries(desk, now, reconciled.reachable)
+    reachable = clear_up(desk, now, reconciled.reachable)
     if not _holds_any(desk):
         braked = loss_brakes.check(desk, now, {})
         return f"{braked} brakes set" if braked else "no position needs watching"
     origin = f"guard {(scheduled_at or now).isoformat()}"
-    done = look_after(desk, now, origin, reconciled.reachable)
+    done = look_after(desk, now, origin, reachable)
     words = [
         f"{count} {what}"
         for count, what in (
@@ -57,12 +58,24 @@ def guard(desk: Desk, now: datetime, scheduled_at: datetime | None = None) -> st
     return ", ".join(words) or "no stop or target reached"
 
 
+def clear_up(desk: Desk, now: datetime, reachable: frozenset[str]) -> frozenset[str]:
+    """Takes back what fits no longer: entries of an older market, and sales of more than is held. Returns the accounts
+    that answer."""
+    cancel_stale_entries(desk, now, reachable)
+    if not cancel_oversized(desk, now, reachable):
+        return reachable
+    # Gone by now, for the most part: what is still held is sold or protected within this very minute.
+    reachable = reconcile(desk, now).reachable
+    protect(desk, now, reachable)
+    return reachable
+
+
 def look_after(desk: Desk, now: datetime, origin: str, reachable: frozenset[str]) -> LookedAfter:
     """What every minute and every tick does for open positions, and against losses."""
     sold, prices = _sell_what_is_due(desk, now, origin, reachable)
     braked = loss_brakes.check(desk, now, prices)
-    raised = stops.follow(desk, now, prices)
-    if raised:
+    followed = stops.follow(desk, now, prices)
+    if followed.withdrawn:
         # The old stops are gone by now: seen at once, so that the new ones rest within this very minute.
         reachable = reconcile(desk, now).reachable
         protect(desk, now, reachable)
@@ -71,7 +84,7 @@ def look_after(desk: Desk, now: datetime, origin: str, reachable: frozenset[str]
         # A stop that cannot rest is a reason to sell now, not at the next minute (S13).
         more, _ = _sell_what_is_due(desk, now, origin, reachable)
         sold = sold.plus(more)
-    return LookedAfter(sold, braked, raised, placed - refused)
+    return LookedAfter(sold, braked, followed.raised, placed - refused)
 
 
 def _sell_what_is_due(

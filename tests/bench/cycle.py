@@ -30,7 +30,7 @@ BUDGETS = {8: 50.0, 1_000: 5_000.0}
 """Milliseconds (DESIGN 11)."""
 STAGES = {
     "reconcile": ("reconcile",),
-    "guards": ("protect", "cancel_stale_entries", "look_after"),
+    "guards": ("protect", "clear_up", "look_after"),
     "picture": ("take_picture",),
     "decide": ("decide",),
     "commit": ("_commit",),

@@ -22,6 +22,7 @@ from core.domain.venue import OrderRequest, Refused, SubmitResult
 from core.domain.views import AnswerKind, OwnTrade, ReportedFill
 from core.errors import Transient
 from core.execution.escalation import remind
+from core.execution.wanted import WANTED
 from core.execution.watch import guard
 from core.strategy.policy import Policy
 from tests.builders import COIN, MONDAY, Bench, an_entry, an_exit
@@ -31,6 +32,10 @@ ETH = "ETH-USD"
 MINUTE = timedelta(minutes=1)
 TEN = Decimal(10)
 HUNDRED = Decimal(100)
+
+
+class Death(Exception):
+    """The process ends here."""
 
 
 class Stubborn(ChaosVenue):
@@ -136,6 +141,28 @@ def test_a_stop_that_the_venue_refuses_is_alarmed_and_the_position_sold_in_the_s
 
 
 @pytest.mark.feature("S13")
+def test_a_refused_stop_is_acted_on_though_the_process_died_with_the_refusal_written(tmp_path: Path) -> None:
+    bench, venue = a_stage(tmp_path)
+    hold(bench, venue)
+    venue.end(next(each.client_order_id for each in venue.live() if each.purpose is Purpose.STOP), OrderState.CANCELED)
+    venue.refuses_stops = True
+
+    def dies(name: str) -> None:
+        if name == "result.after_commit":
+            raise Death
+
+    bench.checkpoint = dies
+    with pytest.raises(Death):
+        watch(bench)
+    bench.checkpoint = lambda _name: None
+    venue.refuses_stops = False
+    bench.restart()
+    guard(bench.desk, bench.clock.now())
+    assert [(each.purpose, each.quantity) for each in venue.live()] == [(Purpose.EXIT, TEN)]
+    assert len(bench.events(ProtectionFailed)) == 1
+
+
+@pytest.mark.feature("S13")
 def test_an_exit_is_not_in_the_way_of_an_entry_that_waits_for_approval(tmp_path: Path) -> None:
     """The card rests nowhere: it is taken back, and the sale goes out."""
     bench, venue = a_stage(tmp_path, mode=Mode.CONFIRM)
@@ -210,6 +237,68 @@ def test_a_moved_stop_whose_cancellation_fails_still_protects_and_moves_later(tm
     venue.keeps_orders = False
     watch(bench, 4)
     assert resting_stops(venue) == [(TEN, Decimal("106.7"))]
+
+
+def dies_while_it_raises_the_stop(folder: Path, place: str) -> tuple[Bench, Stubborn]:
+    """The stop goes from 95 to 106.7; nothing goes on after `place`, and another process starts."""
+    bench, venue = a_stage(folder, policy=TRAILING)
+    hold(bench, venue)
+    bench.bar(110.0)
+
+    def dies(name: str) -> None:
+        if name == place:
+            raise Death
+
+    bench.checkpoint = dies
+    with pytest.raises(Death):
+        watch(bench)
+    bench.checkpoint = lambda _name: None
+    bench.restart()
+    recover(bench.desk, bench.clock.now())
+    return bench, venue
+
+
+WHILE_IT_IS_RAISED = ("protect.after_commit", "withdraw.after_commit", "cancel.after_call", "reconcile.after_commit")
+
+
+@pytest.mark.feature("S13")
+@pytest.mark.parametrize("place", WHILE_IT_IS_RAISED)
+def test_a_raised_stop_outlives_the_process_and_is_told_once(tmp_path: Path, place: str) -> None:
+    bench, venue = dies_while_it_raises_the_stop(tmp_path, place)
+    assert (the_guard(bench).kind, the_guard(bench).stop) == (GuardKind.ENGINE, Decimal("106.7"))
+    watch(bench)
+    assert resting_stops(venue) == [(TEN, Decimal("106.7"))]
+    watch(bench)
+    assert the_guard(bench).kind is GuardKind.VENUE
+    assert [event.stop for event in bench.events(GuardMoved)] == [Decimal("106.7")]
+    assert bench.read(lambda work: work.value(WANTED)) is None
+
+
+@pytest.mark.feature("S13")
+@pytest.mark.parametrize("place", WHILE_IT_IS_RAISED)
+def test_a_price_that_falls_while_nobody_looks_meets_the_raised_stop(tmp_path: Path, place: str) -> None:
+    bench, venue = dies_while_it_raises_the_stop(tmp_path, place)
+    bench.bar(106.0)
+    watch(bench)
+    assert [(each.purpose, each.quantity) for each in venue.live()] == [(Purpose.EXIT, TEN)]
+
+
+@pytest.mark.feature("S13")
+def test_a_stop_that_the_venue_does_not_let_go_follows_on_and_every_step_is_told_once(tmp_path: Path) -> None:
+    bench, venue = a_stage(tmp_path, policy=TRAILING)
+    hold(bench, venue)
+    bench.bar(110.0)
+    venue.keeps_orders = True
+    # Longer than a cancellation counts as under way: the old stop counts as resting again and is no news.
+    watch(bench, 6)
+    assert (the_guard(bench).kind, the_guard(bench).stop) == (GuardKind.ENGINE, Decimal("106.7"))
+    bench.bar(120.0)
+    watch(bench)
+    assert [event.stop for event in bench.events(GuardMoved)] == [Decimal("106.7"), Decimal("116.4")]
+    bench.bar(116.0)
+    venue.keeps_orders = False
+    watch(bench)
+    assert [(each.purpose, each.quantity) for each in venue.live()] == [(Purpose.EXIT, TEN)]
 
 
 @pytest.mark.feature("S13")

@@ -134,6 +134,21 @@ def test_an_exit_of_unknown_fate_is_watched_and_goes_out_again_under_its_id_alon
     assert bench.read(lambda work: work.guards("simulated")) == []
 
 
+def test_a_cancellation_that_the_venue_never_heard_of_is_asked_again_at_the_next_look(tmp_path: Path) -> None:
+    """Written down and not sent, because the process died in between, or sent and lost."""
+    bench, venue = a_stage(tmp_path)
+    entry = an_entry(bench)
+    bench.place(entry)
+    with bench.database.unit_of_work() as work:
+        work.save_order(bench.order(entry.client_order_id).moved(OrderState.CANCEL_PENDING, bench.clock.now()))
+        work.commit("withdraw")
+    bench.restart()
+    bench.reconcile()
+    assert venue.live() == []
+    bench.reconcile()
+    assert bench.order(entry.client_order_id).state is OrderState.CANCELED
+
+
 def test_a_stop_that_the_venue_does_not_show_for_a_moment_is_not_placed_again(tmp_path: Path) -> None:
     bench, venue = a_stage(tmp_path)
     entry = held_position(bench, venue)

@@ -16,7 +16,7 @@ from core.domain.portfolio import Guard, GuardKind
 from core.domain.records import QuestionChoice
 from core.domain.values import ZERO
 from core.domain.views import AnswerKind
-from core.execution import levels
+from core.execution.wanted import WANTED
 from core.execution.watch import guard
 from tests.builders import COIN, MONDAY, Bench, an_entry
 from tests.fakes_chaos import ChaosVenue
@@ -188,7 +188,7 @@ def test_a_moved_stop_rests_at_its_new_level_with_before_and_after_told(bench: B
     assert (found.kind, found.stop, found.target) == (GuardKind.VENUE, Decimal("97.5"), Decimal(115))
     (event,) = bench.events(GuardMoved)
     assert (event.former_stop, event.stop, event.former_target, event.target) == (95, Decimal("97.5"), 115, 115)
-    assert bench.read(lambda work: work.value(levels.WANTED)) is None
+    assert bench.read(lambda work: work.value(WANTED)) is None
 
 
 @pytest.mark.feature("C4")
@@ -226,6 +226,31 @@ def test_levels_that_cannot_be_change_nothing(bench: Bench, stop: str | None, ta
 
 
 @pytest.mark.feature("C4")
+def test_levels_are_not_moved_where_nothing_would_place_the_new_ones(bench: Bench) -> None:
+    """The symbol was taken out of the settings: the stop at the venue is all that it has."""
+    before = resting(bench)
+    bench.symbols = ("ETH-USD",)
+    bench.restart()
+    answer = bench.owner.move_levels("BTC", Decimal(97), None, "owner", "tap-1")
+    assert (answer.kind, "move its stop at the broker" in answer.text) == (AnswerKind.REFUSED, True)
+    minute(bench)
+    assert resting(bench) == before
+
+
+@pytest.mark.feature("C4")
+def test_a_level_moved_back_before_the_venue_followed_stays_where_it_was(chaotic: tuple[Bench, ChaosVenue]) -> None:
+    bench, venue = chaotic
+    venue.is_down = True
+    bench.owner.move_levels("BTC", Decimal(97), None, "owner", "tap-1")
+    assert bench.owner.move_levels("BTC", Decimal(95), None, "owner", "tap-2").kind is AnswerKind.DONE
+    venue.calm()
+    for _ in range(5):
+        minute(bench)
+    assert [order.stop_price for order in venue.live() if order.purpose is Purpose.STOP] == [Decimal(95)]
+    assert (the_guard(bench).kind, the_guard(bench).stop) == (GuardKind.VENUE, Decimal(95))
+
+
+@pytest.mark.feature("C4")
 def test_a_repeated_move_does_not_undo_a_later_one(bench: Bench) -> None:
     bench.owner.move_levels("BTC", Decimal(97), None, "owner", "tap-1")
     bench.owner.move_levels("BTC", Decimal(98), None, "owner", "tap-2")
@@ -245,7 +270,7 @@ def test_a_venue_that_keeps_the_old_order_is_asked_until_the_new_one_rests(chaot
     stops = [order.stop_price for order in venue.live() if order.purpose is Purpose.STOP]
     assert stops == [Decimal(97)]
     assert (the_guard(bench).kind, the_guard(bench).stop) == (GuardKind.VENUE, Decimal(97))
-    assert bench.read(lambda work: work.value(levels.WANTED)) is None
+    assert bench.read(lambda work: work.value(WANTED)) is None
 
 
 @pytest.mark.feature("C4")

@@ -1,0 +1,108 @@
+"""Stops and targets that were decided and that no order at a venue rests at yet: the owner's (C4), and those that the
+price has raised (S13).
+
+They are kept in mind until an order rests at them. Till then the engine watches them, whatever still rests at the
+former levels, over any restart; and a venue that does not let go of its order is asked again every minute.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from core.domain.instruments import Instrument, instrument_for
+from core.domain.orders import Order, OrderState, Purpose
+from core.domain.portfolio import Guard, GuardKind
+from core.domain.values import ceil_to, floor_to, plain
+from core.execution.desk import Desk
+from core.ports import UnitOfWork
+
+WANTED = "wanted_levels"
+"""By `account/symbol` stop and target, as text, for as long as no order rests at them: a JSON object."""
+AT_THE_VENUE = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.CANCEL_PENDING})
+
+Levels = tuple[Decimal, Decimal]
+
+
+def want(work: UnitOfWork, desk: Desk, guard: Guard) -> None:
+    """Keeps the guard's levels in mind, to the tick; nothing where no order can rest."""
+    broker = desk.venues().get(guard.account)
+    if broker is not None and broker.supports_brackets:
+        tick = (desk.instrument(guard.symbol) or instrument_for(guard.symbol)).price_tick
+        _keep(work, {**wanted(work), place_of(guard): (ceil_to(guard.stop, tick), floor_to(guard.target, tick))})
+
+
+def wanted(work: UnitOfWork) -> Mapping[str, Levels]:
+    """By `account/symbol` the levels at which an order does not rest yet."""
+    stored: dict[str, list[str]] = json.loads(work.value(WANTED) or "{}")
+    return {place: (Decimal(stop), Decimal(target)) for place, (stop, target) in stored.items()}
+
+
+def in_the_way(work: UnitOfWork, desk: Desk) -> list[Order]:
+    """What is at a venue at other levels than those wanted, each with its other leg."""
+    levels = wanted(work)
+    if not levels:
+        return []
+    protecting = [
+        order
+        for order in work.live_orders()
+        if order.purpose in (Purpose.STOP, Purpose.TARGET)
+        and order.state in AT_THE_VENUE
+        and place_of(order) in levels
+        # What the engine does not watch is left with the protection that it has.
+        and desk.instrument(order.symbol) is not None
+    ]
+    elsewhere = {place_of(order) for order in protecting if not _rests_at(order, levels[place_of(order)])}
+    return [order for order in protecting if place_of(order) in elsewhere]
+
+
+def has_settled(work: UnitOfWork) -> bool:
+    """Whether an order rests by now at levels that are still kept in mind, or their position is gone."""
+    return _unsettled(work) != wanted(work)
+
+
+def forget_settled(work: UnitOfWork) -> None:
+    _keep(work, _unsettled(work))
+
+
+def split(work: UnitOfWork, account: str, symbol: str, ratio: Decimal, instrument: Instrument) -> None:
+    """The levels in new units: the stop rounded up, the target down to the tick."""
+    levels = wanted(work)
+    place, tick = f"{account}/{symbol}", instrument.price_tick
+    if place in levels:
+        stop, target = levels[place]
+        _keep(work, {**levels, place: (ceil_to(stop / ratio, tick), floor_to(target / ratio, tick))})
+
+
+def watched(guard: Guard) -> Guard:
+    """The guard until an order rests at its levels."""
+    return replace(guard, kind=GuardKind.ENGINE, venue_order_id=None) if guard.kind is GuardKind.VENUE else guard
+
+
+def levels_of(guard: Guard) -> Levels:
+    return guard.stop, guard.target
+
+
+def place_of(held: Guard | Order) -> str:
+    return f"{held.account}/{held.symbol}"
+
+
+def _rests_at(order: Order, levels: Levels) -> bool:
+    stop, target = levels
+    return order.stop_price == stop if order.purpose is Purpose.STOP else order.limit_price == target
+
+
+def _unsettled(work: UnitOfWork) -> Mapping[str, Levels]:
+    known = {place_of(guard): guard for guard in work.guards()}
+    return {place: levels for place, levels in wanted(work).items() if not _is_settled(known.get(place), levels)}
+
+
+def _is_settled(guard: Guard | None, levels: Levels) -> bool:
+    return guard is None or (guard.kind is GuardKind.VENUE and levels_of(guard) == levels)
+
+
+def _keep(work: UnitOfWork, levels: Mapping[str, Iterable[Decimal]]) -> None:
+    stored = {place: [plain(level) for level in pair] for place, pair in levels.items()}
+    work.set_value(WANTED, json.dumps(stored) if stored else None)
