@@ -235,9 +235,11 @@ def facts(house: House) -> dict[str, Any]:
         orders = sorted(work.orders(limit=EVERY), key=lambda order: (order.created_at, order.client_order_id))
         accounts = {account.id: work.portfolio(account.id) for account in work.accounts()}
         return {
-            "orders": [
-                _said(o.account, o.symbol, o.side, o.purpose, o.quantity, o.state, o.created_at) for o in orders
-            ],
+            # A leg of a venue's bracket is dated by when it was first seen: a start looks sooner than the next minute.
+            "orders": sorted(
+                _said(o.account, o.symbol, o.side, o.purpose, o.quantity, o.state, "" if o.parent_id else o.created_at)
+                for o in orders
+            ),
             "fills": sorted(_said(f.account, f.symbol, f.side, f.quantity, f.price, f.fee, f.at) for f in _fills(work)),
             "entries": sorted(_said(type(e).__name__, e.account, e.at) for e in work.entries()),
             "cash": [_said(name, held.cash) for name, held in accounts.items()],

@@ -31,6 +31,7 @@ from core.checkpoints import Checkpoint
 from core.clock import VirtualClock
 from core.domain.accounts import World
 from core.domain.bars import Bar, BarSize
+from core.domain.orders import OrderState
 from core.domain.records import Instruction, OutboxState, Question
 from core.domain.views import OwnerAnswer
 from core.errors import Fatal
@@ -46,7 +47,7 @@ from jobs.health import HealthDesk
 from jobs.maintenance import maintain
 from jobs.runner import JobRunner
 from jobs.schedule import TICK_PERIOD
-from jobs.table import HouseWork, house_jobs, market_jobs
+from jobs.table import GUARD, HouseWork, house_jobs, market_jobs
 from jobs.writer import Urgency, Writer
 from tests.builders import SteadyPredictor
 from tests.fault.kill_memory import append, lines_of
@@ -62,6 +63,9 @@ COIN, SHARE = "BTC-USD", "SPY"
 SYMBOLS = (COIN, SHARE)
 OWNER = Identity(111, 111)
 CASH = Decimal(10_000)
+UNDER_WAY = (OrderState.SUBMITTING, OrderState.UNKNOWN, OrderState.CANCEL_PENDING)
+GRACE_MINUTES = 8
+"""More than an entry is waited for (core.execution.corrections.PATIENCE) at a venue that shows it within a minute."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +260,16 @@ class House:
             self.step = number
             self.scene.steps[number].do(self)
             append(self.outside / "steps.jsonl", {"done": number})
+        self._come_to_rest()
         self.deliver()
+
+    def _come_to_rest(self) -> None:
+        """What a kill has left in doubt at the last step has its grace, minute by minute, before it is judged."""
+        for _ in range(GRACE_MINUTES):
+            if not self.read(lambda work: [each for each in work.live_orders() if each.state in UNDER_WAY]):
+                return
+            self.clock.advance(timedelta(minutes=1))
+            self.job(GUARD)
 
     def close(self) -> None:
         self.writer.stop()

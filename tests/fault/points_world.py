@@ -76,6 +76,8 @@ class LastingVenue(ChaosVenue):
         "activities",
         "deeds",
         "_brackets",
+        "_under_way",
+        "_gained",
     )
 
     def keep_in(self, path: Path) -> LastingVenue:
@@ -104,6 +106,13 @@ class LastingVenue(ChaosVenue):
         try:
             super().cancel(client_order_id)
         finally:
+            self.save()
+
+    def _receive(self) -> None:
+        """What arrives late arrives in the middle of a question, and is there to stay."""
+        waits = bool(self._under_way)
+        super()._receive()
+        if waits:
             self.save()
 
     def happens(self, key: str, deed: Callable[[LastingVenue], object]) -> None:

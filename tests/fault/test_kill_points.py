@@ -38,10 +38,23 @@ class Kill:
     scene: str
     crashes: tuple[Crash, ...]
 
+    @property
+    def words(self) -> str:
+        return ", then at ".join(f"{crash.name} the {crash.occurrence}. time" for crash in self.crashes)
 
-Done = tuple[Kill, str]
+
 SAME, GIVEN_UP = "the same", "without an entry that had never left and was given up"
 VARIES = "one that may vary, all invariants held"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a kill came to: an end that is as it should be, or what is wrong, in words; `kills` really happened."""
+
+    kill: Kill
+    kills: int
+    end: str = ""
+    wrong: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,16 +70,37 @@ class Trails:
         yield from ((scene, (ONLY_AFTER_A_KILL,), life) for scene, life in self.after_a_kill.items())
 
 
-def told(done: Sequence[Done]) -> str:
-    """What the kills came to."""
-    places = {(kill.scene, kill.crashes[-1]) for kill, _ in done}
-    ends = Counter(end for _, end in done)
+def told(outcomes: Sequence[Outcome]) -> str:
+    """What the kills came to, in all and scene by scene."""
+    scenes: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        scenes.setdefault(outcome.kill.scene, []).append(outcome)
+    ends = Counter(outcome.end for outcome in outcomes if not outcome.wrong)
+    lines = [
+        f"{counted(outcomes)}, in {len(scenes)} scenes; the end: "
+        f"{', '.join(f'{count} times {end}' for end, count in ends.most_common())}",
+        *(f"  {counted(those)}: {scene}" for scene, those in scenes.items()),
+    ]
+    return "\n".join(lines)
+
+
+def counted(outcomes: Sequence[Outcome]) -> str:
+    crashes = {(outcome.kill.scene, crash) for outcome in outcomes for crash in outcome.kill.crashes}
     return (
-        f"{sum(len(kill.crashes) for kill, _ in done)} kills at {len(places)} places: "
-        f"{len({crash.name for _, crash in places})} names, {len({crash for _, crash in places})} pairs of name and "
-        f"occurrence, in {len({scene for scene, _ in places})} scenes; the end: "
-        f"{', '.join(f'{count} times {end}' for end, count in ends.most_common())}"
+        f"{sum(outcome.kills for outcome in outcomes):4} kills at {len(crashes):4} places, "
+        f"{len({crash.name for _, crash in crashes}):3} names, {len({crash for _, crash in crashes}):3} pairs of name "
+        "and occurrence"
     )
+
+
+def all_as_they_should_be(outcomes: Sequence[Outcome]) -> None:
+    """Prints the counts; fails with everything that went wrong at once."""
+    print(f"\n{told(outcomes)}")
+    wrong = [outcome for outcome in outcomes if outcome.wrong]
+    listed = "\n".join(f"- {each.kill.scene}, killed at {each.kill.words}: {each.wrong}" for each in wrong)
+    print(listed or "nothing went wrong")
+    assert not wrong, f"{len(wrong)} of {len(outcomes)} went wrong:\n{listed}"
+    assert outcomes
 
 
 class TwoNests:
@@ -113,26 +147,38 @@ def places_of(life: Life) -> list[Crash]:
     return places
 
 
-def check(nest: PointsNest, trails: Trails, kill: Kill) -> Done:
-    """Kills and restarts; returns what the end was like."""
-    lives = nest.play(kill.scene, *kill.crashes)
-    where = f"{kill.scene}, killed at {kill.crashes}"
-    assert [life.was_killed for life in lives] == [True] * len(kill.crashes) + [False], f"{where}: not reached"
-    for life, crash in zip(lives, kill.crashes, strict=False):
-        assert life.trail[-1] == crash.name, where
+def recovery_of(life: Life) -> list[Crash]:
+    """Where the life can be killed until the owner is greeted."""
+    return places_of(life)[: life.trail.index(START_ENDS) + 1]
+
+
+def check(nest: PointsNest, trails: Trails, kill: Kill) -> Outcome:
+    """Kills and restarts; says what the end was like, or what is wrong with it."""
+    try:
+        lives = nest.play(kill.scene, *kill.crashes)
+    except AssertionError as error:
+        return Outcome(kill, 0, wrong=str(error))
+    return judged(trails, kill, lives)
+
+
+def judged(trails: Trails, kill: Kill, lives: Sequence[Life]) -> Outcome:
+    kills = sum(life.was_killed for life in lives)
+    ended_at = [life.trail[-1] for life in lives if life.was_killed]
+    if ended_at != [crash.name for crash in kill.crashes] or lives[-1].was_killed:
+        return Outcome(kill, kills, wrong=f"it died at {ended_at}")
     end, undisturbed = lives[-1], trails.undisturbed[kill.scene]
-    assert end.broken == [], where
+    if end.broken:
+        return Outcome(kill, kills, wrong="; ".join(end.broken))
     assert end.facts is not None
     assert undisturbed.facts is not None
     if end.given_up and not undisturbed.given_up:
-        return kill, GIVEN_UP
-    changed = {
-        name: (end.facts[name], undisturbed.facts[name])
+        return Outcome(kill, kills, GIVEN_UP)
+    changed = [
+        f"{name} is {end.facts[name]} instead of {undisturbed.facts[name]}"
         for name in undisturbed.facts
         if end.facts[name] != undisturbed.facts[name]
-    }
-    assert changed == {}, where
-    return kill, SAME if undisturbed.facts else VARIES
+    ]
+    return Outcome(kill, kills, SAME if undisturbed.facts else VARIES, "; ".join(changed))
 
 
 @pytest.mark.timeout(300)
@@ -171,7 +217,7 @@ def one_for_each_name(trails: Trails) -> list[Kill]:
 @pytest.mark.feature("D3")
 def test_killed_at_each_commit_and_each_call_the_next_start_sorts_it_out(nests: TwoNests, trails: Trails) -> None:
     kills = one_for_each_name(trails)
-    print(f"\n{told(nests.do([lambda nest, kill=kill: check(nest, trails, kill) for kill in kills]))}")
+    all_as_they_should_be(nests.do([lambda nest, kill=kill: check(nest, trails, kill) for kill in kills]))
 
 
 UNDER_WAY = (
@@ -188,21 +234,26 @@ UNDER_WAY = (
 def test_killed_again_while_it_recovers_and_once_more_it_still_comes_to_the_same_end(
     nests: TwoNests, trails: Trails
 ) -> None:
-    chance, done = np.random.default_rng(SEED + 1), list[Done]()
+    chance, outcomes = np.random.default_rng(SEED + 1), list[Outcome]()
     for name in UNDER_WAY:
         scenes = [scene for scene, life in trails.undisturbed.items() if name in life.trail]
-        scene = scenes[int(chance.integers(len(scenes)))]
-        kill = twice_in_recovery(nests.nests[0], scene, Crash(name), chance)
-        done.append(check(nests.nests[0], trails, kill))
-    print(f"\n{told(done)}")
+        scene, first = scenes[int(chance.integers(len(scenes)))], Crash(name)
+        recovery = recovery_of(nests.nests[0].play(scene, first)[-1])
+        second = recovery[int(chance.integers(len(recovery)))]
+        outcomes += twice_in_recovery(nests.nests[0], trails, Kill(scene, (first, second)), chance)
+    all_as_they_should_be(outcomes)
 
 
-def twice_in_recovery(nest: PointsNest, scene: str, first: Crash, chance: np.random.Generator) -> Kill:
-    """Dies at `first`, and twice more somewhere in what the next start does until the owner is greeted."""
-    restarted = nest.play(scene, first)[-1]
-    recovery = places_of(restarted)[: restarted.trail.index(START_ENDS) + 1]
-    second, third = (recovery[int(place)] for place in chance.integers(len(recovery), size=2))
-    return Kill(scene, (first, second, third))
+def twice_in_recovery(nest: PointsNest, trails: Trails, kill: Kill, chance: np.random.Generator) -> list[Outcome]:
+    """Dies under way and at a place of its recovery; then once more, at a place of what the start after that does."""
+    try:
+        lives = nest.play(kill.scene, *kill.crashes)
+    except AssertionError as error:
+        return [Outcome(kill, 0, wrong=str(error))]
+    # The second death changes what the next start has to do: only that one's own trail knows its places.
+    recovery = recovery_of(lives[-1])
+    third = recovery[int(chance.integers(len(recovery)))]
+    return [judged(trails, kill, lives), check(nest, trails, Kill(kill.scene, (*kill.crashes, third)))]
 
 
 def every_place(trails: Trails) -> Iterator[Kill]:
@@ -222,9 +273,7 @@ def every_place(trails: Trails) -> Iterator[Kill]:
 @pytest.mark.feature("S14")
 def test_killed_at_every_occurrence_of_every_commit_and_call_in_every_scene(nests: TwoNests, trails: Trails) -> None:
     kills = list(every_place(trails))
-    done = nests.do([lambda nest, kill=kill: check(nest, trails, kill) for kill in kills])
-    print(f"\n{told(done)}")
-    assert len(done) == len(kills)
+    all_as_they_should_be(nests.do([lambda nest, kill=kill: check(nest, trails, kill) for kill in kills]))
 
 
 @pytest.mark.long
@@ -233,13 +282,11 @@ def test_killed_at_every_occurrence_of_every_commit_and_call_in_every_scene(nest
 def test_killed_at_every_place_of_a_recovery_and_once_more(nests: TwoNests, trails: Trails) -> None:
     """After a death under way, each place of the next start is died at, and a third one of the start after that."""
 
-    def all_places(nest: PointsNest, scene: str, first: Crash) -> list[Done]:
-        chance = np.random.default_rng(SEED + 2)
-        restarted = nest.play(scene, first)[-1]
-        recovery = places_of(restarted)[: restarted.trail.index(START_ENDS) + 1]
-        thirds = [recovery[int(place)] for place in chance.integers(len(recovery), size=len(recovery))]
-        kills = [Kill(scene, (first, second, third)) for second, third in zip(recovery, thirds, strict=True)]
-        return [check(nest, trails, kill) for kill in kills]
+    def all_places(nest: PointsNest, scene: str, first: Crash) -> list[Outcome]:
+        chance, outcomes = np.random.default_rng(SEED + 2), list[Outcome]()
+        for second in recovery_of(nest.play(scene, first)[-1]):
+            outcomes += twice_in_recovery(nest, trails, Kill(scene, (first, second)), chance)
+        return outcomes
 
     firsts = [
         (scene, Crash(name))
@@ -247,5 +294,4 @@ def test_killed_at_every_place_of_a_recovery_and_once_more(nests: TwoNests, trai
         for scene in [scene for scene, life in trails.undisturbed.items() if name in life.trail][:6]
     ]
     done = nests.do([lambda nest, scene=scene, first=first: all_places(nest, scene, first) for scene, first in firsts])
-    print(f"\n{told([each for group in done for each in group])}")
-    assert all(done)
+    all_as_they_should_be([each for group in done for each in group])
