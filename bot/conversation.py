@@ -26,7 +26,7 @@ from bot.drafts import DraftToken
 from bot.fenced_request import lease_lost_in
 from bot.gate import Admission, Gate, Standing, standing
 from bot.late import DEEDS as LATE_DEEDS
-from bot.late import LateWords
+from bot.late import LateWords, raises_risk, unheard_tap
 from bot.message import Message
 from bot.questions import QuestionToken
 from bot.tapping import actor, replied_text, toast, without_buttons
@@ -204,7 +204,10 @@ class Conversation:
         action = token.removesuffix(render_views.IN_PLACE)
         in_place = action != token
         reply: Reply | None = None
-        if action in ("pause", "resume"):
+        if raises_risk(action) and not await toast(query, "Got it."):
+            reply = Reply((unheard_tap(action),), "late, not done")
+            await self._answer(reply)
+        elif action in ("pause", "resume"):
             reply = await run_menu(self._talk, action, BY_OWNER, query.id)
             await toast(query, reply.outcome if reply else _OLD_BUTTON)
             await self._renew(query, in_place=in_place)

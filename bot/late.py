@@ -28,6 +28,7 @@ _ASKS_ITSELF = frozenset({"flatten", "close"})
 _SECOND = timedelta(seconds=1)
 _GATHERS = 1.0
 _MOST_LISTED = 30
+_CHANGES = ("set", "env", "undo")
 Run = Callable[[str], Awaitable[Reply]]
 
 
@@ -87,6 +88,18 @@ def listed(unheard: list[tuple[datetime, str]], talk: Talk) -> Message:
     count = numbers.count(len(unheard), "message")
     title = f"⏱ {bold(f'{count} from while I could not hear you: not done')}"
     return Message(paragraphs(title, "\n".join([*lines, *more]), "Send again what still holds."))
+
+
+def raises_risk(action: str) -> bool:
+    """Whether a menu button allows more than before: it must not be done hours after it was tapped."""
+    return action.startswith(("resume", "menu-resume", "mode-", "unlock-", *(f"settings-{each}-" for each in _CHANGES)))
+
+
+def unheard_tap(action: str) -> Message:
+    """A tap has no date of its own; Telegram says which ones are old."""
+    return Message(
+        f"⏱ You tapped {code(line(action, 60))} while I could not hear you: not done. Tap again if it holds."
+    )
 
 
 def _do_late(talk: Talk, asked: Confirmation) -> OwnerAnswer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -64,11 +65,16 @@ def table(rows: Iterable[tuple[str, str]]) -> str:
     if not tidy:
         return ""
     width = max(len(label) for label, _ in tidy) + 1
-    lines = [
-        f"{label.ljust(width)} {value}" if width + 1 + len(value) <= COLUMNS else f"{label}\n  {value}"
-        for label, value in tidy
-    ]
+    lines = [part for label, value in tidy for part in _row(label, value, width)]
     return f"<pre>{esc(chr(10).join(lines), 3000)}</pre>"
+
+
+def _row(label: str, value: str, width: int) -> list[str]:
+    """On one line where both fit, else the value below, broken where a phone would break it."""
+    if width + 1 + len(value) <= COLUMNS:
+        return [f"{label.ljust(width)} {value}"]
+    below = textwrap.wrap(value, COLUMNS, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return [*textwrap.wrap(label, COLUMNS), *below]
 
 
 def units(text: str) -> int:

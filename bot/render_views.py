@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -228,8 +228,8 @@ def _cost(entry: ReportPosition) -> str:
     )
 
 
-def pending(instructions: Sequence[Instruction], zone: ZoneInfo) -> Message:
-    """The list above the cards that /pending sends again."""
+def pending(instructions: Sequence[Instruction], zone: ZoneInfo, marks: Iterable[Badge] = ()) -> Message:
+    """The list above the cards that /pending sends again; `marks` are those of the accounts in it."""
     if not instructions:
         return Message(NOTHING_WAITS)
     rows = "\n".join(
@@ -237,7 +237,9 @@ def pending(instructions: Sequence[Instruction], zone: ZoneInfo) -> Message:
         + (f"expires {numbers.moment(entry.expires_at, zone)}" if entry.expires_at else "waits for you")
         for entry in instructions[:30]
     )
-    return Message(paragraphs(f"✋ {bold(numbers.count(len(instructions), 'instruction') + ' waiting')}", rows))
+    badge = " ".join(dict.fromkeys(mark.value for mark in marks))
+    title = f"✋ {bold(numbers.count(len(instructions), 'instruction') + ' waiting')}{f' · {badge}' if badge else ''}"
+    return Message(paragraphs(title, rows))
 
 
 def _deed(entry: Instruction) -> str:

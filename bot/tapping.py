@@ -6,7 +6,7 @@ import logging
 
 from telegram import CallbackQuery
 from telegram import Message as TelegramMessage
-from telegram.error import TelegramError
+from telegram.error import BadRequest, TelegramError
 
 from bot.message import Keyboard
 from bot.transport import markup_of
@@ -15,12 +15,14 @@ _LOG = logging.getLogger(__name__)
 _TOAST_LIMIT = 200
 
 
-async def toast(query: CallbackQuery, text: str, *, alert: bool = False) -> None:
-    """Ends the spinner on the button. One that is too late to be answered does not stop the deed."""
+async def toast(query: CallbackQuery, text: str, *, alert: bool = False) -> bool:
+    """Ends the spinner on the button. False where Telegram says that the tap is too old to be answered."""
     try:
         await query.answer(text[:_TOAST_LIMIT] or None, show_alert=alert)
     except TelegramError as error:
         _LOG.info("a tap could not be answered: %s", type(error).__name__)
+        return not isinstance(error, BadRequest)
+    return True
 
 
 async def without_buttons(query: CallbackQuery) -> None:

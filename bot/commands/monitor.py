@@ -46,7 +46,8 @@ async def pending(talk: Talk, _request: Request) -> Reply:
     cards += [render_safety.question(each, _badges(each.account, world)) for each in list(asked)[-_MOST_CARDS:]]
     if len(waiting) + len(asked) == 1 or not waiting:
         return Reply(tuple(cards), "answered")
-    return Reply((render_views.pending(waiting, talk.zone), *cards), "answered")
+    marks = [mark for entry in waiting for mark in _badges(entry.account, world)]
+    return Reply((render_views.pending(waiting, talk.zone, marks), *cards), "answered")
 
 
 async def signals(talk: Talk, _request: Request) -> Reply:

@@ -88,3 +88,20 @@ async def test_what_is_said_after_the_start_is_done_as_ever(tmp_path: Path) -> N
         told = await line.until_said("1 message from while I could not hear you")
         assert "/resume" in told
         assert line.owner.paused
+
+
+@pytest.mark.feature("C8")
+async def test_a_tap_that_was_too_old_to_be_answered_allows_nothing_and_a_fresh_one_does(tmp_path: Path) -> None:
+    async with a_line(tmp_path) as line:
+        line.owner.paused = True
+        await line.person.sends("/menu")
+        shown = await message_with(line, "Menu, paused")
+        person = {"id": line.server.owner_id, "is_bot": False, "first_name": "Owner"}
+        for action in ("resume", "mode-auto", "menu-resume!", "settings-set-STOP_LOSS-0.5!", "unlock-drawdown-*"):
+            query = {"id": "1", "from": person, "chat_instance": "1", "data": f"m:{action}", "message": shown}
+            line.server.hears("callback_query", query)
+            await line.until_said(f"You tapped {action.removesuffix('!')} while I could not hear you: not done.")
+        assert line.owner.calls == []
+        await line.person.taps(shown["message_id"], "m:menu-resume!")
+        await line.until_said("Menu, mode auto")
+        assert line.owner.calls == [("resume", "owner")]
