@@ -206,7 +206,7 @@ class Conversation:
         reply: Reply | None = None
         if raises_risk(action) and not await toast(query, "Got it."):
             reply = Reply((unheard_tap(action),), "late, not done")
-            await self._answer(reply)
+            await self._voice.answer(reply)
         elif action in ("pause", "resume"):
             reply = await run_menu(self._talk, action, BY_OWNER, query.id)
             await toast(query, reply.outcome if reply else _OLD_BUTTON)
