@@ -39,6 +39,7 @@ from core.domain.records import JobOutcome
 from core.domain.values import ZERO
 from core.errors import Fatal
 from core.execution import away
+from core.execution.attesting import ask_weekly
 from core.execution.escalation import remind
 from core.execution.owner import OwnerDesk
 from core.execution.unanswered import expire_instructions
@@ -248,6 +249,7 @@ class LiveAssembly:
             ),
             check_health=check_health,
             maintain=lambda: self._maintain(engine, health, place),
+            attest=lambda: ask_weekly(engine.desk, self._settings.zone),
             watch=Watchdog(engine.desk, health.report, engine.desk.speed, self._sign_of_life(health)).look,
             second_line=self._second_line(engine, health),
         )

@@ -23,6 +23,8 @@ _LABELS = {
     QuestionChoice.IGNORE: "🙈 Ignore",
     QuestionChoice.TAKE_OVER: "🔑 Take over",
     QuestionChoice.LEAVE: "↩️ Leave",
+    QuestionChoice.MATCH: "✅ Match",
+    QuestionChoice.DIFFERS: "✏️ Differs",
 }
 _TOASTS = {
     QuestionChoice.PLACED: "Noting that your stop rests.",
@@ -31,6 +33,8 @@ _TOASTS = {
     QuestionChoice.IGNORE: "Leaving it as it is.",
     QuestionChoice.TAKE_OVER: "Taking over.",
     QuestionChoice.LEAVE: "Leaving them alone.",
+    QuestionChoice.MATCH: "Noting that both agree.",
+    QuestionChoice.DIFFERS: "Showing how to put it right.",
 }
 
 

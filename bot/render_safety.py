@@ -33,6 +33,7 @@ _ASKED: Mapping[str, str] = {
     QuestionKind.DIFFERENCE: "units differ at the broker",
     QuestionKind.CASH: "cash differs at the broker",
     QuestionKind.TAKE_OVER: "orders of another installation",
+    QuestionKind.ATTEST: "does your broker show the same?",
 }
 SafetyEvent = (
     QuestionAsked

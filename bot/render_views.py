@@ -71,7 +71,7 @@ def status(view: StatusView, zone: ZoneInfo) -> Message:
             _pause_words(view, zone),
             _worries(view, zone),
             table(_engine_rows(view, zone)),
-            *(_account_block(account, short=True) for account in view.accounts),
+            *(_account_block(account, zone, short=True) for account in view.accounts),
             f"Last signal: {_last_signal(view, zone)}",
             _clock_words(view, zone),
         ),
@@ -152,9 +152,20 @@ def _day_results(accounts: Sequence[ReportAccount]) -> str:
     return ", ".join(told)
 
 
-def _account_block(account: ReportAccount, *, short: bool) -> str:
+def _confirmed(account: ReportAccount, zone: ZoneInfo) -> str:
+    return f"{account_title(account.account, account.badges)}: {_source(account, zone)}."
+
+
+def _source(account: ReportAccount, zone: ZoneInfo) -> str:
+    """Where the figures of the manual account come from."""
+    if account.confirmed_at is None:
+        return "as you reported"
+    return f"as you confirmed on {numbers.day(account.confirmed_at.astimezone(zone).date())}"
+
+
+def _account_block(account: ReportAccount, zone: ZoneInfo, *, short: bool) -> str:
     """A short one, of a status that has to fit a phone's screen, leaves the cash to /positions."""
-    source = ", as you reported" if account.attested else ""
+    source = f", {_source(account, zone)}" if account.attested else ""
     name = f"{bold(account_title(account.account, account.badges))}{source}"
     today = f"{numbers.signed_money(account.day_profit)} ({numbers.signed_percent(account.day_fraction, places=2)})"
     rows = [("Value", numbers.money(account.equity)), ("Today", today)]
@@ -180,7 +191,7 @@ def _period_rows(account: ReportAccount) -> list[tuple[str, str]]:
     ]
 
 
-def positions(view: PositionsView) -> Message:
+def positions(view: PositionsView, zone: ZoneInfo) -> Message:
     """Every position with its profit, protection and guard, then the cash."""
     total = _open_results(view.positions)
     held = numbers.count(len(view.positions), "position")
@@ -189,7 +200,12 @@ def positions(view: PositionsView) -> Message:
     blocks = [_position_block(entry, marks) for entry in view.positions]
     cash = table((account_name(account.account), numbers.money(account.cash)) for account in view.accounts)
     return Message(
-        paragraphs(title, *(blocks or ["Nothing is held."]), f"{bold('Cash')}\n{cash}" if view.accounts else ""),
+        paragraphs(
+            title,
+            *(blocks or ["Nothing is held."]),
+            f"{bold('Cash')}\n{cash}" if view.accounts else "",
+            "\n".join(_confirmed(account, zone) for account in view.accounts if account.attested),
+        ),
         hand_buttons(view.positions),
     )
 
@@ -251,7 +267,7 @@ def report(event: DailyReport, zone: ZoneInfo) -> Message:
     marks = tuple(dict.fromkeys(mark for account in event.accounts for mark in account.badges))
     title = f"📄 {bold(f'Report {_day_results(event.accounts)}'.strip())} · {all_badges(event.accounts, marks)}"
     period = f"{numbers.day(event.day)}, returns since {numbers.day(event.since.astimezone(zone).date())}"
-    blocks = [_account_block(account, short=False) for account in event.accounts]
+    blocks = [_account_block(account, zone, short=False) for account in event.accounts]
     account_marks = {account.account: account.badges for account in event.accounts}
     held = [_position_line(entry, account_marks) for entry in event.positions]
     return Message(

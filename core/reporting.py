@@ -150,7 +150,11 @@ def buy_and_hold(then: Mapping[str, Decimal], now: Mapping[str, Decimal]) -> Dec
 
 
 def account_report(
-    account: Account, portfolio: Portfolio, record: AccountRecord, benchmark: Decimal | None
+    account: Account,
+    portfolio: Portfolio,
+    record: AccountRecord,
+    benchmark: Decimal | None,
+    confirmed_at: datetime | None = None,
 ) -> ReportAccount:
     """Day figures are of the trading day under way; trades and fees count since the account was opened."""
     return ReportAccount(
@@ -166,6 +170,7 @@ def account_report(
         fees=portfolio.fees,
         attested=account.is_manual,
         badges=account.badges(),
+        confirmed_at=confirmed_at,
     )
 
 

@@ -17,6 +17,7 @@ LEASE_PERIOD = timedelta(seconds=10)
 EXPIRY_PERIOD = timedelta(seconds=30)
 HEALTH_PERIOD = timedelta(seconds=20)
 WATCH_PERIOD = timedelta(minutes=1)
+ATTEST_PERIOD = timedelta(minutes=30)
 HOUR, PAST_THE_HOUR = timedelta(hours=1), timedelta(minutes=40)
 
 
@@ -46,6 +47,7 @@ class HouseWork:
     check_health: Callable[[], str]
     maintain: Callable[[], str]
     watch: Callable[[], str]
+    attest: Callable[[], str]
     second_line: Callable[[], str] | None = None
 
 
@@ -72,7 +74,10 @@ def market_jobs(work: MarketWork, writer: WriterLike, calendar: Calendar) -> Seq
 
 
 def house_jobs(work: HouseWork, writer: WriterLike) -> Sequence[Job]:
-    """What runs each minute or oftener leaves no record of each run: its traces are its record."""
+    """What runs often leaves no record of each run: its traces are its record."""
+
+    def attest(_: datetime) -> str:
+        return writer.submit(Urgency.BACKGROUND, work.attest).result()
 
     def expire(_: datetime) -> str:
         return writer.submit(Urgency.BACKGROUND, work.expire).result()
@@ -84,6 +89,7 @@ def house_jobs(work: HouseWork, writer: WriterLike) -> Sequence[Job]:
         _frequent("expiry", EXPIRY_PERIOD, 1, expire),
         _frequent("health", HEALTH_PERIOD, 2, lambda _: work.check_health()),
         _frequent("watch", WATCH_PERIOD, 4, lambda _: work.watch()),
+        _frequent("attest", ATTEST_PERIOD, 5, attest),
         Job(
             MAINTENANCE, every(HOUR, PAST_THE_HOUR), Timebase.SYSTEM, 600.0, 3, lambda _: work.maintain(), is_news=False
         ),

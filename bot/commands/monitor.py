@@ -26,7 +26,7 @@ async def status(talk: Talk, request: Request) -> Reply:
 
 
 async def positions(talk: Talk, _request: Request) -> Reply:
-    return reply(render_views.positions(await talk.hands.ask(talk.owner.positions)))
+    return reply(render_views.positions(await talk.hands.ask(talk.owner.positions), talk.zone))
 
 
 async def report(talk: Talk, _request: Request) -> Reply:

@@ -229,7 +229,10 @@ class ReportPosition:
 
 @dataclass(frozen=True, slots=True)
 class ReportAccount:
-    """One account's day. Fractions, not percent; `benchmark_fraction` is an equal-weight holding of the universe."""
+    """One account's day. Fractions, not percent; `benchmark_fraction` is an equal-weight holding of the universe.
+
+    `attested`: it is what the owner reported; `confirmed_at` is when he last compared it with his broker (market time).
+    """
 
     account: str
     equity: Decimal
@@ -243,6 +246,7 @@ class ReportAccount:
     fees: Decimal
     attested: bool
     badges: tuple[Badge, ...]
+    confirmed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,13 +84,14 @@ class QuestionKind(StrEnum):
 
     PLACE_STOP: a stop order at his own broker for a position of the manual account. DIFFERENCE: the venue holds
     something else than the ledger and nothing explains it. CASH: the same for its money. TAKE_OVER: orders of another
-    installation at our venue.
+    installation at our venue. ATTEST: whether his own broker shows what we say of the manual account.
     """
 
     PLACE_STOP = "place_stop"
     DIFFERENCE = "difference"
     CASH = "cash"
     TAKE_OVER = "take_over"
+    ATTEST = "attest"
 
 
 class QuestionChoice(StrEnum):
@@ -100,6 +101,8 @@ class QuestionChoice(StrEnum):
     IGNORE = "ignore"
     TAKE_OVER = "take_over"
     LEAVE = "leave"
+    MATCH = "match"
+    DIFFERS = "differs"
 
 
 CHOICES: Mapping[QuestionKind, tuple[QuestionChoice, QuestionChoice]] = {
@@ -107,6 +110,7 @@ CHOICES: Mapping[QuestionKind, tuple[QuestionChoice, QuestionChoice]] = {
     QuestionKind.DIFFERENCE: (QuestionChoice.ADOPT, QuestionChoice.IGNORE),
     QuestionKind.CASH: (QuestionChoice.ADOPT, QuestionChoice.IGNORE),
     QuestionKind.TAKE_OVER: (QuestionChoice.TAKE_OVER, QuestionChoice.LEAVE),
+    QuestionKind.ATTEST: (QuestionChoice.MATCH, QuestionChoice.DIFFERS),
 }
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from core.domain.decisions import Brake, BrakeKind
 from core.domain.records import CHOICES, Question, QuestionChoice, QuestionKind
 from core.domain.views import AnswerKind, OwnerAnswer
-from core.execution import cash_differences, differences, foreign, locks, owner_guards, questions
+from core.execution import attesting, cash_differences, differences, foreign, locks, owner_guards, questions
 from core.execution.bookings import refused
 from core.execution.owner_drafts import OwnerDrafts
 from core.execution.protect import refresh_guards
@@ -76,6 +76,10 @@ class OwnerSafe(OwnerDrafts):
             return owner_guards.cannot_place(question)
         if question.kind is QuestionKind.TAKE_OVER:
             return foreign.take_over(work, question) if choice is QuestionChoice.TAKE_OVER else foreign.leave(question)
+        if question.kind is QuestionKind.ATTEST:
+            if choice is QuestionChoice.DIFFERS:
+                return attesting.differs()
+            return attesting.matches(work, self._desk, question, now)
         if question.kind is QuestionKind.CASH:
             if choice is QuestionChoice.IGNORE:
                 return cash_differences.ignore(question)

@@ -17,6 +17,7 @@ from core.domain.portfolio import Portfolio
 from core.domain.records import JobOutcome, OutboxState
 from core.domain.values import exact
 from core.domain.views import PositionsView, StatusView
+from core.execution.attesting import attested_at
 from core.execution.desk import Desk
 from core.execution.equity import record_of, trading_day_end, valued
 from core.execution.market import last_prices
@@ -132,7 +133,8 @@ def _accounts(work: UnitOfWork, desk: Desk, now: datetime) -> tuple[ReportAccoun
     for account, portfolio in shown:
         record = valued(work, desk, portfolio, prices, now)
         benchmark = reporting.buy_and_hold(_prices_then(desk, universe, record.first_at), prices)
-        reports.append(reporting.account_report(account, portfolio, record, benchmark))
+        confirmed = attested_at(work, account.id)
+        reports.append(reporting.account_report(account, portfolio, record, benchmark, confirmed))
     return tuple(reports)
 
 

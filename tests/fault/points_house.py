@@ -36,6 +36,7 @@ from core.domain.records import Instruction, OutboxState, Question
 from core.domain.views import OwnerAnswer
 from core.errors import Fatal
 from core.execution import away
+from core.execution.attesting import ask_weekly
 from core.execution.escalation import remind
 from core.execution.owner import OwnerDesk
 from core.execution.unanswered import expire_instructions
@@ -205,6 +206,7 @@ class House:
         sign_of_life = self.witness.over(SimpleNamespace(ping=lambda: True), PING)
         channel = self.witness.over(SimpleNamespace(name="ntfy", send=lambda _title, _text: None), ALARM)
         house = HouseWork(
+            attest=lambda: ask_weekly(self.desk, self.settings.zone),
             renew_lease=lambda: self.lease.renew(self.clock.now()).holder,
             expire=lambda: (
                 f"{expire_instructions(self.desk)} expired, {remind(self.desk)} reminders; {away.look(self.desk)}"

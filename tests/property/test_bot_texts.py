@@ -65,7 +65,7 @@ def test_a_card_fits_one_message(issued, zone) -> None:
 @given(strategy_of(StatusView), strategy_of(PositionsView), strategy_of(OwnerAnswer), ZONES)
 def test_every_view_becomes_valid_telegram_html(status, positions, answer, zone) -> None:
     check(render_views.status(status, zone))
-    check(render_views.positions(positions))
+    check(render_views.positions(positions, zone))
     check(render_views.answer(answer, zone))
 
 

@@ -64,7 +64,7 @@ ACTIONS: dict[type, str] = {
     OrderRefused: "(BUY|SELL) .*refused",
     OrderUncertain: "(BUY|SELL) .*answer unknown",
     PositionUnguarded: "UNGUARDED",
-    QuestionAsked: "stop|differ|installation",
+    QuestionAsked: "stop|differ|installation|broker show",
     QuestionSettled: "skipped|expired|executed|approved|placed|split|dividend|adoption",
     ExitReminder: "SELL .*still waits",
     GuardMoved: "stop|target|levels",

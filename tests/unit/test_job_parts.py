@@ -283,7 +283,9 @@ def tables(writer: Noting) -> dict[str, Any]:
         retrain=line("trained"),
         report=line("published"),
     )
-    house = HouseWork(line("host:1"), line("2 expired"), line("RUNNING"), line("verified"), line("watched"))
+    house = HouseWork(
+        line("host:1"), line("2 expired"), line("RUNNING"), line("verified"), line("watched"), line("not due")
+    )
     jobs = (*market_jobs(market, writer, ExchangeCalendar()), *house_jobs(house, writer))
     return {job.name: job for job in jobs}
 
@@ -300,6 +302,7 @@ def test_every_job_is_due_when_it_should_be_and_follows_its_own_clock() -> None:
         "expiry": at.replace(second=30),
         "health": at.replace(second=20),
         "watch": at.replace(minute=59, second=0),
+        "attest": at.replace(hour=15, minute=0, second=0),
         "maintenance": at.replace(hour=15, minute=40, second=0),
     }
     clocks = {name: job.timebase for name, job in tables(Noting()).items()}
@@ -310,11 +313,16 @@ def test_what_changes_the_ledger_goes_through_the_writer_with_its_urgency() -> N
     writer = Noting()
     jobs = tables(writer)
     assert jobs["tick"].run(START) == "8 bars; cycle of 15:00, 8"
-    assert [jobs[name].run(START) for name in ("guard", "report", "expiry")] == ["guarded", "published", "2 expired"]
-    assert writer.urgencies == [Urgency.TICK, Urgency.GUARD, Urgency.TICK, Urgency.BACKGROUND]
+    assert [jobs[name].run(START) for name in ("guard", "report", "expiry", "attest")] == [
+        "guarded",
+        "published",
+        "2 expired",
+        "not due",
+    ]
+    assert writer.urgencies == [Urgency.TICK, Urgency.GUARD, Urgency.TICK, *[Urgency.BACKGROUND] * 2]
     others = [jobs[name].run(START) for name in ("retrain", "lease", "health", "watch")]
     assert others == ["trained", "host:1", "RUNNING", "watched"]
-    assert len(writer.urgencies) == 4
+    assert len(writer.urgencies) == 5
 
 
 def test_the_tick_goes_before_the_guard_the_training_and_the_report() -> None:
@@ -325,4 +333,4 @@ def test_the_tick_goes_before_the_guard_the_training_and_the_report() -> None:
         "retrain",
         "report",
     ]
-    assert {name for name, job in jobs.items() if not job.recorded} == {"lease", "expiry", "health", "watch"}
+    assert {name for name, job in jobs.items() if not job.recorded} == {"lease", "expiry", "health", "watch", "attest"}
