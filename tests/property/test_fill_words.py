@@ -49,7 +49,7 @@ DIGITS = st.sampled_from(["0123456789", "٠١٢٣٤٥٦٧٨٩", "０１２３４
 
 def written(value: Decimal | int, group: str, mark: str, digits: str) -> str:
     """As it is written where `group` stands between thousands and `mark` before the decimals."""
-    whole, _, fraction = f"{value:,f}".partition(".")
+    whole, _, fraction = f"{Decimal(value):,f}".partition(".")
     text = whole.replace(",", group) + (mark + fraction if fraction else "")
     return text.translate(str.maketrans("0123456789", digits))
 
