@@ -445,6 +445,10 @@ class Drafting(Protocol):
         """What waits under `token`; None once it is decided or its time is over."""
         ...
 
+    def standing_drafts(self) -> Sequence[Draft]:
+        """All that wait, the oldest first."""
+        ...
+
     def confirm(self, token: str, version: int, by: str) -> DraftAnswer:
         """Books it: DONE. AMBIGUOUS asks a second time, with the draft's next version; STALE changes nothing."""
         ...

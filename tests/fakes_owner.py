@@ -261,6 +261,9 @@ class FakeOwner:
         self.drafts[asked.token] = asked
         return DraftAnswer(OwnerAnswer(AnswerKind.DONE, ""), asked, PREVIEW)
 
+    def standing_drafts(self) -> list[Draft]:
+        return list(self.drafts.values())
+
     def drafted(self, token: str) -> Draft | None:
         return self.drafts.get(token)
 

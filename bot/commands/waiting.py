@@ -16,6 +16,7 @@ from bot.confirmations import LIVES, Confirmation, ConfirmToken, Outcome, Wants
 from bot.markup import esc
 from bot.message import Message
 from core.domain.views import AnswerKind, OwnerAnswer
+from core.execution.owner_drafts import LIFE as DRAFT_LIFE
 
 Deed = Callable[[Talk, Confirmation], OwnerAnswer]
 """What a confirmed card does, in the writer. Safe to repeat by `Confirmation.tap_key`."""
@@ -82,8 +83,13 @@ async def typed(talk: Talk, request: Request, answers: Mapping[str, Answer]) -> 
     return None if asked is None or handler is None else await handler(talk, request, asked)
 
 
-async def cancel(talk: Talk, _request: Request) -> Reply:
-    """Drops the newest question or card that waits for a word."""
+async def cancel(talk: Talk, request: Request) -> Reply:
+    """Drops what was asked last: a question, a card that waits for a word, or a trade that was typed."""
+    drafts = await talk.hands.ask(talk.owner.standing_drafts)
+    newest = await talk.hands.ask(_newest, talk, None)
+    if drafts and (newest is None or drafts[-1].expires_at - DRAFT_LIFE > newest.expires_at - LIVES):
+        dropped = await talk.hands.change(talk.owner.drop, drafts[-1].token, request.by)
+        return Reply((Message(f"✖️ {esc(dropped.text)}"),), dropped.text)
     asked = await talk.hands.change(_drop_newest, talk)
     if asked is None:
         return Reply((Message("Nothing waits for your confirmation. /pending shows instructions."),), "nothing waits")

@@ -7,6 +7,7 @@ it is: the first one counts, however often and wherever it is tapped, and a cras
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -56,6 +57,10 @@ class OwnerDrafts(OwnerBooks):
         """The draft that waits under `token`; None once it is decided or its time is over."""
         with self._desk.reading() as work:
             return self._found(work, token)
+
+    def standing_drafts(self) -> Sequence[Draft]:
+        with self._desk.reading() as work:
+            return tuple(self._standing(work))
 
     def confirm(self, token: str, version: int, by: str) -> DraftAnswer:
         """Books a draft, or asks a second time where something looks wrong; AMBIGUOUS then, with the draft's next

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -173,3 +175,19 @@ async def test_cancel_drops_a_question_that_waits_for_words(tmp_path: Path) -> N
         with line.ledger.reading() as work:
             assert find(work, asked.token) is not None
             assert newest_open(work, SystemClock().now()) is None
+
+
+@pytest.mark.feature("U1")
+async def test_cancel_drops_a_typed_trade_or_a_card_whichever_was_asked_last(tmp_path: Path) -> None:
+    async with a_line(tmp_path) as line:
+        await line.person.sends("/close SPY")
+        await line.until_said("SPY: sell it")
+        await line.person.sends("/bought 10 SPY @ 512.30")
+        await eventually(lambda: line.owner.drafts)
+        (draft,) = line.owner.drafts.values()
+        line.owner.drafts = {draft.token: replace(draft, expires_at=SystemClock().now() + timedelta(minutes=15))}
+        await line.person.sends("/cancel")
+        await eventually(lambda: not line.owner.drafts)
+        await line.person.sends("/cancel")
+        await line.until_said("Selling SPY: dropped")
+        assert not [call for call in line.owner.calls if call[0] in ("close", "confirm")]

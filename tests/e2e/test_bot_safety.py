@@ -124,7 +124,7 @@ async def test_flatten_sells_at_the_word_alone_and_any_other_word_sells_nothing(
         assert line.owner.calls == [("flatten", "owner"), ("exit_all",)]
         await eventually(lambda: audited(line, "text"))
         await line.person.sends("sell")
-        await line.until_said("I answer commands")
+        await line.until_said("Which order?")
 
 
 @pytest.mark.feature("C2")
@@ -135,7 +135,7 @@ async def test_the_word_counts_after_a_restart_and_not_after_cancel(tmp_path: Pa
         await line.person.sends("/cancel")
         await line.until_said("Selling everything: dropped")
         await line.person.sends("sell")
-        await line.until_said("I answer commands")
+        await line.until_said("Which order?")
         await line.person.sends("/flatten yes-1795000000")
         await eventually(lambda: audited(line, "/flatten yes-"))
         assert line.owner.calls == []
