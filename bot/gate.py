@@ -118,7 +118,7 @@ class Gate:
         """Who the owner is by now: the server's console may have revoked him a moment ago (A9)."""
         if self._is_pairing:
             return
-        owner = await self._hands.ask(self._known_owner)
+        owner = await self._hands.look(self._known_owner)
         if not self._is_pairing:
             self._owner = owner
 
@@ -140,7 +140,7 @@ class Gate:
         await self._hands.change(self._write_audit, actor, action, outcome)
 
     async def _pair(self, candidate: Identity, code: str) -> Admission:
-        offer = await self._hands.ask(self._console_offer)
+        offer = await self._hands.look(self._console_offer)
         if offer is not None:
             self._pairing.adopt(offer)
         outcome = self._pairing.attempt(code)

@@ -1,7 +1,8 @@
 """How the bot reaches the synchronous core without ever blocking the event loop.
 
-Three ways, because they must not wait for one another: questions are read in threads of their own, the brakes (pause,
-resume) have a thread that nothing else may occupy, and everything that changes the ledger goes through the writer.
+Four ways, because they must not wait for one another: questions are read in threads of their own, the brakes (pause,
+resume) and the gate have a thread each that nothing else may occupy, and everything that changes the ledger goes
+through the writer.
 """
 
 from __future__ import annotations
@@ -29,10 +30,15 @@ class Hands:
         self._writer = writer
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="owner-reads")
         self._brakes = ThreadPoolExecutor(1, thread_name_prefix="owner-brakes")
+        self._door = ThreadPoolExecutor(1, thread_name_prefix="owner-gate")
 
     async def ask(self, question: Callable[..., T], *arguments: Any) -> T:
         """A question to the ledger; runs beside the writer."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, question, *arguments)
+
+    async def look(self, question: Callable[..., T], *arguments: Any) -> T:
+        """Who is speaking: asked before everything else, and never behind a long answer to somebody's question."""
+        return await asyncio.get_running_loop().run_in_executor(self._door, question, *arguments)
 
     async def brake(self, deed: Callable[..., T], *arguments: Any) -> T:
         """Pause and resume: at once and in the order they were asked for, whatever the writer is doing."""
@@ -45,3 +51,4 @@ class Hands:
     def close(self) -> None:
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._brakes.shutdown(wait=False, cancel_futures=True)
+        self._door.shutdown(wait=False, cancel_futures=True)
