@@ -55,7 +55,9 @@ def groups(book: SettingsBook) -> Message:
     lines = "\n".join(f"{icon} {bold(group.value)}: {words}" for group, (icon, words) in _GROUPS.items())
     changed = [name for name in EDITABLE if book.override(name) is not None]
     told = (
-        f"{numbers.count(len(changed), 'setting')} changed from here." if changed else "Nothing is changed from here."
+        f"{numbers.count(len(changed), 'setting')} changed from here."
+        if changed
+        else "Nothing has been changed from here."
     )
     elsewhere = (
         f"{told} Mode: /mode. Messages: /notify, /quiet. Tokens, addresses, real or paper money and who I obey are set "

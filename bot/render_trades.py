@@ -103,8 +103,14 @@ def _card_title(event: InstructionIssued | Instruction, marks: Iterable[Badge]) 
 
 
 def _card_facts(
-    event: InstructionIssued | Instruction, zone: ZoneInfo, marks: Iterable[Badge], filled: Decimal = ZERO
+    event: InstructionIssued | Instruction,
+    zone: ZoneInfo,
+    marks: Iterable[Badge],
+    filled: Decimal = ZERO,
+    *,
+    waits: bool = True,
 ) -> str:
+    """What is decided expires no more."""
     rows = [
         ("Side", _side_words(event.side, event.purpose)),
         ("Quantity", _quantity_words(event)),
@@ -122,7 +128,9 @@ def _card_facts(
             ("Target", distance(event.target, event.price)),
             ("Confidence", numbers.percent(event.probability) if event.probability is not None else "– (no model)"),
         ]
-    return table([*rows, ("Expires", _expiry(event, zone, marks))])
+    if waits:
+        rows.append(("Expires", _expiry(event, zone, marks)))
+    return table(rows)
 
 
 def _quantity_words(event: InstructionIssued | Instruction) -> str:
@@ -192,12 +200,16 @@ def settled_card(event: InstructionSettled, issued: InstructionIssued, zone: Zon
     return Message(
         paragraphs(
             _settled_title(event),
-            render_reasons.sentence(event.detail, zone),
-            _card_facts(issued, zone, issued.badges, event.filled if waits else ZERO),
+            _ended(render_reasons.sentence(event.detail, zone)),
+            _card_facts(issued, zone, issued.badges, event.filled if waits else ZERO, waits=waits),
             render_reasons.listed(issued.why, zone),
         ),
         manual_keyboard(event.number, event.version, partial=True) if waits else (),
     )
+
+
+def _ended(sentence: str) -> str:
+    return sentence if not sentence or sentence.endswith((".", "!", "?", "…")) else f"{sentence}."
 
 
 def _waits_on(event: InstructionSettled) -> bool:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from bot import numbers
-from bot.markup import bold, code, italic, line, paragraphs, table
+from bot.markup import bold, code, italic, line, paragraphs, table, visible
 from bot.message import Button, Keyboard, Message
 from bot.render_hand import hand_buttons
 from bot.render_marks import account_name, account_title, all_badges
@@ -222,10 +222,8 @@ def _open_results(held: Sequence[ReportPosition]) -> str:
 
 def _position_block(entry: ReportPosition, marks: Mapping[str, tuple[Badge, ...]]) -> str:
     result = f"{numbers.signed_money(entry.profit)} ({numbers.signed_percent(entry.profit_fraction, places=2)})"
-    title = (
-        f"{bold(f'{line(entry.symbol, 20)} {result}')} · {account_title(entry.account, marks.get(entry.account, ()))}"
-    )
     rows = [
+        ("Account", visible(account_title(entry.account, marks.get(entry.account, ())))),
         ("Held", numbers.quantity(entry.quantity)),
         ("Cost", _cost(entry)),
         ("Price", numbers.price(entry.price)),
@@ -234,7 +232,7 @@ def _position_block(entry: ReportPosition, marks: Mapping[str, tuple[Badge, ...]
         ("Target", distance(entry.target, entry.price)),
         ("Guard", guard_words(entry.guard)),
     ]
-    return f"{title}\n{table(rows)}"
+    return f"{bold(f'{line(entry.symbol, 20)} {result}')}\n{table(rows)}"
 
 
 def _cost(entry: ReportPosition) -> str:
@@ -266,7 +264,7 @@ def report(event: DailyReport, zone: ZoneInfo) -> Message:
     """The day: value, profit, benchmark, positions, model, health, the ledger's head."""
     marks = tuple(dict.fromkeys(mark for account in event.accounts for mark in account.badges))
     title = f"📄 {bold(f'Report {_day_results(event.accounts)}'.strip())} · {all_badges(event.accounts, marks)}"
-    period = f"{numbers.day(event.day)}, returns since {numbers.day(event.since.astimezone(zone).date())}"
+    period = f"{numbers.day(event.day)}\nReturns since {numbers.day(event.since.astimezone(zone).date())}"
     blocks = [_account_block(account, zone, short=False) for account in event.accounts]
     account_marks = {account.account: account.badges for account in event.accounts}
     held = [_position_line(entry, account_marks) for entry in event.positions]
@@ -285,8 +283,9 @@ def report(event: DailyReport, zone: ZoneInfo) -> Message:
 def _position_line(entry: ReportPosition, marks: Mapping[str, tuple[Badge, ...]]) -> str:
     result = f"{numbers.signed_money(entry.profit)} ({numbers.signed_percent(entry.profit_fraction, places=2)})"
     return (
-        f"{bold(f'{line(entry.symbol, 20)} {result}')} · {account_title(entry.account, marks.get(entry.account, ()))}\n"
-        f"{numbers.quantity(entry.quantity)}, worth {numbers.money(entry.value)}. Guard: {guard_words(entry.guard)}"
+        f"{bold(f'{line(entry.symbol, 20)} {result}')}\n"
+        f"{numbers.quantity(entry.quantity)}, worth {numbers.money(entry.value)}\n"
+        f"{account_title(entry.account, marks.get(entry.account, ()))}. Guard: {guard_words(entry.guard)}"
     )
 
 

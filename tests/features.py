@@ -93,13 +93,6 @@ ROWS: Mapping[str, str] = {
 }
 UNBUILT: Mapping[str, str] = {
     "A6": "comes with trading real money",
-    "M3": "the echo before booking is being built",
-    "M5": "comes with the echo before booking",
-    "M10": "comes with the echo before booking",
-    "M15": "the weekly question comes with manual accounts at real brokers",
-    "C5": "the settings menu is being built",
-    "C8": "comes with the settings menu",
-    "C9": "comes with the settings menu",
 }
 """Rows without a test, each with the reason."""
 _ROW = re.compile(r"[ASTMCDIUX][1-9]\d?")
