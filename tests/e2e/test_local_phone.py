@@ -239,6 +239,7 @@ async def test_nothing_sticks_out_on_a_phone_or_a_desk_in_light_or_dark(
 ) -> None:
     async with answering_bot(phone) as bot:
         await bot.send_message(phone.owner_id, CARD, parse_mode="HTML", reply_markup=KEYS)
+        await bot.send_message(phone.owner_id, f"{CARD}\n{'because ' * 40}", parse_mode="HTML")
         await bot.send_message(phone.owner_id, "w" * 300)
         for size in ((390, 844), DESKTOP):
             async with phone_page(size=size, dark=dark, shared=chrome) as page:
