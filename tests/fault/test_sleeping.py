@@ -22,10 +22,11 @@ from core.storage.store import open_database
 from tests.e2e.process import Orchestrator, until
 from tests.fault.crashing import ROOT
 from tests.fault.kill_setup import START
+from tests.fault.sleeper import LEDGER
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 
-LEDGER, VENUE = Path("data") / "ledger-simulated.sqlite", Path("data") / "simulated_venue-simulated.sqlite"
+VENUE = Path("data") / "simulated_venue-simulated.sqlite"
 PHONE = Path("data") / "phone.sqlite"
 STRANGER = Holder("another-host", "boot-9", "pid:[1]", 200, "7000")
 LEASE_SECONDS = 31.0
