@@ -71,11 +71,12 @@ def target_beside(stop: VenueOrder, price: Decimal) -> VenueOrder:
     )
 
 
-def legs_of(entry: Resting) -> tuple[VenueOrder, VenueOrder] | None:
-    """Stop and target for what the entry has brought; None where that is nothing one could sell."""
+def legs_of(entry: Resting, free: Decimal) -> tuple[VenueOrder, VenueOrder] | None:
+    """Stop and target for what the entry has brought and no other sale has claimed (`free` units); None where that is
+    nothing one could sell."""
     if entry.bracket is None:
         return None
-    quantity = floor_to(entry.gained, instrument_of(entry.order.symbol).quantity_step)
+    quantity = floor_to(min(entry.gained, free), instrument_of(entry.order.symbol).quantity_step)
     if quantity <= 0:
         return None
     parent = entry.order.client_order_id

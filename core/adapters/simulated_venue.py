@@ -150,7 +150,7 @@ class VenueBook:
             self._add(replace(resting, order=replace(resting.order, quantity=resting.order.quantity - units)))
 
     def _rest_legs(self, entry: Resting, since: datetime) -> None:
-        legs = legs_of(entry)
+        legs = legs_of(entry, self.free_units(entry.order.symbol))
         if legs is None:
             return
         stop, target = legs

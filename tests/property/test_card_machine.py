@@ -315,6 +315,7 @@ class Cards(RuleBasedStateMachine):
 SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.feature("T2")
 @pytest.mark.feature("T3")
 @pytest.mark.feature("T8")

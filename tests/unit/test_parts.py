@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from core.domain.orders import OrderState, Purpose
+from core.domain.orders import OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import GuardKind
+from core.domain.venue import Accepted, OrderRequest
 from core.execution import locks
 from core.execution.watch import guard
 from tests.builders import Bench
@@ -119,3 +120,14 @@ def test_a_stale_entry_is_cancelled_and_the_venue_guards_what_has_come_of_it(ben
     entry_in_parts(bench)
     minute(bench)
     assert (kinds(bench), resting(bench)) == ([GuardKind.VENUE], [("stop", Decimal(4)), ("target", Decimal(4))])
+
+
+@pytest.mark.feature("S10")
+def test_legs_claim_no_unit_that_another_sale_has_claimed_while_their_entry_was_coming(bench: Bench) -> None:
+    ordered = entry_in_parts(bench)
+    sale = OrderRequest("by-hand", SHARE, Side.SELL, Decimal(1), OrderType.MARKET, Purpose.EXIT)
+    assert isinstance(bench.venue.submit(sale), Accepted)
+    bench.bar(100.0, symbol=SHARE, volume=0.0)
+    assert resting(bench) == [("stop", Decimal(ordered - 1)), ("target", Decimal(ordered - 1))]
+    bench.bar(50.0, symbol=SHARE, volume=0.0)
+    assert bench.venue.state().positions == {}
