@@ -1,16 +1,16 @@
-"""One life of an installation (tests.fault.kill_life) that puts itself to sleep by SIGSTOP at a chosen checkpoint.
+"""One life of an installation (tests.fault.kill_life) that waits at a chosen checkpoint to be put to sleep by SIGSTOP.
 
-`python -m tests.fault.sleeper FOLDER SEED TICKS [CHECKPOINT]`. Ends with code 1 and the reason on stderr where the
-ledger was lost meanwhile, with code 0 after its ticks.
+`python -m tests.fault.sleeper FOLDER SEED TICKS [CHECKPOINT]`. At the place it makes the file WAITS and goes on once
+somebody has taken that away. Ends with code 1 and the reason on stderr where the ledger was lost meanwhile, with code 0
+after its ticks.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import sys
-from contextlib import closing
+import time
 from pathlib import Path
 
 from bot.bootstrap import make_calendar, make_simulated_market
@@ -20,40 +20,32 @@ from tests.fault.kill_nest import MARKET_SEED
 
 LONGEST = 100
 
-
 LEDGER = Path("data") / "ledger-simulated.sqlite"
+WAITS = "waits"
 
 
 class Sleeper(Watch):
-    """Stops the whole process the first time that the place is reached while nobody in it is writing to the ledger: one
-    that sleeps in the middle of a transaction keeps the file, and a second process is refused until it wakes."""
+    """Waits the first time that the place is reached. It does not stop itself: only from outside can one see whether
+    another thread is in the middle of a transaction, which would keep the file."""
 
-    def __init__(self, place: str, ledger: Path) -> None:
+    def __init__(self, place: str, folder: Path) -> None:
         super().__init__()
         self._place = place
-        self._ledger = ledger
+        self._waits = folder / WAITS
 
     def __call__(self, name: str) -> None:
         with_orders = f"{name} with orders"
-        here = name == self._place or (with_orders == self._place and self.orders_under_way())
-        if self.is_armed and here and self._is_free():
+        if self.is_armed and (name == self._place or (with_orders == self._place and self.orders_under_way())):
             self._place = ""
-            os.kill(os.getpid(), signal.SIGSTOP)
-
-    def _is_free(self) -> bool:
-        with closing(sqlite3.connect(self._ledger, timeout=0, isolation_level=None)) as database:
-            try:
-                database.execute("BEGIN IMMEDIATE")
-                database.execute("ROLLBACK")
-            except sqlite3.OperationalError:
-                return False
-        return True
+            self._waits.touch()
+            while self._waits.exists():
+                time.sleep(0.01)
 
 
 def main(folder: Path, seed: int, ticks: int, place: str) -> int:
     signal.alarm(LONGEST)
     calendar = make_calendar()
-    life = Life(folder, seed, make_simulated_market(MARKET_SEED, calendar), calendar, Sleeper(place, folder / LEDGER))
+    life = Life(folder, seed, make_simulated_market(MARKET_SEED, calendar), calendar, Sleeper(place, folder))
     try:
         life.wake()
         life.tap_again()

@@ -22,7 +22,7 @@ from core.storage.store import open_database
 from tests.e2e.process import Orchestrator, until
 from tests.fault.crashing import ROOT
 from tests.fault.kill_setup import START
-from tests.fault.sleeper import LEDGER
+from tests.fault.sleeper import LEDGER, WAITS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 
@@ -39,9 +39,9 @@ def content(file: Path, skipped: frozenset[str] = frozenset()) -> dict[str, list
         return {name: database.execute(f"SELECT * FROM {name}").fetchall() for name in names if name not in skipped}
 
 
-def is_stopped(process: subprocess.Popen[Any]) -> bool:
+def waits(process: subprocess.Popen[Any], folder: Path) -> bool:
     assert process.poll() is None, f"ended with {process.returncode} before it was stopped"
-    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return (folder / WAITS).exists()
 
 
 def life(folder: Path, seed: int, ticks: int, place: str = "") -> subprocess.Popen[bytes]:
@@ -89,7 +89,6 @@ def sends(folder: Path) -> Counter[str]:
         "intents.after_commit with orders",
         pytest.param("submit.before_call", marks=pytest.mark.long),
         pytest.param("cycle.start", marks=pytest.mark.long),
-        pytest.param("reconcile.before_commit", marks=pytest.mark.long),
         pytest.param("outbox.claim.after_commit", marks=pytest.mark.long),
     ],
 )
@@ -98,7 +97,9 @@ def test_a_process_stopped_anywhere_does_nothing_more_once_a_second_one_has_take
 ) -> None:
     first = life(tmp_path, seed=1, ticks=60, place=place)
     try:
-        until(lambda: is_stopped(first), 90, f"{place} was not reached")
+        until(lambda: waits(first, tmp_path), 90, f"{place} was not reached")
+        stop_between_two_writes(first, tmp_path, (LEDGER, VENUE))
+        (tmp_path / WAITS).unlink()
         before = kept_at_rest(tmp_path)
         let_the_lease_run_out(tmp_path)
         second = life(tmp_path, seed=2, ticks=12)
@@ -122,6 +123,29 @@ def test_a_process_stopped_anywhere_does_nothing_more_once_a_second_one_has_take
     assert grown["orders"] > 0 and grown["outbox"] > 0
 
 
+@pytest.mark.long
+@pytest.mark.timeout(240)
+@pytest.mark.feature("S14")
+def test_a_process_asleep_in_a_transaction_keeps_a_second_one_out_and_goes_on_when_it_wakes(tmp_path: Path) -> None:
+    first = life(tmp_path, seed=1, ticks=12, place="reconcile.before_commit")
+    try:
+        until(lambda: waits(first, tmp_path), 90, "the place was not reached")
+        first.send_signal(signal.SIGSTOP)
+        until(lambda: is_stopped(first), 20, "it runs on after SIGSTOP")
+        assert not is_free(tmp_path / LEDGER)
+        second = life(tmp_path, seed=2, ticks=12)
+        assert second.wait(100) != 0
+        assert "another process is writing to ledger-simulated.sqlite" in (tmp_path / "2.txt").read_text()
+        (tmp_path / WAITS).unlink()
+        first.send_signal(signal.SIGCONT)
+        assert first.wait(100) == 0, (tmp_path / "1.txt").read_text()
+    finally:
+        if first.poll() is None:
+            first.kill()
+            first.wait()
+    assert set(sends(tmp_path).values()) == {1}
+
+
 def kept_at_rest(folder: Path) -> dict[str, Any]:
     return {"ledger": content(folder / LEDGER)}
 
@@ -138,13 +162,13 @@ def test_the_product_itself_stopped_beyond_its_lease_gives_way_to_a_second_start
         line = first.phone()
         line.ask("/status", "RUNNING")
         line.close()
-        stop_between_two_writes(first, tmp_path)
+        stop_between_two_writes(first.process, tmp_path, (LEDGER, VENUE, PHONE))
         SystemClock().sleep(LEASE_SECONDS)
         second = Orchestrator(tmp_path, output="second.txt").until_ready()
         line = second.phone()
         line.ask("/positions", "osition")
         told = len(line.told())
-        stop_between_two_writes(second, tmp_path)
+        stop_between_two_writes(second.process, tmp_path, (LEDGER, VENUE, PHONE))
         before = everything(tmp_path)
         first.process.send_signal(signal.SIGCONT)
         assert first.process.wait(60) == 1
@@ -164,28 +188,36 @@ def test_the_product_itself_stopped_beyond_its_lease_gives_way_to_a_second_start
                 each.clear_away()
 
 
-def stop_between_two_writes(life: Orchestrator, folder: Path) -> None:
+def stop_between_two_writes(process: subprocess.Popen[Any], folder: Path, files: tuple[Path, ...]) -> None:
     """Stopped in the middle of one, a process keeps the file's lock: nobody takes over until it wakes or ends."""
 
     def stopped() -> bool:
-        life.process.send_signal(signal.SIGSTOP)
-        if at_rest(folder):
+        process.send_signal(signal.SIGSTOP)
+        until(lambda: is_stopped(process), 20, "it runs on after SIGSTOP")
+        if all(is_free(folder / file) for file in files):
             return True
-        life.process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGCONT)
         return False
 
     until(stopped, 20, "it never stopped writing")
 
 
-def at_rest(folder: Path) -> bool:
-    """Whether nobody holds the ledger's or the phone's write lock."""
-    for file in (LEDGER, VENUE, PHONE):
-        with closing(sqlite3.connect(folder / file, timeout=0.1, isolation_level=None)) as database:
-            try:
-                database.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                return False
-            database.execute("ROLLBACK")
+def is_stopped(process: subprocess.Popen[Any]) -> bool:
+    """Every thread of it: they stop one after another."""
+    states = [
+        each.read_text().rpartition(")")[2].split()[0] for each in Path(f"/proc/{process.pid}/task").glob("*/stat")
+    ]
+    return set(states) == {"T"}
+
+
+def is_free(file: Path) -> bool:
+    """Whether nobody holds its write lock."""
+    with closing(sqlite3.connect(file, timeout=0.1, isolation_level=None)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        database.execute("ROLLBACK")
     return True
 
 

@@ -38,7 +38,7 @@ CARD_WORDS = {
     S.EXPIRED: "expired",
     S.SUPERSEDED: "superseded",
     S.EXECUTED: "executed",
-    S.PARTIAL: "partial",
+    S.PARTIAL: " filled",
 }
 
 
