@@ -96,7 +96,7 @@ class Life:
             self.clock.move_to(datetime.fromisoformat(stored))
         self.watch.orders_under_way = lambda: bool(self._live(OrderState.SUBMITTING))
         self.memory = Memory(folder)
-        self.chat = Chat(folder, self._row_in_hand, self.watch)
+        self.chat = Chat(folder, self._row_in_hand, self.watch, self._fence)
         self.writer = Writer()
         self.engine, self.health = self._build(market, calendar)
         desk = self.engine.desk
@@ -122,7 +122,7 @@ class Life:
             health.report,
             health.components,
             checkpoint=self.watch,
-            fence=lambda: self.lease.check(self.clock.now()),
+            fence=self._fence,
         )
         clocks = Clocks(self.clock, self.clock)
         engine = build_engine(
@@ -130,6 +130,9 @@ class Life:
         )
         engine.collector.depth = DEPTH
         return engine, health
+
+    def _fence(self) -> None:
+        self.lease.check(self.clock.now())
 
     def wake(self) -> int:
         """The first half of a start: runs cut short are closed (returns how many), accounts reconciled."""

@@ -111,12 +111,17 @@ class Chat:
     """The Transport of a chat that outlives every process: what arrived is in `chat.jsonl`, with the row it came from.
 
     `row_in_hand` gives the outbox row being delivered; `checkpoint` is called on both sides of an arrival, under the
-    names of `SENDINGS`.
+    names of `SENDINGS`; `fence` before anything leaves, as the product's client does, and raises LeaseLost.
     """
 
     def __init__(
-        self, folder: Path, row_in_hand: Callable[[], OutboxMessage], checkpoint: Callable[[str], None]
+        self,
+        folder: Path,
+        row_in_hand: Callable[[], OutboxMessage],
+        checkpoint: Callable[[str], None],
+        fence: Callable[[], None] = lambda: None,
     ) -> None:
+        self._fence = fence
         self._path = folder / "chat.jsonl"
         self._row_in_hand = row_in_hand
         self._checkpoint = checkpoint
@@ -142,6 +147,7 @@ class Chat:
         """Nothing is pinned here."""
 
     def _arrives(self, number: int, edits: int, text: str) -> None:
+        self._fence()
         row = self._row_in_hand()
         call = "edit" if edits else "send critical" if row.priority is Priority.CRITICAL else "send"
         self._checkpoint(f"{call}.before_call")

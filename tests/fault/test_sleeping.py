@@ -127,7 +127,7 @@ def test_a_process_stopped_anywhere_does_nothing_more_once_a_second_one_has_take
 @pytest.mark.timeout(240)
 @pytest.mark.feature("S14")
 def test_a_process_asleep_in_a_transaction_keeps_a_second_one_out_and_goes_on_when_it_wakes(tmp_path: Path) -> None:
-    first = life(tmp_path, seed=1, ticks=12, place="reconcile.before_commit")
+    first = life(tmp_path, seed=1, ticks=60, place="reconcile.before_commit")
     try:
         until(lambda: waits(first, tmp_path), 90, "the place was not reached")
         first.send_signal(signal.SIGSTOP)
