@@ -92,7 +92,10 @@ def _words(event: SafetyEvent, zone: ZoneInfo) -> tuple[str, str, str]:
             return "☑️", f"{event.symbol} {event.outcome} · Q{event.number}".strip(), event.detail
         case ExitReminder():
             price = f" The price is {numbers.price(event.price)} now." if event.price is not None else ""
-            waited = f"It has waited since {numbers.moment(event.since, zone)} (reminder {event.times}).{price}"
+            where = account_name(event.account) + (f", mode {event.mode.value}" if event.mode is not None else "")
+            waited = (
+                f"It has waited since {numbers.moment(event.since, zone)} (reminder {event.times}).{price} {where}."
+            )
             deed = f"{event.symbol} SELL {plain(event.quantity)} still waits · #{event.number}"
             return "🚨", deed, f"{event.why[:1].upper()}{event.why[1:]}. {waited}".lstrip(". ")
         case BrakeSet() | BrakeReleased():

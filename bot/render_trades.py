@@ -11,7 +11,7 @@ from bot.cards import card_keyboard, manual_keyboard
 from bot.commands.amounts import typed
 from bot.markup import code, italic, line, paragraphs, table
 from bot.message import Message, asking
-from bot.render_marks import headline, time_label
+from bot.render_marks import account_name, headline, time_label
 from core.domain.accounts import Badge
 from core.domain.events import (
     InstructionIssued,
@@ -130,6 +130,9 @@ def _card_facts(
         ]
     if waits:
         rows.append(("Expires", _expiry(event, zone, marks)))
+    rows.append(("Account", account_name(event.account)))
+    if isinstance(event, InstructionIssued) and event.mode is not None:
+        rows.append(("Mode", event.mode.value))
     return table(rows)
 
 

@@ -142,6 +142,14 @@ def an_instruction(number: int = 7, **changes: Any) -> Instruction:
     return replace(card, **changes)
 
 
+def an_issue(card: Instruction) -> InstructionIssued:
+    """What its card shows, without what an instruction does not know."""
+    names = InstructionIssued.__dataclass_fields__
+    return InstructionIssued(
+        **{name: getattr(card, name) for name in names if hasattr(card, name)}, badges=(Badge.MANUAL,)
+    )
+
+
 def a_question(number: int = 3, **changes: Any) -> Question:
     question = Question(
         number=number,
@@ -232,9 +240,7 @@ class FakeOwner:
         found = next((each for each in self.pending() if each.number == number), None)
         if found is None:
             return None
-        names = InstructionIssued.__dataclass_fields__
-        fields = {name: getattr(found, name) for name in names if hasattr(found, name)}
-        return InstructionIssued(**fields, badges=(Badge.MANUAL,))
+        return an_issue(found)
 
     def offer(self, number: int) -> CardOffer | None:
         self.before("offer")

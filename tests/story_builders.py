@@ -10,6 +10,7 @@ from core.domain.accounts import Badge
 from core.domain.events import InstructionIssued, OrderFilled, SignalRaised
 from core.domain.orders import Purpose, Side
 from core.domain.portfolio import GuardKind
+from tests.fakes_owner import an_issue
 from tests.ledger_builders import START, an_instruction
 
 BADGES = (Badge.PAPER,)
@@ -49,6 +50,4 @@ def a_sold(symbol: str = "SPY", account: str = "simulated", purpose: Purpose = P
 
 
 def a_card_event(number: int = 1, **changes: Any) -> InstructionIssued:
-    card = an_instruction(number, **changes)
-    fields = {name: getattr(card, name) for name in InstructionIssued.__dataclass_fields__ if hasattr(card, name)}
-    return InstructionIssued(**fields, badges=(Badge.MANUAL,))
+    return an_issue(an_instruction(number, **changes))

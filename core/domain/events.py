@@ -73,7 +73,8 @@ class InstructionIssued:
 
     `proposed` is the largest quantity that the rules allow, where the owner may choose less; `limit_price` USD, None
     for an order at the market.
-    `filled` units of it are booked already.
+    `filled` units of it are booked already. `mode` is the one that held when the card was made, None where a card of an
+    older version does not say.
     """
 
     number: int
@@ -97,6 +98,7 @@ class InstructionIssued:
     proposed: Decimal | None = None
     limit_price: Decimal | None = None
     filled: Decimal = Decimal(0)
+    mode: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +330,7 @@ class QuestionSettled:
 @dataclass(frozen=True, slots=True)
 class ExitReminder:
     """An exit that still waits for the owner's hand; `times` counts the reminders, this one included. `number`,
-    `version` and `needs_approval` are its instruction's, for the buttons."""
+    `version` and `needs_approval` are its instruction's, for the buttons. `mode` holds now; None: not told."""
 
     number: int
     version: int
@@ -341,6 +343,7 @@ class ExitReminder:
     since: datetime
     why: str
     badges: tuple[Badge, ...]
+    mode: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True)

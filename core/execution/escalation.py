@@ -56,4 +56,5 @@ def _reminder(work: UnitOfWork, desk: Desk, card: Instruction, times: int, price
         since=card.created_at,
         why=card.why,
         badges=desk.badges(card.account),
+        mode=desk.mode(work),
     )

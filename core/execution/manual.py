@@ -67,7 +67,7 @@ def reissue(
 ) -> None:
     """Writes this version of an instruction and its card; a card of an earlier version no longer counts."""
     work.save_instruction(instruction)
-    card = card_of(instruction, desk, _filled(work, instruction))
+    card = card_of(work, instruction, desk)
     work.publish(replace(card, limit_price=limit_price), market_time=now)
 
 
@@ -77,7 +77,7 @@ def change_card(
     """Writes the next version of an open card, which is edited where it stands; `proposed` is the most that the owner
     may choose."""
     work.save_instruction(instruction)
-    card = replace(card_of(instruction, desk), proposed=proposed, limit_price=order.limit_price)
+    card = replace(card_of(work, instruction, desk), proposed=proposed, limit_price=order.limit_price)
     work.publish(InstructionChanged(card, what), market_time=now)
 
 
@@ -232,8 +232,8 @@ def _band(desk: Desk, order: Order) -> tuple[Decimal, Decimal]:
     return min(low, order.reference_price), max(high, order.reference_price)
 
 
-def card_of(instruction: Instruction, desk: Desk, filled: Decimal = ZERO) -> InstructionIssued:
-    """What its card shows, but for a limit and a larger proposal; `filled` units are booked."""
+def card_of(work: UnitOfWork, instruction: Instruction, desk: Desk) -> InstructionIssued:
+    """What its card shows, but for a limit and a larger proposal."""
     return InstructionIssued(
         number=instruction.number,
         version=instruction.version,
@@ -253,7 +253,8 @@ def card_of(instruction: Instruction, desk: Desk, filled: Decimal = ZERO) -> Ins
         needs_approval=instruction.needs_approval,
         why=instruction.why,
         badges=desk.badges(instruction.account),
-        filled=filled,
+        filled=_filled(work, instruction),
+        mode=desk.mode(work),
     )
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from core.domain.events import InstructionIssued
 from core.domain.records import Instruction
-from core.domain.values import ZERO
 from core.domain.views import AnswerKind, CardOffer, CardWish, Explanation, OwnerAnswer
 from core.execution import changing, manual
 from core.execution.bookings import LAPSED, refused
@@ -30,8 +29,8 @@ class OwnerCards(OwnerHand):
             if instruction is None or not instruction.is_open or self._is_over(instruction):
                 return None
             order = work.order(instruction.client_order_id)
-            limit, filled = (order.limit_price, order.filled_quantity) if order is not None else (None, ZERO)
-            card = manual.card_of(instruction, self._desk, filled)
+            limit = order.limit_price if order is not None else None
+            card = manual.card_of(work, instruction, self._desk)
             return replace(card, proposed=changing.proposal_of(work, instruction), limit_price=limit)
 
     def change(self, number: int, version: int, wish: CardWish, tap: str) -> OwnerAnswer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -16,11 +17,12 @@ from core.adapters.simulated_faults import FaultPlan
 from core.domain.accounts import Mode
 from core.domain.orders import OrderState, OrderType
 from core.domain.records import Instruction, InstructionState
+from core.execution.escalation import remind
 from core.execution.unanswered import expire_instructions
 from core.strategy.policy import NoAnswer, Policy
 from tests.bot_bench import Desk, a_desk, tokens
 from tests.bot_line import eventually
-from tests.builders import COIN, Bench, a_buy_signal, an_entry
+from tests.builders import COIN, Bench, a_buy_signal, an_entry, an_exit
 
 TAPS = 50
 
@@ -37,6 +39,12 @@ async def a_card(desk: Desk, **changes: Any) -> tuple[Instruction, dict[str, Any
     await desk.does(lambda: desk.bench.place(entry, signals=(a_buy_signal(COIN, desk.bench.clock.now()),)))
     card = desk.bench.owner.pending()[-1]
     return card, await desk.message(f"#{card.number}")
+
+
+def facts(message: dict[str, Any]) -> dict[str, str]:
+    """The table of a card: label and value."""
+    found = (re.match(r"(\S+(?: at)?)\s+(.+)", line) for line in message["text"].splitlines()[1:])
+    return {each[1]: each[2] for each in found if each is not None}
 
 
 def button(message: dict[str, Any], letter: str) -> str:
@@ -63,6 +71,44 @@ async def test_a_proposal_shows_all_that_matters_and_its_four_buttons(tmp_path: 
             assert shown in " ".join(text.split()), shown
         labels = [each["text"] for row in message["reply_markup"]["inline_keyboard"] for each in row]
         assert labels == ["👍 Approve", "⏭ Skip", "✏️ Change", "🔎 Why"]
+
+
+@pytest.mark.feature("C6")
+async def test_every_card_says_in_which_mode_it_was_made_and_for_which_account(tmp_path: Path, bench: Bench) -> None:
+    async with a_desk(tmp_path, bench) as desk:
+        bench.declare_cash()
+        _, proposal = await a_card(desk)
+        assert facts(proposal)["Mode"] == "confirm"
+        assert facts(proposal)["Account"] == "Simulated broker"
+        await desk.person.taps(proposal["message_id"], button(proposal, "c"))
+        halved = await desk.until(proposal["message_id"], "i:2:")
+        await desk.person.taps(proposal["message_id"], button(halved, "2"))
+        changed = await desk.until(proposal["message_id"], "BUY 5 ")
+        assert facts(changed)["Mode"] == "confirm"
+        await desk.does(bench.owner.set_mode, Mode.AUTO, "owner")
+        instruction = await desk.does(bench.instruct)
+        by_hand = await desk.message(f"#{instruction.number}")
+        assert facts(by_hand)["Mode"] == "auto"
+        assert facts(by_hand)["Account"] == "Manual account"
+        await desk.does(bench.owner.skip, instruction.number, 1, "skip")
+        assert facts(await desk.until(by_hand["message_id"], "skipped"))["Mode"] == "auto"
+
+
+@pytest.mark.feature("C6")
+async def test_a_card_shown_again_and_a_reminder_name_the_mode_that_holds_now(tmp_path: Path, bench: Bench) -> None:
+    async with a_desk(tmp_path, bench) as desk:
+        _, first = await a_card(desk)
+        await desk.does(bench.owner.set_mode, Mode.OBSERVE, "owner")
+        await desk.person.sends("/pending")
+        again = await desk.message(f"{'Mode':<11} observe")
+        assert again["text"].splitlines()[0] == first["text"].splitlines()[0]
+        assert (facts(first)["Mode"], facts(again)["Mode"]) == ("confirm", "observe")
+        await desk.does(bench.owner.skip, 1, 1, "skip")
+        await desk.does(bench.place, an_exit(bench, state=OrderState.AWAITING_OWNER))
+        await desk.does(remind, bench.desk)
+        bench.system.advance(bench.desk.policy.exit_reminder)
+        await desk.does(remind, bench.desk)
+        assert "Simulated broker, mode observe" in (await desk.message("still waits"))["text"]
 
 
 @pytest.mark.feature("T7")

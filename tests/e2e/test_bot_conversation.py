@@ -11,17 +11,12 @@ import pytest
 
 from bot.cards import CardAction, CardToken
 from core.domain.accounts import Badge, Mode
-from core.domain.events import InstructionIssued, InstructionSettled
+from core.domain.events import InstructionSettled
 from core.domain.orders import Side
-from core.domain.records import Instruction, InstructionState
+from core.domain.records import InstructionState
 from core.domain.views import Health
 from tests.bot_line import Line, a_line, eventually
-from tests.fakes_owner import NOON, FakeOwner, an_instruction
-
-
-def issued(card: Instruction) -> InstructionIssued:
-    fields = {name: getattr(card, name) for name in InstructionIssued.__dataclass_fields__ if hasattr(card, name)}
-    return InstructionIssued(**fields, badges=(Badge.MANUAL,))
+from tests.fakes_owner import NOON, FakeOwner, an_instruction, an_issue
 
 
 def publish(line: Line, *events: Any) -> None:
@@ -74,7 +69,7 @@ async def test_the_pause_button_turns_into_resume_under_the_same_message(tmp_pat
 async def test_executed_on_a_card_reaches_the_engine_once_however_often_it_is_tapped(tmp_path: Path) -> None:
     owner = FakeOwner([an_instruction()])
     async with a_line(tmp_path, owner) as line:
-        publish(line, issued(owner.instructions[0]))
+        publish(line, an_issue(owner.instructions[0]))
         message = await card_in_chat(line)
         token = CardToken(CardAction.EXECUTED, 7, 1)
         for _ in range(3):
@@ -95,7 +90,7 @@ async def test_executed_on_a_card_reaches_the_engine_once_however_often_it_is_ta
 async def test_a_button_of_an_older_version_changes_nothing(tmp_path: Path) -> None:
     owner = FakeOwner([an_instruction(version=2)])
     async with a_line(tmp_path, owner) as line:
-        publish(line, issued(an_instruction(version=1)))
+        publish(line, an_issue(an_instruction(version=1)))
         message = await card_in_chat(line)
         await line.person.taps(message["message_id"], CardToken(CardAction.EXECUTED, 7, 1).text())
         await eventually(lambda: _audited(line, "tap card:executed:7:1"))

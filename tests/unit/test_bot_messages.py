@@ -12,10 +12,12 @@ from bot.render_marks import marked
 from bot.render_reasons import gates, listed, words
 from bot.render_trades import card
 from bot.render_views import report, status
-from core.domain.accounts import Badge
+from core.domain.accounts import Badge, Mode
+from core.domain.codec import decode, encode
 from core.domain.decisions import Verdict
+from core.domain.events import InstructionIssued
 from core.domain.views import ComponentHealth, Health
-from tests.fakes_owner import ACCOUNT, NOON, REPORT, STATUS, an_instruction
+from tests.fakes_owner import ACCOUNT, NOON, REPORT, STATUS, an_instruction, an_issue
 
 NEW_YORK = ZoneInfo("America/New_York")
 PRACTICE = (Badge.MANUAL, Badge.SIMULATED)
@@ -59,6 +61,18 @@ def test_a_message_of_a_simulated_market_says_so_once_and_where_it_is_seen(text:
 )
 def test_a_stored_reason_is_shown_in_the_form_of_all_other_numbers(stored: str, shown: str) -> None:
     assert words(stored, NEW_YORK) == shown
+
+
+@pytest.mark.feature("C6")
+def test_a_card_that_an_older_version_stored_is_read_and_says_nothing_of_a_mode() -> None:
+    issued = an_issue(an_instruction())
+    stored = encode(replace(issued, mode=Mode.CONFIRM))
+    assert isinstance(stored, dict)
+    assert decode(InstructionIssued, stored).mode is Mode.CONFIRM
+    del stored["mode"]
+    assert decode(InstructionIssued, stored) == issued
+    assert "Mode" not in card(issued, NEW_YORK, issued.badges).text
+    assert "Account     Manual account" in card(issued, NEW_YORK, issued.badges).text
 
 
 def test_gates_with_numbers_have_lines_and_the_others_share_one() -> None:
