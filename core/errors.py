@@ -1,4 +1,8 @@
-"""The six ways in which something can go wrong (DESIGN 6). Adapters map a vendor's exceptions to these once."""
+"""The six ways in which something can go wrong (DESIGN 6). Adapters map a vendor's exceptions to these once.
+
+A source of prices tells more: which kind of trouble it has decides how long it is left alone, whether another source is
+asked, and what the owner reads.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,22 @@ class Transient(AutoTraderError):
         self.retry_at = retry_at
 
 
+class RateLimited(Transient):
+    """The source wants fewer questions: nobody asks it again before `retry_at`."""
+
+
+class AccessRefused(Transient):
+    """The source does not let us in: a stale cookie, keys it does not know, a blocked address."""
+
+
+class Unreachable(Transient):
+    """No answer: no connection, a time-out, or the source's own servers are out of order."""
+
+
+class MalformedAnswer(Transient):
+    """An answer that cannot be what was asked for. Nothing of it is used."""
+
+
 class Ambiguous(AutoTraderError):
     """May have happened: look it up before doing anything else."""
 
@@ -31,7 +51,15 @@ class DataFault(AutoTraderError):
 
     def __reduce__(self) -> tuple[type[DataFault], tuple[str, str], dict[str, object]]:
         """Comes back whole from the worker process, its notes included."""
-        return DataFault, (self.symbol, self.reason), self.__dict__
+        return type(self), (self.symbol, self.reason), self.__dict__
+
+
+class UnknownSymbol(DataFault):
+    """The source has no such instrument, or no longer."""
+
+
+class NoBars(DataFault):
+    """The source knows the instrument and has no bars in the span that was asked for."""
 
 
 class Rejected(AutoTraderError):
