@@ -20,7 +20,7 @@ from telegram import BotCommand, Update
 from telegram.error import InvalidToken, TelegramError
 from telegram.ext import Application, ApplicationBuilder, ExtBot, TypeHandler, Updater
 
-from bot import render_views
+from bot import render_status
 from bot.commands.table import COMMANDS
 from bot.commands.talk import MarketClock, Talk
 from bot.conversation import Conversation
@@ -239,7 +239,7 @@ def build_app(parts: BotParts) -> BotApp:
 
 
 def _live_status(parts: BotParts) -> Message:
-    return render_views.status(parts.owner.status(), parts.book.current.zone)
+    return render_status.status(parts.owner.status(), parts.book.current.zone)
 
 
 def _application(parts: BotParts, watch: PollWatch) -> AnyApplication:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from telegram import CallbackQuery
 from telegram import Message as TelegramMessage
 
-from bot import cards, render_trades, render_views, render_why
+from bot import cards, render_answers, render_cards, render_why
 from bot.cards import CardAction, CardToken
 from bot.commands import fills
 from bot.commands.talk import Talk
@@ -47,7 +47,7 @@ class CardTaps:
         await toast(query, cards.toast(token))
         answer = await self._talk.hands.change(cards.perform, self._talk.owner, token)
         if cards.needs_words(answer):
-            await self._voice.say(render_views.answer(answer, self._talk.zone))
+            await self._voice.say(render_answers.answer(answer, self._talk.zone))
         if answer.kind is AnswerKind.DONE and token.action not in cards.WISHES:
             await without_buttons(query)
         elif await self._is_copy(query, token):
@@ -91,4 +91,4 @@ class CardTaps:
         if card is None or not isinstance(query.message, TelegramMessage):
             await without_buttons(query)
             return
-        await self._voice.change(query.message.message_id, render_trades.card(card, self._talk.zone, card.badges))
+        await self._voice.change(query.message.message_id, render_cards.card(card, self._talk.zone, card.badges))

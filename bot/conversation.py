@@ -14,7 +14,7 @@ from telegram import Bot, CallbackQuery, Update
 from telegram import Message as TelegramMessage
 from telegram.error import TelegramError
 
-from bot import cards, drafts, questions, render_drafts, render_views
+from bot import cards, drafts, menus, questions, render_answers, render_drafts, render_status
 from bot.card_taps import CardTaps
 from bot.cards import CardToken
 from bot.commands import waiting
@@ -141,7 +141,7 @@ class Conversation:
             await self._on_draft(query, drafted)
             return
         prefix, _, action = data.partition(":")
-        if prefix != render_views.MENU_PREFIX:
+        if prefix != menus.MENU_PREFIX:
             await toast(query, _OLD_BUTTON, alert=True)
             return
         await self._on_menu(query, action)
@@ -159,7 +159,7 @@ class Conversation:
             answer = await self._talk.hands.change(questions.perform, self._talk.owner, token)
             outcome = answer.kind
             if cards.needs_words(answer):
-                await self._voice.say(render_views.answer(answer, self._talk.zone))
+                await self._voice.say(render_answers.answer(answer, self._talk.zone))
         if outcome in (AnswerKind.DONE, AnswerKind.STALE):
             await without_buttons(query)
         tap = f"tap {token.choice.value} Q{token.number} v{token.version}"
@@ -174,7 +174,7 @@ class Conversation:
         if problem is None:
             answer = await self._talk.hands.change(waiting.answer, self._talk, token, {**DEEDS, **LATE_DEEDS})
             outcome = answer.kind
-            await self._voice.say(render_views.answer(answer, self._talk.zone))
+            await self._voice.say(render_answers.answer(answer, self._talk.zone))
         if outcome is not AnswerKind.REFUSED:
             await without_buttons(query)
         tap = f"tap {'confirm' if token.is_yes else 'cancel'} {token.token}"
@@ -190,7 +190,7 @@ class Conversation:
             answer = await self._talk.hands.change(drafts.perform, self._talk.owner, token, BY_OWNER)
             outcome = answer.answer.kind
             if outcome is AnswerKind.REFUSED:
-                await self._voice.say(render_views.answer(answer.answer, self._talk.zone))
+                await self._voice.say(render_answers.answer(answer.answer, self._talk.zone))
             elif outcome in (AnswerKind.DONE, AnswerKind.AMBIGUOUS):
                 # Of taps at the same moment the first one has its outcome on the card: the others leave it alone.
                 await self._voice.replace(query, render_drafts.decided(answer, self._talk.zone))
@@ -201,7 +201,7 @@ class Conversation:
 
     async def _on_menu(self, query: CallbackQuery, token: str) -> None:
         """Pause and resume answer in the toast and turn the button under their message; the others answer in chat."""
-        action = token.removesuffix(render_views.IN_PLACE)
+        action = token.removesuffix(menus.IN_PLACE)
         in_place = action != token
         reply: Reply | None = None
         if raises_risk(action) and not await toast(query, "Got it."):
@@ -243,10 +243,10 @@ class Conversation:
         if not isinstance(query.message, TelegramMessage):
             return
         if in_place:
-            await self._voice.change(query.message.message_id, render_views.status(view, self._talk.zone))
+            await self._voice.change(query.message.message_id, render_status.status(view, self._talk.zone))
             return
         try:
-            await query.edit_message_reply_markup(markup_of(render_views.menu(view.paused)))
+            await query.edit_message_reply_markup(markup_of(menus.menu(view.paused)))
         except TelegramError as error:
             _LOG.info("an old message stays as it was: %s", type(error).__name__)
 

@@ -6,7 +6,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from bot import numbers, render_away, render_safety, render_settings, render_system, render_trades, render_views
+from bot import (
+    menus,
+    numbers,
+    render_away,
+    render_cards,
+    render_report,
+    render_safety,
+    render_settings,
+    render_system,
+    render_trades,
+)
 from bot.markup import italic
 from bot.message import Message
 from core.domain.events import (
@@ -48,7 +58,7 @@ def render(event: Event, zone: ZoneInfo) -> Message:
         case PositionUnguarded():
             return render_trades.unguarded(event, zone)
         case DailyReport():
-            return render_views.report(event, zone)
+            return render_report.report(event, zone)
         case (
             Welcome()
             | EngineStarted()
@@ -74,11 +84,11 @@ def _trade(
         case SignalRaised():
             return render_trades.signal(event, zone)
         case InstructionIssued():
-            return render_trades.card(event, zone, event.badges)
+            return render_cards.card(event, zone, event.badges)
         case InstructionChanged():
-            return render_trades.card(event.card, zone, event.badges)
+            return render_cards.card(event.card, zone, event.badges)
         case InstructionSettled():
-            return render_trades.settled(event, zone)
+            return render_cards.settled(event, zone)
         case OrderFilled():
             return render_trades.fill(event, zone)
 
@@ -89,7 +99,7 @@ def _house(
 ) -> Message:
     match event:
         case Welcome():
-            return render_system.welcome(event, render_views.menu(paused=False))
+            return render_system.welcome(event, menus.menu(paused=False))
         case EngineStarted():
             return render_system.started(event, zone)
         case ModelTrained():

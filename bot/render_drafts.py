@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from bot import numbers, render_reasons, render_views
+from bot import numbers, render_answers, render_reasons
 from bot.drafts import draft_keyboard
 from bot.markup import italic, line, paragraphs, table
 from bot.message import Message
@@ -19,7 +19,7 @@ from core.domain.views import Correction, OwnTrade, ReportedFill
 def drafted(answer: DraftAnswer, zone: ZoneInfo) -> Message:
     """The card that asks for a confirmation, or what was asked or refused instead."""
     if answer.draft is None or answer.preview is None:
-        return render_views.answer(answer.answer, zone)
+        return render_answers.answer(answer.answer, zone)
     return _card(answer.draft, answer.preview, answer.doubts, zone)
 
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from bot import numbers, render_reasons
-from bot.cards import card_keyboard, manual_keyboard
-from bot.commands.amounts import typed
-from bot.markup import code, italic, line, paragraphs, table
-from bot.message import Message, asking
-from bot.render_marks import account_name, headline, time_label
-from core.domain.accounts import Badge
+from bot.markup import italic, line, paragraphs, table
+from bot.message import Message
+from bot.render_marks import headline, time_label
 from core.domain.events import (
-    InstructionIssued,
-    InstructionSettled,
     OrderFilled,
     OrderRefused,
     OrderUncertain,
@@ -24,11 +18,7 @@ from core.domain.events import (
 )
 from core.domain.orders import Purpose, Side
 from core.domain.portfolio import GuardKind
-from core.domain.records import Instruction, InstructionState
-from core.domain.values import ZERO
 
-PRICE_ASKED = "at which price?"
-"""What marks the question, so that a reply to it is known for what it is."""
 _GUARDS = {
     GuardKind.VENUE: "orders at the broker",
     GuardKind.ENGINE: "I watch each minute",
@@ -39,24 +29,6 @@ _CLOSED_BY = {
     Purpose.TARGET: ("🎯", "take-profit"),
     Purpose.EXIT: ("⚪", "closed"),
     Purpose.ENTRY: ("⚪", "reduced"),
-}
-
-
-_OUTCOMES = {
-    "executed": "✅",
-    "filled": "✅",
-    "partial": "🌗",
-    "partly filled": "✅",
-    "approved": "👍",
-    "skipped": "⏭",
-    "expired": "⌛",
-    "superseded": "♻️",
-    "asked again": "🔁",
-    "uncertain": "❓",
-    "refused": "⛔",
-    "rejected": "⛔",
-    "canceled": "⛔",
-    "not sent": "⛔",
 }
 
 
@@ -81,95 +53,6 @@ def signal(event: SignalRaised, zone: ZoneInfo) -> Message:
     return Message(paragraphs(headline("📈", title, event.badges), facts, why, italic(meaning)))
 
 
-def card(event: InstructionIssued | Instruction, zone: ZoneInfo, marks: Iterable[Badge]) -> Message:
-    """A manual instruction, or a proposal that waits for approval, with its buttons."""
-    shown = tuple(marks)
-    filled = event.filled if isinstance(event, InstructionIssued) else ZERO
-    return Message(
-        paragraphs(
-            _card_title(event, shown),
-            _card_facts(event, zone, shown, filled),
-            render_reasons.listed(event.why, zone),
-            _card_hint(event, shown, filled),
-        ),
-        card_keyboard(event),
-    )
-
-
-def _card_title(event: InstructionIssued | Instruction, marks: Iterable[Badge]) -> str:
-    deed = f"{line(event.symbol, 20)} {event.side.upper()} {numbers.quantity(event.quantity)}"
-    icon = "🙋" if event.needs_approval else "✋"
-    return f"{headline(icon, f'{deed} @ {numbers.price(event.price)}', marks)} · #{event.number}"
-
-
-def _card_facts(
-    event: InstructionIssued | Instruction,
-    zone: ZoneInfo,
-    marks: Iterable[Badge],
-    filled: Decimal = ZERO,
-    *,
-    waits: bool = True,
-) -> str:
-    """What is decided expires no more."""
-    rows = [
-        ("Side", _side_words(event.side, event.purpose)),
-        ("Quantity", _quantity_words(event)),
-        *_progress(event.quantity, filled),
-        ("Price", numbers.price(event.price)),
-        ("Only at", f"{numbers.price(event.band_low)} to {numbers.price(event.band_high)}"),
-        ("Cost" if event.side is Side.BUY else "Value", numbers.money(event.quantity * event.price)),
-    ]
-    limit = event.limit_price if isinstance(event, InstructionIssued) else None
-    if event.needs_approval:
-        rows.append(("Order", "at the market" if limit is None else f"limit {numbers.price(limit)}"))
-    if event.purpose is Purpose.ENTRY:
-        rows += [
-            ("Stop", distance(event.stop, event.price)),
-            ("Target", distance(event.target, event.price)),
-            ("Confidence", numbers.percent(event.probability) if event.probability is not None else "– (no model)"),
-        ]
-    if waits:
-        rows.append(("Expires", _expiry(event, zone, marks)))
-    rows.append(("Account", account_name(event.account)))
-    if isinstance(event, InstructionIssued) and event.mode is not None:
-        rows.append(("Mode", event.mode.value))
-    return table(rows)
-
-
-def _quantity_words(event: InstructionIssued | Instruction) -> str:
-    """With what was proposed, where the owner has chosen less."""
-    units = numbers.quantity(event.quantity)
-    if isinstance(event, Instruction) or event.proposed is None or event.proposed <= event.quantity:
-        return units
-    return f"{units} (proposed {numbers.quantity(event.proposed)})"
-
-
-def _progress(quantity: Decimal, filled: Decimal) -> list[tuple[str, str]]:
-    """Filled and rest of an order that is partly executed."""
-    if not filled:
-        return []
-    return [("Filled", numbers.quantity(filled)), ("Rest", numbers.quantity(max(quantity - filled, ZERO)))]
-
-
-def _expiry(event: InstructionIssued | Instruction, zone: ZoneInfo, marks: Iterable[Badge]) -> str:
-    """By the owner's own clock, which a simulated market's clock is not."""
-    if event.expires_at is None:
-        return "never, it waits for you"
-    if Badge.SIMULATED in tuple(marks):
-        return f"{numbers.clock_time(event.expires_at, zone)}, your time"
-    return numbers.moment(event.expires_at, zone)
-
-
-def _side_words(side: Side, purpose: Purpose) -> str:
-    reason = {
-        Purpose.ENTRY: "open",
-        Purpose.EXIT: "close",
-        Purpose.STOP: "stop-loss",
-        Purpose.TARGET: "take-profit",
-    }[purpose]
-    return f"{side.value} ({reason})"
-
-
 def distance(level: Decimal | None, reference: Decimal) -> str:
     """A stop or target with how far it is from `reference`."""
     if level is None:
@@ -177,63 +60,6 @@ def distance(level: Decimal | None, reference: Decimal) -> str:
     if not reference:
         return numbers.price(level)
     return f"{numbers.price(level)} ({numbers.signed_percent(level / reference - 1)})"
-
-
-def _card_hint(event: InstructionIssued | Instruction, marks: Iterable[Badge], filled: Decimal) -> str:
-    if event.needs_approval:
-        return italic("Approve sends the order to the broker. Skip drops it. Change offers less, or a limit.")
-    rest = typed(max(event.quantity - filled, ZERO))
-    example = code(f"/executed #{event.number} {rest} @ {typed(event.price)}")
-    deed = "Place it at your broker, then tap Executed."
-    if Badge.SIMULATED in tuple(marks):
-        deed = "Practice only: place nothing anywhere, tap Executed as if you had."
-    return f"{italic(f'{deed} Other price or quantity: reply with it, or')}\n{example}"
-
-
-def settled(event: InstructionSettled, zone: ZoneInfo) -> Message:
-    """The end of an instruction, or of a part of it, where its card cannot be edited."""
-    keyboard = manual_keyboard(event.number, event.version, partial=True) if _waits_on(event) else ()
-    return Message(paragraphs(_settled_title(event), render_reasons.sentence(event.detail, zone)), keyboard)
-
-
-def settled_card(event: InstructionSettled, issued: InstructionIssued, zone: ZoneInfo) -> Message:
-    """The card of a settled instruction: the outcome on top, its facts kept, the buttons gone; where a part is filled,
-    the buttons that say what becomes of the rest."""
-    waits = _waits_on(event)
-    return Message(
-        paragraphs(
-            _settled_title(event),
-            _ended(render_reasons.sentence(event.detail, zone)),
-            _card_facts(issued, zone, issued.badges, event.filled if waits else ZERO, waits=waits),
-            render_reasons.listed(issued.why, zone),
-        ),
-        manual_keyboard(event.number, event.version, partial=True) if waits else (),
-    )
-
-
-def _ended(sentence: str) -> str:
-    return sentence if not sentence or sentence.endswith((".", "!", "?", "…")) else f"{sentence}."
-
-
-def _waits_on(event: InstructionSettled) -> bool:
-    return event.outcome == InstructionState.PARTIAL.value and 0 < event.filled < event.quantity
-
-
-def price_question(card: Instruction, marks: Iterable[Badge]) -> Message:
-    """What the button Different price asks; the answer is read as a reply to it."""
-    deed = f"{line(card.symbol, 20)} {card.side.upper()}: {PRICE_ASKED}"
-    example = f"Only the number, for example {code(typed(card.price))}; a part as {code(f'5 @ {typed(card.price)}')}."
-    return Message(f"{headline('💬', deed, marks)} · #{card.number}\n{example}", asking(typed(card.price)))
-
-
-def _settled_title(event: InstructionSettled) -> str:
-    icon = _OUTCOMES.get(event.outcome, "•")
-    units = numbers.quantity(event.quantity)
-    if _waits_on(event):
-        units = f"{numbers.quantity(event.filled)} of {units}"
-    deed = f"{line(event.symbol, 20)} {event.side.upper()} {units}"
-    outcome = "filled" if _waits_on(event) else line(event.outcome, 40)
-    return f"{headline(icon, f'{deed} {outcome}', event.badges)} · #{event.number}"
 
 
 def fill(event: OrderFilled, zone: ZoneInfo) -> Message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from bot import render_safety, render_trades
+from bot import render_cards, render_safety
 from bot.message import Message
 from core.domain.events import (
     Event,
@@ -30,9 +30,9 @@ def settled_card(event: Event, card: Event, zone: ZoneInfo) -> Message | None:
     """What a card becomes when it is changed or settled; None where the two do not belong together."""
     shown = card_shown(card)
     if isinstance(event, InstructionChanged):
-        return render_trades.card(event.card, zone, event.badges) if shown is not None else None
+        return render_cards.card(event.card, zone, event.badges) if shown is not None else None
     if isinstance(event, InstructionSettled) and shown is not None:
-        return render_trades.settled_card(event, shown, zone)
+        return render_cards.settled_card(event, shown, zone)
     if isinstance(event, QuestionSettled) and isinstance(card, QuestionAsked):
         return render_safety.settled_question(event, card, zone)
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot import numbers, render_views
+from bot import menus, numbers
 from bot.commands.talk import Reply, Request, Talk
 from bot.markup import bold, code, line, paragraphs
 from bot.message import Button, Message
@@ -48,4 +48,4 @@ def _shown(found: Sequence[AuditRecord], page: int, talk: Talk) -> Message:
 
 
 def _button(label: str, page: int) -> Button:
-    return Button(label, render_views.menu_token(f"audit-{page}{render_views.IN_PLACE}"))
+    return Button(label, menus.menu_token(f"audit-{page}{menus.IN_PLACE}"))

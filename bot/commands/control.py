@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from bot import numbers, render_views
+from bot import menus, numbers, render_answers
 from bot.commands.amounts import Problem, parse_amount
 from bot.commands.talk import Reply, Request, Talk, reply
 from bot.markup import code, esc, paragraphs
@@ -71,7 +71,7 @@ async def _offer_modes(talk: Talk) -> Reply:
     view = await talk.hands.ask(talk.owner.status)
     lines = "\n".join(f"{code(each.value)}: {esc(MODE_WORDS[each])}" for each in Mode)
     buttons = [
-        Button(f"{'● ' if each is view.mode else ''}{each.value}", render_views.menu_token(f"mode-{each.value}"))
+        Button(f"{'● ' if each is view.mode else ''}{each.value}", menus.menu_token(f"mode-{each.value}"))
         for each in Mode
     ]
     return reply(
@@ -90,12 +90,12 @@ async def cash(talk: Talk, request: Request) -> Reply:
     if isinstance(amount, Problem):
         return _problem(amount.sentence, "/cash 5000")
     answer = await talk.hands.change(talk.owner.declare_cash, amount, request.by, request.tap)
-    return Reply((render_views.answer(answer, talk.zone),), answer.kind.value)
+    return Reply((render_answers.answer(answer, talk.zone),), answer.kind.value)
 
 
 def _answered(talk: Talk, answer: OwnerAnswer, more: tuple[Message, ...] = ()) -> Reply:
     """A change that was made is told by its own event, which goes ahead of everything else; the rest is said here."""
-    messages = more if answer.kind is AnswerKind.DONE else (render_views.answer(answer, talk.zone),)
+    messages = more if answer.kind is AnswerKind.DONE else (render_answers.answer(answer, talk.zone),)
     return Reply(messages, answer.text)
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot import cards, render_drafts, render_trades, render_views
+from bot import cards, render_answers, render_cards, render_drafts
 from bot.cards import CardAction, CardToken
 from bot.commands.amounts import Problem
 from bot.commands.fill_text import Context, parse_fill
@@ -17,7 +17,7 @@ from bot.commands.talk import Reply, Request, Talk
 from bot.commands.when import WallClock
 from bot.markup import code, esc, paragraphs
 from bot.message import Message
-from bot.render_trades import PRICE_ASKED
+from bot.render_cards import PRICE_ASKED
 from core.domain.accounts import Badge
 from core.domain.drafts import Deed
 from core.domain.records import Instruction
@@ -91,7 +91,7 @@ async def ask_price(talk: Talk, number: int, card_message: int | None) -> Reply:
     entry = next((each for each in await talk.hands.ask(talk.owner.pending) if each.number == number), None)
     if entry is None:
         return Reply((), "closed already")
-    question = render_trades.price_question(entry, (Badge.MANUAL,))
+    question = render_cards.price_question(entry, (Badge.MANUAL,))
     return Reply((replace(question, reply_to=card_message),), "asked for the price")
 
 
@@ -120,7 +120,7 @@ async def skip(talk: Talk, request: Request) -> Reply:
     (entry,) = fitting
     action = CardAction.DECLINE if entry.needs_approval else CardAction.SKIP
     answer = await talk.hands.change(cards.perform, talk.owner, CardToken(action, entry.number, entry.version))
-    return Reply((render_views.answer(answer, talk.zone),), answer.kind.value)
+    return Reply((render_answers.answer(answer, talk.zone),), answer.kind.value)
 
 
 def _matches(entry: Instruction, fill: ReportedFill) -> bool:
@@ -137,8 +137,8 @@ def _not_one(named: ReportedFill, fitting: Sequence[Instruction]) -> Reply:
 async def _which(talk: Talk, verb: str) -> Reply:
     waiting = await talk.hands.ask(talk.owner.pending)
     if not waiting:
-        return Reply((Message(render_views.NOTHING_WAITS),), "nothing pending")
-    listed = render_views.pending(waiting, talk.zone).text
+        return Reply((Message(render_answers.NOTHING_WAITS),), "nothing pending")
+    listed = render_answers.pending(waiting, talk.zone).text
     example = code(f"/{verb} #{waiting[0].number}")
     return Reply((Message(paragraphs(listed, f"Name one, for example {example}")),), "asked which")
 

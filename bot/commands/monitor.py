@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot import render_safety, render_trades, render_views, render_why
+from bot import (
+    menus,
+    render_accounts,
+    render_answers,
+    render_cards,
+    render_report,
+    render_safety,
+    render_status,
+    render_why,
+)
 from bot.commands import notices
 from bot.commands.talk import Command, Reply, Request, Talk, reply
 from bot.markup import bold, code, esc, italic, paragraphs
@@ -22,15 +31,15 @@ async def status(talk: Talk, request: Request) -> Reply:
     if words[:1] == ["live"]:
         return await notices.live(talk, " ".join(words[1:]))
     view = await talk.hands.ask(talk.owner.status)
-    return reply(render_views.status(view, talk.zone))
+    return reply(render_status.status(view, talk.zone))
 
 
 async def positions(talk: Talk, _request: Request) -> Reply:
-    return reply(render_views.positions(await talk.hands.ask(talk.owner.positions), talk.zone))
+    return reply(render_accounts.positions(await talk.hands.ask(talk.owner.positions), talk.zone))
 
 
 async def report(talk: Talk, _request: Request) -> Reply:
-    return reply(render_views.report(await talk.hands.ask(talk.owner.report), talk.zone))
+    return reply(render_report.report(await talk.hands.ask(talk.owner.report), talk.zone))
 
 
 async def pending(talk: Talk, _request: Request) -> Reply:
@@ -38,16 +47,16 @@ async def pending(talk: Talk, _request: Request) -> Reply:
     waiting = await talk.hands.ask(talk.owner.pending)
     asked = await talk.hands.ask(talk.owner.questions)
     if not waiting and not asked:
-        return reply(render_views.pending((), talk.zone))
+        return reply(render_answers.pending((), talk.zone))
     simulated = (await talk.hands.ask(talk.owner.status)).simulated_prices
     world = World.SIMULATED if simulated else World.REAL
     shown = [await talk.hands.ask(talk.owner.card, entry.number) for entry in list(waiting)[-_MOST_CARDS:]]
-    cards = [render_trades.card(card, talk.zone, card.badges) for card in shown if card is not None]
+    cards = [render_cards.card(card, talk.zone, card.badges) for card in shown if card is not None]
     cards += [render_safety.question(each, _badges(each.account, world)) for each in list(asked)[-_MOST_CARDS:]]
     if len(waiting) + len(asked) == 1 or not waiting:
         return Reply(tuple(cards), "answered")
     marks = [mark for entry in waiting for mark in _badges(entry.account, world)]
-    return Reply((render_views.pending(waiting, talk.zone, marks), *cards), "answered")
+    return Reply((render_answers.pending(waiting, talk.zone, marks), *cards), "answered")
 
 
 async def signals(talk: Talk, _request: Request) -> Reply:
@@ -76,7 +85,7 @@ async def menu(talk: Talk, request: Request) -> Reply:
     elif request.words == "resume":
         outcome = (await talk.hands.brake(talk.owner.resume, request.by)).text
     view = await talk.hands.ask(talk.owner.status)
-    return reply(render_views.whole_menu(view), outcome)
+    return reply(menus.whole_menu(view), outcome)
 
 
 def _badges(account: str, world: World) -> tuple[Badge, ...]:
@@ -90,7 +99,7 @@ async def start(talk: Talk, _request: Request) -> Reply:
         f"👋 {bold('AutoTrader')} · {all_badges(view.accounts, view.badges)}",
         "I trade by rules I can explain, and tell you everything I do. /help shows all I understand.",
     )
-    return reply(Message(hello, render_views.menu(view.paused)))
+    return reply(Message(hello, menus.menu(view.paused)))
 
 
 def help_message(commands: Sequence[Command]) -> Message:

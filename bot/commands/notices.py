@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot import render_views
+from bot import menus
 from bot.commands.talk import Reply, Request, Talk, reply
 from bot.markup import bold, code, esc, paragraphs
 from bot.message import Button, Message
@@ -93,8 +93,8 @@ def _topics(known: Preferences) -> Message:
 def _next_button(topic: Topic, loudness: Loudness) -> Button:
     choices = topic.choices()
     following = choices[(choices.index(loudness) + 1) % len(choices)]
-    action = f"notify-{topic.name}-{following.value}{render_views.IN_PLACE}"
-    return Button(f"{_ICONS[loudness]} {topic.name}", render_views.menu_token(action))
+    action = f"notify-{topic.name}-{following.value}{menus.IN_PLACE}"
+    return Button(f"{_ICONS[loudness]} {topic.name}", menus.menu_token(action))
 
 
 def _hours(talk: Talk, known: Preferences) -> Message:
@@ -107,7 +107,7 @@ def _hours(talk: Talk, known: Preferences) -> Message:
             "through."
         )
     labels = [*(f"🌙 {hours}" for hours in _SUGGESTED), "🔔 off"]
-    tokens = [render_views.menu_token(f"quiet-{hours}{render_views.IN_PLACE}") for hours in (*_SUGGESTED, "off")]
+    tokens = [menus.menu_token(f"quiet-{hours}{menus.IN_PLACE}") for hours in (*_SUGGESTED, "off")]
     return Message(
         paragraphs(state, f"Other hours: {code('/quiet 21:30-06:00')}"),
         (tuple(map(Button, labels, tokens)),),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot import numbers, render_views
+from bot import menus, numbers, render_answers
 from bot.commands import waiting
 from bot.commands.talk import Reply, Request, Talk, reply
 from bot.commands.waiting import Answer
@@ -31,7 +31,7 @@ async def locks(talk: Talk, _request: Request) -> Reply:
     rows = tuple(
         (Button(f"Release: {_name(brake.kind)} {scope_words(brake.scope)}"[:60], _token(brake)),)
         for brake in standing
-        if len(_token(brake).encode()) <= render_views.LONGEST_TOKEN
+        if len(_token(brake).encode()) <= menus.LONGEST_TOKEN
     )
     return reply(Message(paragraphs("🛑 <b>Brakes in force</b>: no new entries; exits go on.", *texts), rows))
 
@@ -50,7 +50,7 @@ async def unlock(talk: Talk, request: Request) -> Reply:
         why = "More than one brake fits" if fitting else "No brake in force is called that"
         return Reply((Message(f"{why}. Nothing was released. /locks shows them, each with a button."),), "unclear")
     answer = await talk.hands.brake(talk.owner.unlock, fitting[0].kind, fitting[0].scope, request.by)
-    return Reply((render_views.answer(answer, talk.zone),), answer.text)
+    return Reply((render_answers.answer(answer, talk.zone),), answer.text)
 
 
 async def flatten(talk: Talk, request: Request) -> Reply:
@@ -64,9 +64,9 @@ async def _sell_everything(talk: Talk, by: str) -> Reply:
     """The order to sell is committed first and waits for nobody, then as much is sold as can be now."""
     answer = await talk.hands.brake(talk.owner.flatten, by)
     if answer.kind is not AnswerKind.DONE:
-        return Reply((render_views.answer(answer, talk.zone),), answer.text)
+        return Reply((render_answers.answer(answer, talk.zone),), answer.text)
     sold = await talk.hands.change(talk.owner.exit_all)
-    return Reply((render_views.answer(answer, talk.zone), render_views.answer(sold, talk.zone)), answer.text)
+    return Reply((render_answers.answer(answer, talk.zone), render_answers.answer(sold, talk.zone)), answer.text)
 
 
 async def _ask(talk: Talk, request: Request) -> Reply:
@@ -109,7 +109,7 @@ def _name(kind: BrakeKind) -> str:
 
 
 def _token(brake: Brake) -> str:
-    return render_views.menu_token(f"unlock-{brake.kind.value}-{brake.scope}")
+    return menus.menu_token(f"unlock-{brake.kind.value}-{brake.scope}")
 
 
 ANSWERS: Mapping[str, Answer] = {ASKED_FLATTEN: _answered}

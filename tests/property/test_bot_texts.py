@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bot import render_trades, render_views
+from bot import render_accounts, render_answers, render_cards, render_status
 from bot.cards import CardAction, CardToken
 from bot.commands.amounts import Problem, parse_amount
 from bot.commands.control import parse_length
@@ -49,7 +49,7 @@ def test_every_event_becomes_valid_telegram_html(event, zone, created, repeat) -
 @brief
 @given(strategy_of(InstructionSettled), strategy_of(InstructionIssued), ZONES)
 def test_a_settled_card_fits_one_message(settled, issued, zone) -> None:
-    message = render_trades.settled_card(settled, issued, zone)
+    message = render_cards.settled_card(settled, issued, zone)
     check(message)
     assert len(split(message.text)) == 1
     assert message.keyboard == ()
@@ -58,21 +58,21 @@ def test_a_settled_card_fits_one_message(settled, issued, zone) -> None:
 @brief
 @given(strategy_of(InstructionIssued), ZONES)
 def test_a_card_fits_one_message(issued, zone) -> None:
-    assert len(split(render_trades.card(issued, zone, issued.badges).text)) == 1
+    assert len(split(render_cards.card(issued, zone, issued.badges).text)) == 1
 
 
 @brief
 @given(strategy_of(StatusView), strategy_of(PositionsView), strategy_of(OwnerAnswer), ZONES)
 def test_every_view_becomes_valid_telegram_html(status, positions, answer, zone) -> None:
-    check(render_views.status(status, zone))
-    check(render_views.positions(positions, zone))
-    check(render_views.answer(answer, zone))
+    check(render_status.status(status, zone))
+    check(render_accounts.positions(positions, zone))
+    check(render_answers.answer(answer, zone))
 
 
 @brief
 @given(st.lists(strategy_of(Instruction), max_size=40), ZONES)
 def test_every_list_of_instructions_becomes_valid_telegram_html(instructions, zone) -> None:
-    check(render_views.pending(instructions, zone))
+    check(render_answers.pending(instructions, zone))
 
 
 @given(st.lists(st.tuples(st.sampled_from(["", "b", "i", "code", "pre"]), TEXTS), max_size=8), st.integers(20, 300))

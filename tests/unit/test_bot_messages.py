@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.markup import visible
+from bot.render_cards import card
 from bot.render_marks import marked
 from bot.render_reasons import gates, listed, words
-from bot.render_trades import card
-from bot.render_views import report, status
+from bot.render_report import report
+from bot.render_status import status
 from core.domain.accounts import Badge, Mode
 from core.domain.codec import decode, encode
 from core.domain.decisions import Verdict

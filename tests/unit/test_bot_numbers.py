@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot import numbers, render_views
+from bot import numbers, render_report
 from bot.cards import CardAction, CardToken, card_keyboard, staleness
 from bot.commands.control import parse_length
 from bot.commands.table import COMMANDS
 from bot.markup import COLUMNS, table, visible
 from bot.render import render
-from bot.render_trades import card
+from bot.render_cards import card
 from core.domain.accounts import Badge
 from core.domain.events import OrderFilled
 from core.domain.orders import Purpose, Side
@@ -97,7 +97,7 @@ def test_the_first_line_of_a_stop_loss_says_symbol_action_profit_and_badge() -> 
     ],
 )
 def test_the_report_has_every_figure(words: str) -> None:
-    assert words in visible(render_views.report(REPORT, NEW_YORK).text)
+    assert words in visible(render_report.report(REPORT, NEW_YORK).text)
 
 
 def test_play_money_and_real_money_are_never_added_up() -> None:
@@ -105,7 +105,7 @@ def test_play_money_and_real_money_are_never_added_up() -> None:
     report = replace(REPORT, accounts=(ACCOUNT, manual))
     assert (
         "+$12.30 (+0.12%), Manual account −$3.00 · PAPER"
-        in visible(render_views.report(report, NEW_YORK).text).splitlines()[0]
+        in visible(render_report.report(report, NEW_YORK).text).splitlines()[0]
     )
 
 
