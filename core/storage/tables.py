@@ -7,9 +7,9 @@ from typing import cast
 from sqlalchemy import MetaData, Table
 from sqlmodel import SQLModel
 
+from core.storage.tables_bars import BarGapRow, BarRefusalRow, BarRow, BarSeamRow
 from core.storage.tables_house import (
     AuditRow,
-    BarRow,
     EquityRow,
     JobRunRow,
     LeaseRow,
@@ -71,5 +71,8 @@ taps = _table(TapRow)
 equity = _table(EquityRow)
 lease = _table(LeaseRow)
 bars = _table(BarRow)
+bar_gaps = _table(BarGapRow)
+bar_seams = _table(BarSeamRow)
+bar_refusals = _table(BarRefusalRow)
 
 APPEND_ONLY = (chain, fills, cash_movements, position_adjustments, reversals, decisions)

@@ -1,4 +1,4 @@
-"""Tables of the house: outbox, job runs, named values, audit, taps, equity, the lease, and the bars."""
+"""Tables of the house: outbox, job runs, named values, audit, taps, equity, and the lease."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, Index, Text
 from sqlmodel import Field, SQLModel
 
-from core.domain.bars import BarSize
 from core.domain.records import JobOutcome, OutboxState
 from core.storage.fields import decimal_field, time_field, word_field
 
@@ -100,20 +99,3 @@ class LeaseRow(SQLModel, table=True):
     acquired_at: datetime = time_field()
     expires_at: datetime = time_field()
     held: bool
-
-
-class BarRow(SQLModel, table=True):
-    """Times in whole seconds since 1970 (UTC), so that a million rows become arrays without parsing."""
-
-    __tablename__: ClassVar[str] = "bars"
-    __table_args__ = {"sqlite_with_rowid": False}
-    symbol: str = Field(primary_key=True)
-    size: BarSize = word_field(BarSize, primary_key=True)
-    closed_at: int = Field(primary_key=True, sa_type=BigInteger)
-    opened_at: int = Field(sa_type=BigInteger)
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-    source: str
