@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from core.domain.accounts import Account, Mode
+from core.domain.bar_records import NO_NOTES, BarNotes, KnownGap, Seam
 from core.domain.bars import BarSize, Quote
 from core.domain.decisions import Brake, BrakeKind, Decision, ModelVersion, Prediction, Signal
 from core.domain.drafts import Deed, Draft, DraftAnswer
@@ -41,7 +42,7 @@ from core.domain.views import (
     ReportedFill,
     StatusView,
 )
-from core.series import BarSeries
+from core.series import BarSeries, Seconds
 
 T = TypeVar("T")
 
@@ -80,6 +81,11 @@ class Calendar(Protocol):
         """
         ...
 
+    def sessions_between(self, first: date, last: date) -> tuple[Seconds, Seconds, Seconds]:
+        """XNYS sessions dated from `first` to `last`, both included, ascending: their dates (00:00Z), opens and closes
+        in whole seconds since 1970."""
+        ...
+
     def day_end(self, at: datetime) -> datetime:
         """The next end of a trading day strictly after `at`: XNYS close + 15 minutes, or 24:00Z without a session."""
         ...
@@ -97,6 +103,10 @@ class MarketData(Protocol):
         """
         ...
 
+    def reach(self, size: BarSize) -> timedelta | None:
+        """How far back from now bars of that size can be asked for: None without limit, zero not at all."""
+        ...
+
 
 class Quotes(Protocol):
     def last(self, instruments: Sequence[Instrument], now: datetime) -> Mapping[str, Quote]:
@@ -111,11 +121,24 @@ class BarStore(Protocol):
         """Inserts or replaces; returns how many rows were written."""
         ...
 
-    def write_all(self, parts: Sequence[tuple[BarSeries, str]]) -> Sequence[int]:
-        """Writes several series, none twice, each with its source, in one transaction; how many rows of each."""
+    def write_all(self, parts: Sequence[tuple[BarSeries, str]], notes: BarNotes = NO_NOTES) -> Sequence[int]:
+        """Writes several series, none twice, each with its source, and `notes` on them, in one transaction; how many
+        rows of each."""
         ...
 
     def read(self, symbol: str, size: BarSize, end: datetime, count: int) -> BarSeries: ...
+
+    def closes(self, symbol: str, size: BarSize, after: int, until: int) -> Seconds:
+        """When the stored bars close that close after `after` and at or before `until`, in seconds, ascending."""
+        ...
+
+    def known_gaps(self, symbol: str, size: BarSize) -> Sequence[KnownGap]:
+        """What the sources are known not to have of the series, ascending."""
+        ...
+
+    def seams(self, after_id: int = 0) -> Sequence[Seam]:
+        """Those recorded after the one of that id, of all series, in the order of their recording."""
+        ...
 
     def newest_close(self, symbol: str, size: BarSize) -> datetime | None: ...
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from core.clock import SystemClock
+from core.domain.bar_records import NO_NOTES, BarNotes, KnownGap, Seam
 from core.domain.bars import BarSize
-from core.series import BarSeries, seconds_of, time_of
+from core.series import BarSeries, Seconds, seconds_of, time_of
 
 
 class _NeedsSharedData:
@@ -36,6 +37,8 @@ class MemoryBarStore:
     def __init__(self) -> None:
         self._series: dict[tuple[str, BarSize], BarSeries] = {}
         self._sources: dict[tuple[str, BarSize], str] = {}
+        self._gaps: list[KnownGap] = []
+        self._seams: list[Seam] = []
 
     def write(self, series: BarSeries, source: str) -> int:
         key = (series.symbol, series.size)
@@ -47,8 +50,28 @@ class MemoryBarStore:
             self._sources[key] = source
         return len(series)
 
-    def write_all(self, parts: Sequence[tuple[BarSeries, str]]) -> Sequence[int]:
+    def write_all(self, parts: Sequence[tuple[BarSeries, str]], notes: BarNotes = NO_NOTES) -> Sequence[int]:
+        for found in notes.gaps:
+            whose = (found.symbol, found.size, found.source)
+            self._gaps = [
+                gap
+                for gap in self._gaps
+                if (gap.symbol, gap.size, gap.source) != whose or gap.first < found.first or gap.last > found.last
+            ]
+            self._gaps += found.gaps
+        self._seams += [replace(seam, id=len(self._seams) + 1 + n) for n, seam in enumerate(notes.seams)]
         return [self.write(series, source) for series, source in parts]
+
+    def closes(self, symbol: str, size: BarSize, after: int, until: int) -> Seconds:
+        closed = self._series.get((symbol, size), BarSeries.empty(symbol, size)).closed_at
+        return closed[(closed > after) & (closed <= until)]
+
+    def known_gaps(self, symbol: str, size: BarSize) -> Sequence[KnownGap]:
+        found = [gap for gap in self._gaps if (gap.symbol, gap.size) == (symbol, size)]
+        return sorted(found, key=lambda gap: (gap.first, gap.source))
+
+    def seams(self, after_id: int = 0) -> Sequence[Seam]:
+        return [seam for seam in self._seams if seam.id > after_id]
 
     def read(self, symbol: str, size: BarSize, end: datetime, count: int) -> BarSeries:
         return self._series.get((symbol, size), BarSeries.empty(symbol, size)).until(end).last(count)

@@ -20,7 +20,7 @@ import threading
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +109,10 @@ class HistoryFiles:
         stop = int(series.closed_at.searchsorted(seconds_of(end), side="right"))
         known = series.part(slice(max(0, stop - count), stop))
         return self._as_of(known, end) if instrument.symbol in self._raw else known
+
+    def reach(self, _size: BarSize) -> timedelta | None:
+        """Whatever the files hold."""
+        return None
 
     def actions(self, symbol: str, after: datetime, until: datetime) -> Sequence[CorporateAction]:
         """Dividends, and splits of raw files, that take effect after `after` and at or before `until`, ascending; none

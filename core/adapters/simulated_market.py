@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 
@@ -52,6 +52,10 @@ class SimulatedMarket:
             if size is BarSize.D1:
                 return self._daily_until(asset, end).until(end).last(count)
             return self._intraday(asset, size, end, count)
+
+    def reach(self, size: BarSize) -> timedelta | None:
+        """Everything there is; no bars of a minute."""
+        return timedelta(0) if size is BarSize.M1 else None
 
     def last(self, instruments: Sequence[Instrument], now: datetime) -> Mapping[str, Quote]:
         """The newest full minute's price at or before `now`; outside sessions the last close."""

@@ -102,6 +102,10 @@ class YahooData:
         table, _ = self._ask(instrument, self._budget, start=int(start.timestamp()), interval=str(size))
         return self._series(instrument, size, table).until(min(end, now)).last(count)
 
+    def reach(self, size: BarSize) -> timedelta | None:
+        """Yahoo's own limits; daily bars reach back to the first."""
+        return REACH.get(size)
+
     def last(self, instruments: Sequence[Instrument], now: datetime) -> Mapping[str, Quote]:
         """The newest trade's price of each instrument that has one. Raises Transient when none could be asked."""
         quotes: dict[str, Quote] = {}

@@ -31,7 +31,7 @@ class KnownGap:
     @property
     def ask_again_at(self) -> datetime:
         """A day after the first ask, then twice as long each time, up to a month."""
-        return self.asked_at + min(FIRST_WAIT * 2 ** (min(self.tries, 10) - 1), LONGEST_WAIT)
+        return self.asked_at + min(FIRST_WAIT * (1 << min(self.tries - 1, 10)), LONGEST_WAIT)
 
 
 class SeamKind(StrEnum):
@@ -75,3 +75,30 @@ class RefusedBar:
     source: str
     sentence: str
     seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GapsFound:
+    """All that `source` is known not to have of bars closing from `first` to `last`; replaces what was known before."""
+
+    symbol: str
+    size: BarSize
+    source: str
+    first: datetime
+    last: datetime
+    gaps: tuple[KnownGap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BarNotes:
+    """What is written down together with bars."""
+
+    gaps: tuple[GapsFound, ...] = ()
+    seams: tuple[Seam, ...] = ()
+    refused: tuple[RefusedBar, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.gaps or self.seams or self.refused)
+
+
+NO_NOTES = BarNotes()

@@ -6,7 +6,7 @@ The memory is right as long as this process alone writes bars, which the lease s
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, bindparam, func, select, update
 
+from core.domain.bar_records import NO_NOTES, BarNotes, KnownGap, Seam
 from core.domain.bars import BarSize
 from core.errors import DataFault
-from core.series import BarSeries, seconds_of, time_of
-from core.storage import tables
+from core.series import BarSeries, Seconds, seconds_of, time_of
+from core.storage import bar_notes, tables
 from core.storage.statements import upsert
 
 KEPT: Final = 2_000
@@ -36,6 +37,11 @@ _READ = (
     .where(_OF, _B.c.closed_at <= bindparam("end"))
     .order_by(_B.c.closed_at.desc())
     .limit(bindparam("most"))
+)
+_CLOSES = (
+    select(_B.c.closed_at)
+    .where(_OF, _B.c.closed_at > bindparam("after"), _B.c.closed_at <= bindparam("until"))
+    .order_by(_B.c.closed_at)
 )
 _OLDEST = select(func.min(_B.c.closed_at)).where(_OF)
 _SOURCE = select(_B.c.source).where(_OF).order_by(_B.c.closed_at.desc()).limit(1)
@@ -69,15 +75,16 @@ class SqlBarStore:
         """
         return self.write_all([(series, source)])[0]
 
-    def write_all(self, parts: Sequence[tuple[BarSeries, str]]) -> Sequence[int]:
-        """Writes several series, none twice, each with its source, in one transaction; how many rows of each.
+    def write_all(self, parts: Sequence[tuple[BarSeries, str]], notes: BarNotes = NO_NOTES) -> Sequence[int]:
+        """Writes several series, none twice, each with its source, and `notes` on them, in one transaction; how many
+        rows of each.
 
         Raises DataFault, and writes nothing at all, for what `write` refuses.
         """
         for series, _ in parts:
             check_series(series)
         news = [(self._news(series, source), source) for series, source in parts]
-        if not any(len(series) for series, _ in news):
+        if not notes and not any(len(series) for series, _ in news):
             return [0] * len(parts)
         rows = (row for series, source in news for row in _rows_of(series, source))
         # Two threads must not bring the file and the memory up to date in different orders.
@@ -86,6 +93,7 @@ class SqlBarStore:
                 # Months of eight assets made into rows all at once would take a hundred megabytes.
                 while some := list(islice(rows, ROWS_AT_ONCE)):
                     connection.execute(_UPSERT, some)
+                bar_notes.write_notes(connection, notes)
             with self._lock:
                 for series, source in news:
                     self._note(series, source)
@@ -129,6 +137,27 @@ class SqlBarStore:
         if tail.is_all or len(known) >= count:
             return known.last(count)
         return self._load((symbol, size), seconds_of(end), count)
+
+    def closes(self, symbol: str, size: BarSize, after: int, until: int) -> Seconds:
+        """When the stored bars close that close after `after` and at or before `until`, in seconds, ascending."""
+        asked = {"of_symbol": symbol, "of_size": size, "after": after, "until": until}
+        with self._engine.connect() as connection:
+            return np.array(connection.execute(_CLOSES, asked).scalars().all(), np.int64)
+
+    def known_gaps(self, symbol: str, size: BarSize) -> Sequence[KnownGap]:
+        """What the sources are known not to have of the series, ascending."""
+        with self._engine.connect() as connection:
+            return bar_notes.known_gaps(connection, symbol, size)
+
+    def seams(self, after_id: int = 0) -> Sequence[Seam]:
+        """Those recorded after the one of that id, of all series, in the order of their recording."""
+        with self._engine.connect() as connection:
+            return bar_notes.seams(connection, after_id)
+
+    def refusals(self) -> Mapping[tuple[str, BarSize], Mapping[str, int]]:
+        """By series and class of defect, how many bars were refused."""
+        with self._engine.connect() as connection:
+            return bar_notes.refusals(connection)
 
     def newest_close(self, symbol: str, size: BarSize) -> datetime | None:
         series = self._tail((symbol, size)).series
