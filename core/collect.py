@@ -15,7 +15,7 @@ from core.domain.bars import BarSize
 from core.domain.instruments import Instrument
 from core.errors import DataFault, Transient
 from core.ports import BarStore, Calendar, MarketData
-from core.quality import Inspection, Refusal, inspect
+from core.quality import CONTEXT, Inspection, Refusal, inspect
 from core.series import BarSeries, time_of
 
 OVERLAP = 3
@@ -77,13 +77,15 @@ class CollectReport:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Request:
-    """One question to the sources; `only` names the source that the stored bars come from."""
+    """One question to the sources; `only` names the source that the stored bars come from, `known` are the newest of
+    them."""
 
     instrument: Instrument
     size: BarSize
     newest: datetime | None
     count: int
     only: str | None
+    known: BarSeries | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +146,8 @@ class Collector:
         if next_bar_close(self.calendar, instrument, size, newest) > now:
             return None
         missing = math.ceil((now - newest) / size.span) + self.overlap
-        return _Request(instrument, size, newest, min(missing, whole), source)
+        known = self.store.read(instrument.symbol, size, newest, CONTEXT)
+        return _Request(instrument, size, newest, min(missing, whole), source, known)
 
     def _stored(self, symbol: str, size: BarSize) -> tuple[datetime | None, str | None]:
         """The newest stored close and its source; asked of the store once, because only collecting moves it."""
@@ -235,7 +238,7 @@ def _ask(source: MarketData, request: _Request, now: datetime) -> _Answer:
         return _Answer(source=source.name, error=fault.reason)
     except Transient as trouble:
         return _Answer(source=source.name, error=str(trouble), transient=True, retry_at=trouble.retry_at)
-    inspection = inspect(series, now)
+    inspection = inspect(series, now, request.known)
     if not len(inspection.good) and request.newest is None:
         return _Answer(source=source.name, error=_nothing_good(series, inspection))
     return _Answer(inspection, source.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,3 +107,12 @@ class BarSeries:
 
     def bars(self) -> Iterator[Bar]:
         return (self.bar(index) for index in range(len(self)))
+
+
+COLUMNS: Final = ("opened_at", "closed_at", "open", "high", "low", "close", "volume")
+
+
+def concatenated(first: BarSeries, *more: BarSeries) -> BarSeries:
+    """The bars of several series of one symbol and size, one after another as they are."""
+    columns = [np.concatenate([getattr(part, name) for part in (first, *more)]) for name in COLUMNS]
+    return BarSeries(first.symbol, first.size, *columns)

@@ -34,7 +34,7 @@ from core.domain.instruments import Instrument, instrument_for
 from core.domain.values import ONE
 from core.errors import DataFault, Fatal
 from core.quality import Defect, Refusal, inspect
-from core.series import BarSeries, Floats, Seconds, seconds_of, time_of
+from core.series import BarSeries, Floats, Seconds, concatenated, seconds_of, time_of
 
 ENDINGS = (".csv.gz", ".csv", ".parquet")
 SUBFOLDERS = ("daily", "intraday")
@@ -245,14 +245,18 @@ def _joined(symbol: str, size: BarSize, parts: Sequence[BarSeries]) -> BarSeries
 
 
 def _append(known: BarSeries, more: BarSeries) -> BarSeries:
-    both = _concatenate(known, more)
+    both = concatenated(known, more)
     inspection = inspect(both)
     good = inspection.good
     overlapping = good.opened_at[1:] < good.closed_at[:-1]
     # One vendor's own file may hold a bar cut short by the next; only times that two files claim are in question.
     own = sum(int((part.opened_at[1:] < part.closed_at[:-1]).sum()) for part in (known, more))
-    if inspection.refused or int(overlapping.sum()) > own:
-        at = inspection.refused[0].at if inspection.refused else time_of(good.opened_at[1:][overlapping][0])
+    differing = [refusal.at for refusal in inspection.refused if refusal.defect is Defect.CONFLICT]
+    if inspection.refused and not differing:
+        fault = inspection.refused[0].sentence
+        raise DataFault(known.symbol, f"two files of {known.size} bars do not fit together: {fault}")
+    if differing or int(overlapping.sum()) > own:
+        at = differing[0] if differing else time_of(good.opened_at[1:][overlapping][0])
         raise DataFault(
             known.symbol, f"two files of {known.size} bars differ where they overlap, first at {at:%Y-%m-%d %H:%MZ}"
         )
@@ -265,14 +269,8 @@ def _fill_sessions(regular: BarSeries, extended: BarSeries) -> BarSeries:
         return regular
     days = np.unique(regular.closed_at // 86_400)
     fresh = extended.part(~np.isin(extended.closed_at // 86_400, days))
-    both = _concatenate(regular, fresh)
+    both = concatenated(regular, fresh)
     return both.part(np.argsort(both.closed_at, kind="stable"))
-
-
-def _concatenate(one: BarSeries, other: BarSeries) -> BarSeries:
-    names = ("opened_at", "closed_at", *VALUE_NAMES)
-    columns = [np.concatenate([getattr(one, name), getattr(other, name)]) for name in names]
-    return BarSeries(one.symbol, one.size, *columns)
 
 
 def _frozen(series: BarSeries) -> BarSeries:

@@ -19,7 +19,7 @@ from core.adapters.simulated_paths import daily_bars, five_minute_bars, hourly_b
 from core.domain.bars import BarSize, Quote
 from core.domain.instruments import Instrument
 from core.errors import DataFault
-from core.series import BarSeries, seconds_of, time_of
+from core.series import BarSeries, concatenated, seconds_of, time_of
 
 # Two months of eight assets; a month of coins is half a megabyte.
 KEPT_MONTHS = 16
@@ -145,5 +145,4 @@ def _concatenated(symbol: str, size: BarSize, parts: Sequence[BarSeries]) -> Bar
         return filled[0]
     if not filled:
         return BarSeries.empty(symbol, size)
-    names = ("opened_at", "closed_at", "open", "high", "low", "close", "volume")
-    return BarSeries(symbol, size, *(np.concatenate([getattr(part, name) for part in filled]) for name in names))
+    return concatenated(*filled)
