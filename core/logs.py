@@ -29,6 +29,8 @@ _QUIET = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "telegram": logging.WARNING,
+    # An answer that is no JSON, as a gateway's error page, with its traceback; the delivery tells of it in one line.
+    "telegram.request.BaseRequest": logging.CRITICAL,
     "apscheduler": logging.WARNING,
     "yfinance": logging.CRITICAL,
     "peewee": logging.WARNING,

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from telegram.error import TelegramError
+from telegram.request import BaseRequest
 
 from core.clock import VirtualClock
 from core.logs import Redactor, start_logs
@@ -112,6 +114,12 @@ def test_talkative_libraries_are_silent_below_warning_and_get_their_levels_back(
     assert "trouble" in written(tmp_path)
     assert "detail" in written(tmp_path)
     assert logging.getLogger("httpx").level == before
+
+
+def test_a_gateways_error_page_is_no_traceback_in_the_log(tmp_path: Path) -> None:
+    with start_logs(tmp_path, VirtualClock(EVENING), console=io.StringIO()), pytest.raises(TelegramError):
+        BaseRequest.parse_json_payload(b"<html>502 Bad Gateway</html>")
+    assert "Traceback" not in written(tmp_path)
 
 
 def test_an_uncaught_error_goes_through_the_redacted_log(tmp_path: Path) -> None:
