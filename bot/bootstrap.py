@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+
+from numpy.random import default_rng
 
 from bot.worlds import Place
 from core.adapters.calendars import ExchangeCalendar
@@ -260,7 +263,7 @@ def make_calendar() -> ExchangeCalendar:
 
 
 def make_yahoo(calendar: ExchangeCalendar, clock: SystemClock, cache_folder: Path) -> YahooData:
-    return YahooData(calendar, clock, clock.sleep, cache_folder)
+    return YahooData(calendar, clock, clock.sleep, cache_folder, default_rng(secrets.randbits(64)))
 
 
 def make_second_channels(settings: Settings, clock: Clock) -> Sequence[SecondChannel]:

@@ -1,13 +1,15 @@
 """Yahoo's prices through yfinance: one symbol a call, paced, with every failure told apart.
 
-Written against yfinance 1.7: `download()` hides failures, so `Ticker.history` is asked with exceptions on; ranges that
-end in the past are answered from a cache in the process, errors included, so only the start is ever given; the last row
-may be a live one. Raw prices (`auto_adjust=False`) are split-adjusted by Yahoo and not adjusted for dividends.
+Written against yfinance 1.7: `download()` hides failures, so `Ticker.history` is asked with exceptions on; answers
+about spans that end in the past are kept in the process, errors included, so they are dropped before such a span is
+asked for; the last row may be a live one. Raw prices (`auto_adjust=False`) are split-adjusted by Yahoo and not adjusted
+for dividends.
 """
 
 from __future__ import annotations
 
-import math
+import logging
+import re
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -15,23 +17,28 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
+from numpy.random import Generator
 
-from core.adapters.calendars import DAY, NO_CLOSE, ExchangeCalendar
+from core.adapters.calendars import ExchangeCalendar
+from core.adapters.pacing import Pacer, Restraint
+from core.adapters.yahoo_chart import Chart, actions, traded_at
+from core.adapters.yahoo_rows import series_of
+from core.adapters.yahoo_spans import REACH, Span, first_open, newest_close, spans
 from core.domain.bars import BarSize, Quote
-from core.domain.instruments import AssetClass, Instrument, instrument_for
-from core.errors import AutoTraderError, DataFault, Transient
-from core.series import BarSeries, seconds_of, time_of
+from core.domain.corporate import CorporateAction
+from core.domain.instruments import Instrument, instrument_for
+from core.errors import AutoTraderError, DataFault, MalformedAnswer, NoBars, Transient, UnknownSymbol, Unreachable
+from core.series import BarSeries, concatenated
 
 if TYPE_CHECKING:
-    from core.adapters.yahoo_session import DeadlineSession
+    from core.adapters.yahoo_session import YahooSession
 
-# How far back Yahoo lets one ask at each size, a day inside its own limit.
-REACH = {BarSize.M1: timedelta(days=7), BarSize.M5: timedelta(days=59), BarSize.H1: timedelta(days=729)}
-SESSION_MINUTES = 390
-FIRST_PAUSE = timedelta(minutes=1)
-LONGEST_PAUSE = timedelta(minutes=16)
 PROBE = "SPY"
+RETRY_AFTER = 0.5
+_SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
+_ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
+
+MakeSession = Callable[[Callable[[], float], Pacer, Restraint], "YahooSession"]
 
 
 class RealClock(Protocol):
@@ -42,30 +49,12 @@ class RealClock(Protocol):
     def monotonic(self) -> float: ...
 
 
-class Pace:
-    """Keeps calls of all threads at least `spacing` seconds apart, first come, first served."""
-
-    def __init__(self, spacing: float, monotonic: Callable[[], float], sleep: Callable[[float], None]) -> None:
-        self._spacing = spacing
-        self._monotonic = monotonic
-        self._sleep = sleep
-        self._lock = threading.Lock()
-        self._free_at = -math.inf
-
-    def wait(self) -> None:
-        with self._lock:
-            now = self._monotonic()
-            turn = max(now, self._free_at)
-            self._free_at = turn + self._spacing
-        if turn > now:
-            self._sleep(turn - now)
-
-
 class YahooData:
-    """MarketData and Quotes. A call takes at most `budget` seconds and asks for one symbol; safe to use from threads.
+    """MarketData and Quotes. A call takes at most `budget` seconds and asks about one symbol; safe to use from threads.
 
-    `cache_folder` is where yfinance keeps its cookie. After a rate limit no call is made until the pause is over; it
-    doubles with each further one.
+    One object serves the whole process: its requests are `spacing` seconds apart, and after a refusal none is made
+    until the pause is over. `cache_folder` is where yfinance keeps its cookie; `chance` spreads pauses and second
+    tries.
     """
 
     name = "yahoo"
@@ -76,35 +65,50 @@ class YahooData:
         clock: RealClock,
         sleep: Callable[[float], None],
         cache_folder: Path,
+        chance: Generator,
         *,
         budget: float = 20.0,
-        spacing: float = 0.4,
-        session: Callable[[Callable[[], float]], DeadlineSession] | None = None,
+        spacing: float = 0.25,
+        session: MakeSession | None = None,
     ) -> None:
         self._calendar = calendar
         self._clock = clock
-        self._pace = Pace(spacing, clock.monotonic, sleep)
+        self._sleep = sleep
+        self._chance = chance
+        self._pacer = Pacer(spacing, clock.monotonic, sleep)
+        self._restraint = Restraint(clock.now, chance)
         self._cache_folder = cache_folder
         self._budget = budget
         self._make_session = session
-        self._vendor: tuple[Any, DeadlineSession] | None = None
+        self._vendor: tuple[Any, YahooSession] | None = None
         self._lock = threading.Lock()
-        self._pause = FIRST_PAUSE
-        self._resume_at: datetime | None = None
+        self._actions: dict[str, dict[datetime, CorporateAction]] = {}
 
     def bars(self, instrument: Instrument, size: BarSize, end: datetime, count: int) -> BarSeries:
-        """At most `count` newest bars closed at or before `end` (and now), ascending, as Yahoo gives them: values may
-        be NaN. Raises DataFault (unknown symbol, no prices) and Transient (rate limit, unreachable, malformed)."""
+        """At most `count` newest bars closed at or before `end` (and now, by the slower of our clock and Yahoo's),
+        ascending, as Yahoo gives them: values may be NaN. Asks for the time of those bars alone.
+
+        Raises the classes of core.errors: UnknownSymbol, NoBars and DataFault (the symbol), RateLimited, AccessRefused,
+        Unreachable and MalformedAnswer (Yahoo).
+        """
         now = self._clock.now()
-        start = max(end - _reach_of(instrument, size, count), now - REACH.get(size, timedelta(days=36_500)))
-        if start >= end:
-            return BarSeries.empty(instrument.symbol, size)
-        table, _ = self._ask(instrument, self._budget, start=int(start.timestamp()), interval=str(size))
-        return self._series(instrument, size, table).until(min(end, now)).last(count)
+        newest = newest_close(self._calendar, instrument, size, now)
+        end = newest_close(self._calendar, instrument, size, min(end, now))
+        start = first_open(self._calendar, instrument, size, end, count, now - REACH[size])
+        parts, nothing = [BarSeries.empty(instrument.symbol, size)], None
+        for span in spans(size, start, end, now):
+            try:
+                parts.append(self._part(instrument, size, span, now))
+            except NoBars as none:
+                nothing = none
+        series = concatenated(*parts).until(end).last(count)
+        if nothing is not None and not len(series) and end == newest:
+            raise nothing
+        return series
 
     def reach(self, size: BarSize) -> timedelta | None:
         """Yahoo's own limits; daily bars reach back to the first."""
-        return REACH.get(size)
+        return REACH[size] if size.is_intraday else None
 
     def last(self, instruments: Sequence[Instrument], now: datetime) -> Mapping[str, Quote]:
         """The newest trade's price of each instrument that has one. Raises Transient when none could be asked."""
@@ -112,110 +116,122 @@ class YahooData:
         failed: Transient | None = None
         for instrument in instruments:
             try:
-                _, facts = self._ask(instrument, self._budget, period="1d", interval="1d")
+                quote = self._quote(instrument, now, self._budget)
             except DataFault:
                 continue
             except Transient as error:
                 failed = error
                 continue
-            price, traded = facts.get("regularMarketPrice"), facts.get("regularMarketTime")
-            if isinstance(price, int | float) and math.isfinite(price) and price > 0 and traded is not None:
-                quotes[instrument.symbol] = Quote(instrument.symbol, float(price), min(_utc(traded), now))
+            if quote is not None:
+                quotes[instrument.symbol] = quote
         if failed is not None and not quotes:
             raise failed
         return quotes
 
+    def look(self, deadline: float) -> Quote:
+        """Asks for one price, within `deadline` seconds, to see how Yahoo is. Raises as `bars`."""
+        quote = self._quote(instrument_for(PROBE), self._clock.now(), deadline)
+        if quote is None:
+            raise MalformedAnswer("gave a chart without a price")
+        return quote
+
     def reachable(self, deadline: float) -> bool:
         """Whether Yahoo gives prices now; answers within `deadline` seconds."""
         try:
-            table, _ = self._ask(instrument_for(PROBE), deadline, period="5d", interval="1d")
+            self.look(deadline)
         except AutoTraderError:
             return False
-        return len(table) > 0
+        return True
 
-    def _ask(self, instrument: Instrument, budget: float, **asked: Any) -> tuple[Any, Mapping[str, Any]]:
-        """A table of prices and what Yahoo says about the symbol."""
-        self._respect_pause()
-        yfinance, session = self._connect()
-        self._pace.wait()
+    def actions(self, symbol: str, after: datetime, until: datetime) -> Sequence[CorporateAction]:
+        """Dividends and splits in effect after `after` and by `until`, ascending, as the answers so far told of them:
+        each tells of those in the time of its bars. Asks nothing."""
+        with self._lock:
+            known = list(self._actions.get(symbol, {}).values())
+        return sorted((action for action in known if after < action.at <= until), key=lambda action: action.at)
+
+    def _part(self, instrument: Instrument, size: BarSize, span: Span, now: datetime) -> BarSeries:
+        """The closed bars of one call."""
+        asked: dict[str, Any] = {"start": int(span.start.timestamp()), "interval": str(size)}
+        if span.end is not None:
+            asked["end"] = int(span.end.timestamp())
+        chart, yahoo_time = self._ask(instrument, size, self._budget, asked)
+        told = list(actions(chart, instrument, self._calendar))
+        with self._lock:
+            self._actions.setdefault(instrument.symbol, {}).update({action.at: action for action in told})
+        # Yahoo adds its newest row to a span of the past, too.
+        return series_of(chart, instrument, size, self._calendar).until(min(now, yahoo_time, span.end or now))
+
+    def _quote(self, instrument: Instrument, now: datetime, budget: float) -> Quote | None:
+        chart, _ = self._ask(instrument, BarSize.D1, budget, {"period": "1d", "interval": "1d"})
+        traded = traded_at(chart)
+        return Quote(instrument.symbol, traded[0], min(traded[1], now)) if traded is not None else None
+
+    def _ask(
+        self, instrument: Instrument, size: BarSize, budget: float, asked: Mapping[str, Any]
+    ) -> tuple[Chart, datetime]:
+        """The chart and when, by Yahoo's clock, it was given. What broke on the way is asked a second time, once, where
+        there is time for it."""
+        symbol = instrument.symbol
+        if not _SYMBOL.fullmatch(symbol) or _ISIN.fullmatch(symbol):
+            raise UnknownSymbol(symbol, "knows no such symbol (it must be one of Yahoo's, like SPY or BTC-USD)")
+        until = self._clock.monotonic() + budget
         try:
-            with session.within(budget):
+            return self._ask_once(instrument, size, budget, asked)
+        except (MalformedAnswer, Unreachable) as error:
+            pause = RETRY_AFTER * (1 + self._chance.random())
+            left = until - self._clock.monotonic() - pause
+            if error.retry_at is not None or left < budget / 2:
+                raise
+        self._sleep(pause)
+        return self._ask_once(instrument, size, left, asked)
+
+    def _ask_once(
+        self, instrument: Instrument, size: BarSize, budget: float, asked: Mapping[str, Any]
+    ) -> tuple[Chart, datetime]:
+        """yfinance's own table is for looking at: it merges a live row into the bar before, drops the last minute of a
+        coin's day, makes zero of a missing volume. So the bars are read from the chart that it was given."""
+        yfinance, session = self._connect()
+        with self._restraint.admitted(budget), session.call(instrument, size, budget) as call:
+            try:
                 ticker = yfinance.Ticker(instrument.symbol, session=session)
                 # Without it every first call asks for the time zone, through the cache that keeps errors for good.
-                ticker._tz = "UTC" if instrument.asset_class is AssetClass.CRYPTO else "America/New_York"
-                table = ticker.history(
-                    **asked, auto_adjust=False, actions=False, keepna=True, prepost=False, timeout=budget
-                )
-                facts = ticker.history_metadata
-        except (yfinance.exceptions.YFException, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise self._mapped(instrument.symbol, error) from error
-        with self._lock:
-            self._pause, self._resume_at = FIRST_PAUSE, None
-        return table, facts
+                ticker._tz = "UTC" if instrument.is_crypto else "America/New_York"
+                if "end" in asked:
+                    yfinance.data.YfData.cache_get.cache_clear()
+                ticker.history(**asked, auto_adjust=False, actions=False, keepna=True, prepost=False, timeout=budget)
+            except DataFault:
+                self._restraint.succeeded()
+                raise
+            except AutoTraderError:
+                raise
+            except Exception as error:
+                raise self._unreadable(instrument, error) from error
+            if call.chart is None:
+                raise MalformedAnswer(f"showed a page instead of the prices of {instrument.symbol}")
+            self._restraint.succeeded()
+        return call.chart, call.yahoo_time or self._clock.now()
 
-    def _connect(self) -> tuple[Any, DeadlineSession]:
+    def _unreadable(self, instrument: Instrument, error: Exception) -> MalformedAnswer:
+        """Whatever yfinance, pandas or the store of its cookie makes of an answer that they did not expect."""
+        what = f"{type(error).__name__}: {error}"[:120]
+        return MalformedAnswer(f"gave an answer for {instrument.symbol} that cannot be used: {what}")
+
+    def _connect(self) -> tuple[Any, YahooSession]:
         with self._lock:
             if self._vendor is None:
                 import yfinance
-                import yfinance.exceptions
+                import yfinance.data
 
-                from core.adapters.yahoo_session import DeadlineSession
+                from core.adapters.yahoo_session import YahooSession
 
                 self._cache_folder.mkdir(parents=True, exist_ok=True)
                 yfinance.set_tz_cache_location(str(self._cache_folder))
                 yfinance.config.debug.hide_exceptions = False
+                # All it has to say arrives as an exception; its log lines would only repeat it.
+                logging.getLogger("yfinance").setLevel(logging.CRITICAL)
                 # yfinance 1.7 asks to see its own deprecations; pandas 3.1 has many, on every call.
                 warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"yfinance(\.|$)")
-                make = self._make_session or DeadlineSession
-                self._vendor = (yfinance, make(self._clock.monotonic))
+                make = self._make_session or YahooSession
+                self._vendor = (yfinance, make(self._clock.monotonic, self._pacer, self._restraint))
             return self._vendor
-
-    def _respect_pause(self) -> None:
-        resume_at = self._resume_at
-        if resume_at is not None and self._clock.now() < resume_at:
-            raise Transient(f"Yahoo asked us to slow down; next try at {resume_at:%H:%M:%SZ}", resume_at)
-
-    def _mapped(self, symbol: str, error: Exception) -> AutoTraderError:
-        """Our name for yfinance's or curl's exception."""
-        from yfinance.exceptions import YFRateLimitError, YFTickerMissingError
-
-        if isinstance(error, YFRateLimitError):
-            with self._lock:
-                self._resume_at = self._clock.now() + self._pause
-                self._pause = min(2 * self._pause, LONGEST_PAUSE)
-            return Transient("Yahoo refuses for now: too many requests", self._resume_at)
-        if isinstance(error, YFTickerMissingError):
-            return DataFault(symbol, f"Yahoo has no prices: {error.rationale}")
-        return Transient(f"Yahoo gave no usable answer for {symbol}: {type(error).__name__}: {error}")
-
-    def _series(self, instrument: Instrument, size: BarSize, table: Any) -> BarSeries:
-        """Rows on the grid of their session; live rows between two bars and rows outside sessions are left out."""
-        index = table.index if size.is_intraday else table.index.tz_localize(None)
-        labels = index.as_unit("s").asi8.astype(np.int64)
-        closes = self._calendar.bar_closes(instrument.asset_class, size, labels)
-        kept = closes != NO_CLOSE
-        if size.is_intraday:
-            kept &= self._on_grid(instrument.asset_class, size, labels)
-        opened = self._calendar.bar_opens(instrument.asset_class, size, labels[kept])
-        columns = (table[name].to_numpy(np.float64)[kept] for name in ("Open", "High", "Low", "Close", "Volume"))
-        return BarSeries(instrument.symbol, size, opened, closes[kept], *columns)
-
-    def _on_grid(self, asset_class: AssetClass, size: BarSize, opened: Any) -> Any:
-        span = int(size.span.total_seconds())
-        if asset_class is AssetClass.CRYPTO:
-            return opened % span == 0
-        session_opens = self._calendar.bar_opens(asset_class, BarSize.D1, opened // DAY * DAY)
-        return (opened - session_opens) % span == 0
-
-
-def _reach_of(instrument: Instrument, size: BarSize, count: int) -> timedelta:
-    """A span of time that surely holds `count` bars, where the market made them: weekends and holidays included."""
-    if instrument.is_crypto:
-        return (count + 1) * size.span
-    a_day = 1 if not size.is_intraday else max(1, SESSION_MINUTES // int(size.span.total_seconds() // 60))
-    return timedelta(days=7 * (count // a_day + 1) / 5 * 1.04 + 7)
-
-
-def _utc(stamp: Any) -> datetime:
-    """A pandas time with zone, to the second."""
-    return time_of(seconds_of(stamp))

@@ -80,9 +80,11 @@ def subject(
         yield Subject(HistoryFiles(tmp_path, calendar), truth)
     else:
         with YahooServer(known_bars(truth), NOW) as server:
-            session = server.session()
-            source = YahooData(calendar, StillClock(NOW), lambda _: None, tmp_path, spacing=0.0, session=session)
-            yield Subject(source, truth)
+            chance = np.random.default_rng(1)
+            clock, session = StillClock(NOW), server.session()
+            yield Subject(
+                YahooData(calendar, clock, lambda _: None, tmp_path, chance, spacing=0.0, session=session), truth
+            )
 
 
 @pytest.mark.feature("S2")
