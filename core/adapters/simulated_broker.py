@@ -26,7 +26,7 @@ from core.adapters.simulated_events import Cancelled, Opened, Submitted, VenueEv
 from core.adapters.simulated_faults import Door, Fault, FaultPlan
 from core.adapters.simulated_matching import Candle, candle_of, instrument_of
 from core.adapters.simulated_profiles import DOLLARS, VenueProfile
-from core.adapters.simulated_rules import cost_of, malformed, unaffordable
+from core.adapters.simulated_rules import beside, cost_of, expected_price, malformed, unaffordable
 from core.adapters.simulated_session import Market, play
 from core.adapters.simulated_venue import VenueBook
 from core.adapters.simulated_venue_journal import VenueJournal
@@ -220,10 +220,12 @@ class SimulatedBroker:
         last_price = self._last_price(request.symbol, now) if request.side is Side.BUY else ZERO
         if last_price is None:
             return Refused(f"no price of {request.symbol} is known yet")
-        cost = cost_of(request, last_price, instrument, self._market.profile.costs[instrument.asset_class])
-        lacking = unaffordable(request, cost, self._book, instrument)
-        if lacking:
-            return Refused(lacking)
+        costs = self._market.profile.costs[instrument.asset_class]
+        price = expected_price(request, last_price, instrument, costs)
+        cost = cost_of(request, price, costs)
+        refusal = beside(request, price, instrument) or unaffordable(request, cost, self._book, instrument)
+        if refusal:
+            return Refused(refusal)
         live_at = self._door.live_at(now) if self._door else None
         self._commit("submit", [Submitted(now, request, cost, live_at)])
         return Accepted(self._book.orders[name])

@@ -13,13 +13,15 @@
     touched
     before
 
-Within one bar a stop goes before a target, because the bar does not tell which came first.
+Within one bar a stop goes before a target, because the bar does not tell which came first. For the stop of a purchase
+that is filled between open and close the bar begins at the limit of that purchase: due there already, it sells there.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -47,6 +49,10 @@ class Candle:
     high: Decimal
     low: Decimal
     volume: float
+
+
+Pricing = Callable[[VenueOrder, bool, Candle, Instrument, Costs], Decimal | None]
+"""pricing(order, is_triggered, candle, instrument, costs): at which price the order fills; None where it does not."""
 
 
 def candle_of(bar: Bar, asset_class: AssetClass, calendar: Calendar) -> Candle | None:
@@ -102,3 +108,16 @@ def price_within(
         return None
     reached = candle.low <= order.limit_price if order.side is Side.BUY else candle.high >= order.limit_price
     return order.limit_price if reached else None
+
+
+def price_from(price: Decimal) -> Pricing:
+    """The rules for an order that comes to life between open and close, when the market stands at `price` (USD)."""
+
+    def pricing(
+        order: VenueOrder, is_triggered: bool, candle: Candle, instrument: Instrument, costs: Costs
+    ) -> Decimal | None:
+        rest = replace(candle, open=price)
+        at_once = price_at_open(order, is_triggered, rest, instrument, costs)
+        return at_once if at_once is not None else price_within(order, is_triggered, rest, instrument, costs)
+
+    return pricing

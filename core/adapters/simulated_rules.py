@@ -59,13 +59,30 @@ def _wrong_pair(request: OrderRequest) -> str | None:
     return None if request.stop_price < request.bracket_target else "the stop of a pair must be below its target"
 
 
-def cost_of(request: OrderRequest, last_price: Decimal, instrument: Instrument, costs: Costs) -> Decimal:
-    """What a purchase is expected to cost at most, in USD, fee included; nothing for a sale."""
+def expected_price(request: OrderRequest, last_price: Decimal, instrument: Instrument, costs: Costs) -> Decimal:
+    """At what price in USD a purchase is expected: at its limit, or at what a taker pays now."""
+    limit = request.limit_price if request.type is OrderType.LIMIT else None
+    return limit or buying_price(last_price, costs, instrument.price_tick)
+
+
+def cost_of(request: OrderRequest, price: Decimal, costs: Costs) -> Decimal:
+    """What a purchase expected at `price` costs at most, in USD, fee included; nothing for a sale."""
     if request.side is Side.SELL:
         return ZERO
-    price = request.limit_price if request.type is OrderType.LIMIT else None
-    value = request.quantity * (price or buying_price(last_price, costs, instrument.price_tick))
+    value = request.quantity * price
     return value + order_fee(request.quantity, value, Side.BUY, costs)
+
+
+def beside(request: OrderRequest, price: Decimal, instrument: Instrument) -> str | None:
+    """Why the legs of a purchase expected at `price` would be due before they rest; None where they would not."""
+    stop, target, tick = request.bracket_stop, request.bracket_target, instrument.price_tick
+    if request.side is Side.SELL or stop is None or target is None:
+        return None
+    if stop > price - tick:
+        return f"the stop {plain(stop)} of a bracket must be below {plain(price)}, where its purchase is expected"
+    if target < price + tick:
+        return f"the target {plain(target)} of a bracket must be above {plain(price)}, where its purchase is expected"
+    return None
 
 
 def unaffordable(request: OrderRequest, cost: Decimal, book: VenueBook, instrument: Instrument) -> str | None:

@@ -12,17 +12,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.adapters.simulated_events import Cancelled, Filled, Triggered, Turned, VenueEvent
-from core.adapters.simulated_matching import Candle, instrument_of, price_at_open, price_within
+from core.adapters.simulated_matching import Candle, Pricing, instrument_of, price_at_open, price_from, price_within
 from core.adapters.simulated_profiles import Costs, VenueProfile, order_fee, units_taken
 from core.adapters.simulated_resting import STOP_SUFFIX, Resting
 from core.adapters.simulated_venue import USD, VenueBook
-from core.domain.instruments import Instrument
 from core.domain.orders import OrderType, Side
 from core.domain.portfolio import Fill
 from core.domain.values import exact, floor_to
-from core.domain.venue import VenueOrder
-
-Pricing = Callable[[VenueOrder, bool, Candle, Instrument, Costs], Decimal | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +77,10 @@ class _Step:
         """Fills between open and close: stops first. Of a bracket born here only the stop counts within this bar."""
         by_doubt = sorted(self._eligible(), key=lambda live: (live.order.type is not OrderType.STOP, live.sequence))
         for resting in by_doubt:
-            closed_at = self.candles[resting.order.symbol].closed_at
+            closed_at, limit = self.candles[resting.order.symbol].closed_at, resting.order.limit_price
             for leg in self._try(resting, price_within, closed_at):
-                if leg.order.client_order_id.endswith(STOP_SUFFIX):
-                    self._try(leg, price_within, closed_at)
+                if limit is not None and leg.order.client_order_id.endswith(STOP_SUFFIX):
+                    self._try(leg, price_from(limit), closed_at)
 
     def _eligible(self) -> list[Resting]:
         return [

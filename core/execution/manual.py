@@ -224,11 +224,13 @@ def _instruction(number: int, desk: Desk, order: Order, signal: Signal | None, n
 
 
 def _band(desk: Desk, order: Order) -> tuple[Decimal, Decimal]:
-    """The prices between which the order still makes sense, rounded inward to the tick."""
+    """The prices between which the order still makes sense, rounded inward to the tick: a purchase at its own stop or
+    target would be sold at once, and venues refuse it."""
     width = order.reference_price * desk.policy.band_fraction
-    instrument = desk.instrument(order.symbol) or instrument_for(order.symbol)
-    low = ceil_to(order.reference_price - width, instrument.price_tick)
-    high = floor_to(order.reference_price + width, instrument.price_tick)
+    tick = (desk.instrument(order.symbol) or instrument_for(order.symbol)).price_tick
+    low, high = ceil_to(order.reference_price - width, tick), floor_to(order.reference_price + width, tick)
+    if order.purpose is Purpose.ENTRY and order.bracket is not None:
+        low, high = max(low, order.bracket.stop + tick), min(high, order.bracket.target - tick)
     return min(low, order.reference_price), max(high, order.reference_price)
 
 

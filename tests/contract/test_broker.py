@@ -311,6 +311,14 @@ def test_a_split_scales_units_and_working_orders_and_pays_the_odd_remainder(rest
         (request_of("x", bracket_stop="95"), "both its stop and its target"),
         (request_of("x", bracket_stop="115", bracket_target="95"), "below its target"),
         (request_of("x", side=Side.SELL, bracket_stop="95", bracket_target="115"), "only a purchase"),
+        (request_of("x", bracket_stop="100.03", bracket_target="115"), "the stop 100.03 of a bracket must be below"),
+        (request_of("x", bracket_stop="95", bracket_target="100.03"), "the target 100.03 of a bracket must be above"),
+        (
+            request_of(
+                "x", kind=OrderType.LIMIT, limit_price="85", quantity="1", bracket_stop="86", bracket_target="104"
+            ),
+            "must be below 85, where its purchase is expected",
+        ),
         (request_of("x-s"), "kept for the legs"),
         (request_of(""), "needs a client order id"),
     ],

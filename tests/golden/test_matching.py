@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -14,6 +15,7 @@ from core.adapters.calendars import ExchangeCalendar
 from core.adapters.simulated_broker import SimulatedBroker
 from core.clock import VirtualClock
 from core.domain.bars import Bar, BarSize
+from core.domain.corporate import CorporateAction
 from core.domain.orders import OrderState, OrderType, Side
 from core.domain.values import plain
 from core.domain.venue import Accepted, OrderRequest
@@ -183,6 +185,27 @@ def test_a_limit_entry_and_its_stop_in_the_same_bar(scene: Scene) -> None:
         "Tue 05 14:35 buy 10 SPY at 98 fee 0 (l)",
         "Tue 05 14:35 sell 10 SPY at 94.97 fee 0 (l-s)",
     ]
+
+
+def test_a_stop_above_the_limit_of_its_purchase_sells_for_what_that_was_bought_at_and_no_dearer(
+    calendar: ExchangeCalendar,
+) -> None:
+    """Rounded to the tick, a split puts the stop of this bracket over its limit: 21.26 and 21.25."""
+    scene = Scene(calendar)
+    scene.venue.close()
+    scene.venue = venue_over(
+        scene.shelf,
+        scene.clock,
+        calendar=calendar,
+        actions=[CorporateAction("SPY", OPEN + FIVE, Decimal(0), Decimal(4), Decimal(25))],
+    )
+    scene.send(request_of("l", kind=OrderType.LIMIT, limit_price="85.02", bracket_stop="85.01", bracket_target="104"))
+    scene.bars((100.0, 100.0, 100.0, 100.0), (25.0, 25.0, 25.0, 25.0), (21.27, 21.27, 21.25, 21.25))
+    assert scene.fills() == [
+        "Tue 05 14:45 buy 40 SPY at 21.25 fee 0 (l)",
+        "Tue 05 14:45 sell 40 SPY at 21.24 fee 0 (l-s)",
+    ]
+    scene.venue.close()
 
 
 def test_an_order_that_costs_more_than_the_cash_at_the_open_is_turned_down_with_words(scene: Scene) -> None:

@@ -15,7 +15,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from core.adapters.simulated_broker import SimulatedBroker
 from core.adapters.simulated_profiles import ALPACA
@@ -312,9 +319,22 @@ class TwoVenues(RuleBasedStateMachine):
                 assert self.silent.find(name + leg) == self.asked.find(name + leg)
 
 
-TestTwoVenues = TwoVenues.TestCase
-TestTwoVenues.settings = settings(
-    max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+def settings_of(examples: int, steps: int) -> settings:
+    return settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )
+
+
 # A failure is worth its shrinking, which may take longer than an ordinary test.
-TestTwoVenues.pytestmark = [pytest.mark.timeout(600)]  # type: ignore[attr-defined]
+@pytest.mark.timeout(600)
+def test_a_venue_asked_and_restarted_all_the_time_answers_as_one_left_alone() -> None:
+    run_state_machine_as_test(TwoVenues, settings=settings_of(30, 25))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_it_does_so_in_a_thousand_lives() -> None:
+    run_state_machine_as_test(TwoVenues, settings=settings_of(1_000, 40))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from core.domain.accounts import Mode
 from core.domain.events import InstructionChanged, InstructionSettled
 from core.domain.instruments import instrument_for
-from core.domain.orders import OrderState, OrderType
+from core.domain.orders import Bracket, OrderState, OrderType
 from core.domain.records import (
     INSTRUCTION_TRANSITIONS,
     ImpossibleCard,
@@ -66,6 +66,16 @@ def test_half_the_size_at_a_limit_is_a_new_version_of_card_and_order_and_that_is
     assert bench.owner.execute(card.number, 3, "tap-4").kind is AnswerKind.DONE
     (sent,) = bench.venue.orders()
     assert (sent.quantity, sent.type, sent.limit_price) == (Decimal(5), OrderType.LIMIT, Decimal("100.5"))
+
+
+@pytest.mark.feature("T7")
+def test_the_edge_of_the_band_stays_within_the_stop_and_the_target_that_go_with_it(bench: Bench) -> None:
+    card = a_card(bench, bracket=Bracket(Decimal("99.8"), Decimal("100.3")))
+    assert (card.band_low, card.band_high) == (Decimal("99.8001"), Decimal("100.2999"))
+    assert bench.owner.change(card.number, 1, CardWish(pricing=Pricing.EDGE), "tap-1").kind is AnswerKind.DONE
+    assert bench.owner.execute(card.number, 2, "tap-2").kind is AnswerKind.DONE
+    (sent,) = bench.venue.orders()
+    assert sent.limit_price == Decimal("100.2999")
 
 
 @pytest.mark.feature("T7")
