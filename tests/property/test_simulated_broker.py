@@ -47,6 +47,8 @@ levels = st.integers(85, 115).map(Decimal)
 quantities = st.sampled_from([1, 5, 20, 45, 90]).map(Decimal)
 # Often around the price, sometimes wholly beside it.
 brackets = st.tuples(st.integers(85, 103).map(Decimal), st.integers(104, 115).map(Decimal))
+# How far below and above the last price, in whole USD.
+distances = st.tuples(st.integers(1, 12), st.integers(1, 12))
 # None at all (so that it tells nothing), ten units for us, a hundred.
 volumes = st.sampled_from([0.0, 100.0, 1000.0])
 # A dividend in USD and the ratio of a split.
@@ -129,7 +131,7 @@ class TwoVenues(RuleBasedStateMachine):
         name=st.sampled_from(NAMES),
         symbol=st.sampled_from(SYMBOLS),
         quantity=quantities,
-        bracket=brackets,
+        distance=distances,
         following=st.lists(st.tuples(prices, prices, volumes), min_size=1, max_size=4),
         action=actions,
     )
@@ -138,11 +140,15 @@ class TwoVenues(RuleBasedStateMachine):
         name: str,
         symbol: str,
         quantity: Decimal,
-        bracket: tuple[Decimal, Decimal],
+        distance: tuple[int, int],
         following: list[tuple[tuple[float, ...], tuple[float, ...], float]],
         action: tuple[Decimal, Decimal],
     ) -> None:
-        self.send(OrderRequest(name, symbol, Side.BUY, quantity, OrderType.MARKET, Purpose.ENTRY, None, None, *bracket))
+        last = int(self.shelf(symbol, LONG_AGO, self.grid).close[-1])
+        stop, target = Decimal(last - distance[0]), Decimal(last + 1 + distance[1])
+        self.send(
+            OrderRequest(name, symbol, Side.BUY, quantity, OrderType.MARKET, Purpose.ENTRY, None, None, stop, target)
+        )
         if not self.actions:
             self.spy_is_to_pay_and_to_split(action)
         for first, second, volume in following:
@@ -331,7 +337,7 @@ def settings_of(examples: int, steps: int) -> settings:
 # A failure is worth its shrinking, which may take longer than an ordinary test.
 @pytest.mark.timeout(600)
 def test_a_venue_asked_and_restarted_all_the_time_answers_as_one_left_alone() -> None:
-    run_state_machine_as_test(TwoVenues, settings=settings_of(30, 25))
+    run_state_machine_as_test(TwoVenues, settings=settings_of(50, 25))
 
 
 @pytest.mark.long
