@@ -45,7 +45,7 @@ def card(event: InstructionIssued | Instruction, zone: ZoneInfo, marks: Iterable
     filled = event.filled if isinstance(event, InstructionIssued) else ZERO
     return Message(
         paragraphs(
-            _card_title(event, shown),
+            _card_title(event, shown, filled),
             _card_facts(event, zone, shown, filled),
             render_reasons.listed(event.why, zone),
             _card_hint(event, shown, filled),
@@ -54,10 +54,12 @@ def card(event: InstructionIssued | Instruction, zone: ZoneInfo, marks: Iterable
     )
 
 
-def _card_title(event: InstructionIssued | Instruction, marks: Iterable[Badge]) -> str:
-    deed = f"{line(event.symbol, 20)} {event.side.upper()} {numbers.quantity(event.quantity)}"
+def _card_title(event: InstructionIssued | Instruction, marks: Iterable[Badge], filled: Decimal) -> str:
+    """A card of which a part is filled is shown again when it was not answered, and says so as the first one does."""
+    deed, units = f"{line(event.symbol, 20)} {event.side.upper()}", numbers.quantity(event.quantity)
     icon = "🙋" if event.needs_approval else "✋"
-    return f"{headline(icon, f'{deed} @ {numbers.price(event.price)}', marks)} · #{event.number}"
+    rest = f"{numbers.quantity(filled)} of {units} filled" if filled else f"{units} @ {numbers.price(event.price)}"
+    return f"{headline(icon, f'{deed} {rest}', marks)} · #{event.number}"
 
 
 def _card_facts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -74,6 +75,13 @@ def test_a_card_that_an_older_version_stored_is_read_and_says_nothing_of_a_mode(
     assert decode(InstructionIssued, stored) == issued
     assert "Mode" not in card(issued, NEW_YORK, issued.badges).text
     assert "Account     Manual account" in card(issued, NEW_YORK, issued.badges).text
+
+
+def test_a_card_that_is_shown_again_says_in_its_title_how_much_of_it_is_filled() -> None:
+    issued = replace(an_issue(an_instruction()), filled=Decimal(3))
+    first, *facts = visible(card(issued, NEW_YORK, issued.badges).text).splitlines()
+    assert f"3 of {issued.quantity} filled" in first
+    assert any("Only at" in fact for fact in facts)
 
 
 def test_gates_with_numbers_have_lines_and_the_others_share_one() -> None:
