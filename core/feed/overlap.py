@@ -1,0 +1,100 @@
+"""Whether bars that came fit those that are stored, by what both have. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+import numpy as np
+
+from core.domain.instruments import AssetClass, Instrument
+from core.series import BarSeries, Floats
+
+PRICES = ("open", "high", "low", "close")
+FLOAT_NOISE = 1e-5
+"""Vendors store prices as 32-bit floats or with few decimals."""
+LEAST_SHIFT = 5e-4
+"""Less than the smallest dividend that a source may have taken out of its past prices."""
+LEAST_COMMON = 2
+LEAST_STRANGERS = 6
+"""So many bars must two sources have in common before one may continue the other's."""
+TOLERANCE = MappingProxyType({AssetClass.STOCK: 0.01, AssetClass.CRYPTO: 0.02})
+"""How far closes of two sources may lie apart: coins trade at many places."""
+
+
+class Fit(StrEnum):
+    """AGREES: may stand in one series. RESCALED: one constant ratio lies between them. DIFFERS: they do not fit.
+    APART: too few bars in common to tell."""
+
+    AGREES = "agrees"
+    RESCALED = "rescaled"
+    DIFFERS = "differs"
+    APART = "apart"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`difference` is the largest of the closes, as a fraction, once `ratio` (stored price for one new) is taken out.
+
+    `volume_ratio` is the new volume for one stored, the median; None where fewer than three bars have both.
+    """
+
+    fit: Fit
+    compared: int = 0
+    difference: float = 0.0
+    ratio: float = 1.0
+    volume_ratio: float | None = None
+
+
+def compare(stored: BarSeries, fresh: BarSeries, instrument: Instrument, *, one_source: bool) -> Comparison:
+    """One source may revise its bars as it likes, but not all of them by one ratio: then the units have changed."""
+    _, left, right = np.intersect1d(stored.closed_at, fresh.closed_at, assume_unique=True, return_indices=True)
+    if len(left) < (LEAST_COMMON if one_source else LEAST_STRANGERS):
+        return Comparison(Fit.APART, len(left))
+    old, new = _prices(stored, left), _prices(fresh, right)
+    steps = np.log(old / new)
+    noise = FLOAT_NOISE + float(instrument.price_tick) / float(min(old.min(), new.min()))
+    allowed = 2 * noise if one_source else TOLERANCE[instrument.asset_class] / 4
+    middle = float(np.median(steps))
+    volume = _volume_ratio(stored.volume[left], fresh.volume[right])
+    is_shifted = abs(middle) >= max(LEAST_SHIFT, 4 * allowed) and len(np.unique(old)) > 2
+    if is_shifted and float(np.abs(steps - middle).max()) <= allowed:
+        apart = float(np.abs(steps[3] - middle).max())
+        return Comparison(Fit.RESCALED, len(left), apart, float(np.exp(middle)), volume)
+    difference = float(np.abs(steps[3]).max())
+    agrees = one_source or _is_close(steps, difference, TOLERANCE[instrument.asset_class])
+    return Comparison(Fit.AGREES if agrees else Fit.DIFFERS, len(left), difference, 1.0, volume)
+
+
+def _prices(series: BarSeries, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Floats:
+    return np.stack([getattr(series, name)[rows] for name in PRICES])
+
+
+def _is_close(steps: Floats, difference: float, tolerance: float) -> bool:
+    """Every close within the tolerance, and the usual price well within it."""
+    return difference <= tolerance and float(np.median(np.abs(steps))) <= tolerance / 4
+
+
+def _volume_ratio(old: Floats, new: Floats) -> float | None:
+    both = (old > 0) & (new > 0)
+    return float(np.median(new[both] / old[both])) if int(both.sum()) > 2 else None
+
+
+def rescaled(series: BarSeries, ratio: float) -> BarSeries:
+    """Prices divided and volumes multiplied by `ratio`: new units for one old."""
+    return replace(
+        series,
+        open=series.open / ratio,
+        high=series.high / ratio,
+        low=series.low / ratio,
+        close=series.close / ratio,
+        volume=series.volume * ratio,
+    )
+
+
+def in_volume_of(series: BarSeries, volume_ratio: float | None) -> BarSeries:
+    """Another source's bars with volumes in the unit of the series that they continue."""
+    if volume_ratio is None or 0.5 <= volume_ratio <= 2.0:
+        return series
+    return replace(series, volume=series.volume / volume_ratio)
