@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from bot.bootstrap import make_calendar, make_simulated_market
-from core.collect import MOST_DAILY_BARS
 from core.domain.bars import BarSize
 from core.domain.instruments import Instrument
+from core.feed.depth import MOST_DAILY_BARS
 from core.learning.training import Recipe
 from core.strategy.policy import Policy
 from jobs.schedule import TICK_PERIOD

@@ -3,42 +3,37 @@ the store. A bad instrument is excluded with its reason and takes no other down.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import MappingProxyType
+from functools import partial
 
-from core.checkpoints import Checkpoint, calling, nowhere
+from core.checkpoints import Checkpoint, nowhere
+from core.domain.bar_records import NO_NOTES, BarNotes, RefusedBar, SeamKind
 from core.domain.bars import BarSize
 from core.domain.instruments import Instrument
-from core.errors import DataFault, Transient
+from core.feed.asking import Answer, Key, Reply, Request, fetch, fetch_whole
+from core.feed.depth import DEPTH
+from core.feed.fetching import Fetcher
+from core.feed.keeping import first_gaps, parts_of, refused_of, seams_of
+from core.feed.planning import Planner
+from core.feed.refresh import retold
+from core.feed.settling import Series, Settled, settle
+from core.feed.splits import Splits, is_clear
+from core.feed.standing import Rules, Standing
 from core.ports import BarStore, Calendar, MarketData
-from core.quality import CONTEXT, Inspection, Refusal, inspect
+from core.quality import Refusal
 from core.series import BarSeries, time_of
 
 OVERLAP = 3
-SESSION = timedelta(hours=6, minutes=30)
-DAYS_PER_SESSION = 365.25 / 252
-
-# How far back the first collection reaches: about 3,000 daily bars of a stock, and what Yahoo keeps of 5 minutes.
-DEPTH: Mapping[BarSize, timedelta] = MappingProxyType(
-    {
-        BarSize.M1: timedelta(days=7),
-        BarSize.M5: timedelta(days=60),
-        BarSize.H1: timedelta(days=700),
-        BarSize.D1: timedelta(days=4_350),
-    }
-)
-MOST_DAILY_BARS = 3_000
-
-_Key = tuple[str, BarSize]
+EVERY_BAR = 10_000_000
+UNLIKE = "was split: its bars of other sizes still count old units"
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What came of one instrument and size. `error` says in words why nothing could be had; empty when all is well.
+    """What came of one instrument and size. `error` says in words why nothing could be had, or why what was had may not
+    count yet; empty when all is well.
 
     `newest` is the close of the newest stored bar. `asked` is False where no bar can have closed since. `transient` and
     `retry_at` tell an error that may pass from one of the instrument itself.
@@ -75,35 +70,26 @@ class CollectReport:
         return tuple(refusal for entry in self.entries for refusal in entry.refused)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Request:
-    """One question to the sources; `only` names the source that the stored bars come from, `known` are the newest of
-    them."""
+@dataclass(slots=True, eq=False)
+class _Round:
+    """One collection: what was asked, answered and made of it. `anew` are whole series in new units, or why not."""
 
-    instrument: Instrument
-    size: BarSize
-    newest: datetime | None
-    count: int
-    only: str | None
-    known: BarSeries | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Answer:
-    inspection: Inspection | None = None
-    source: str = ""
-    error: str = ""
-    transient: bool = False
-    retry_at: datetime | None = None
+    requests: dict[Key, Request] = field(default_factory=dict)
+    answers: dict[Key, Answer] = field(default_factory=dict)
+    settled: dict[Key, Settled] = field(default_factory=dict)
+    anew: dict[Key, BarSeries | str] = field(default_factory=dict)
+    written: dict[Key, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Collector:
-    """Asks `sources` in order and keeps the first that answers; a series once begun stays with its source.
+    """Asks `sources`, the best first; whoever answers first begins a series. With `rules` another source continues it
+    where its own fails for a while, after a look at what both have; without them it stays with its source.
 
     `parallel` fetches that many at a time in threads and gives them `deadline` seconds together; without it everything
     happens inline, which is what replay wants. The store is read and written in the calling thread only. `overlap`
-    bars before the newest are asked for again, because vendors revise their last ones; none where nothing is revised.
+    bars before the newest are asked for again, because vendors revise their last ones, and tell the past anew after a
+    split; none where nothing is revised. `standings` are where each series comes from, by symbol and size.
     """
 
     sources: Sequence[MarketData]
@@ -114,155 +100,149 @@ class Collector:
     deadline: float = 60.0
     overlap: int = OVERLAP
     checkpoint: Checkpoint = nowhere
-    _known: dict[_Key, tuple[datetime, str | None]] = field(default_factory=dict)
-    _pool: ThreadPoolExecutor | None = None
-    _running: dict[_Key, Future[_Answer]] = field(default_factory=dict)
+    rules: Rules | None = None
+    standings: dict[Key, Standing] = field(default_factory=dict)
+    _known: dict[Key, tuple[datetime, Series]] = field(default_factory=dict)
+    _fetcher: Fetcher[tuple[str, Key], Answer] | None = None
+    _splits: Splits = field(default_factory=Splits)
+    _refused: set[tuple[object, ...]] = field(default_factory=set)
 
     def collect(self, instruments: Sequence[Instrument], sizes: Sequence[BarSize], now: datetime) -> CollectReport:
         """Brings the store up to `now`. A failing source raises nothing: the report says what is missing and why."""
-        wanted = [(instrument, size) for size in sizes for instrument in instruments]
-        requests = [self._request(instrument, size, now) for instrument, size in wanted]
-        due = [request for request in requests if request is not None]
-        answers = dict(zip(((r.instrument.symbol, r.size) for r in due), self._fetch_all(due, now), strict=True))
-        written = self._store_all(answers)
-        entries = [
-            self._entry(request, answers.get((instrument.symbol, size)), written, instrument.symbol, size)
-            for (instrument, size), request in zip(wanted, requests, strict=True)
-        ]
-        return CollectReport(now, tuple(entries))
+        wanted = {(each.symbol, size): each for size in sizes for each in instruments}
+        round_ = _Round()
+        self._ask(round_, {key: self._request(each, key[1], now) for key, each in wanted.items()}, now)
+        split = {key[0] for key, found in round_.settled.items() if found.ratio != 1.0}
+        if split:
+            # What one size of bars tells of a split, the others are asked for at once.
+            others = [key for key in wanted if key[0] in split and key not in round_.requests]
+            self._ask(round_, {key: self._request(wanted[key], key[1], now, is_due=True) for key in others}, now)
+            self._splits.note((key[0] for key, found in round_.settled.items() if is_clear(found.ratio)), now)
+        self._tell_anew(round_, now)
+        self._write(round_, now)
+        self._splits.look(self.store, sizes, now)
+        return CollectReport(now, tuple(self._entry(key, round_) for key in wanted))
 
     def close(self) -> None:
         """Lets running fetches end on their own and starts no more."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        if self._fetcher is not None:
+            self._fetcher.close()
+            self._fetcher = None
 
-    def _request(self, instrument: Instrument, size: BarSize, now: datetime) -> _Request | None:
+    @property
+    def best(self) -> str:
+        return self.sources[0].name if self.sources else ""
+
+    def _request(self, instrument: Instrument, size: BarSize, now: datetime, is_due: bool = False) -> Request | None:
         """None where, by the calendar, no bar can have closed since the newest stored one."""
-        newest, source = self._stored(instrument.symbol, size)
-        whole = bars_in(instrument, size, self.depth[size])
+        planner = Planner(self.calendar, self.store, self.depth, self.overlap, self.best, self.rules)
+        newest, series = self._stored((instrument.symbol, size))
         if newest is None:
-            return _Request(instrument, size, None, whole, None)
-        if next_bar_close(self.calendar, instrument, size, newest) > now:
-            return None
-        missing = math.ceil((now - newest) / size.span) + self.overlap
-        known = self.store.read(instrument.symbol, size, newest, CONTEXT)
-        return _Request(instrument, size, newest, min(missing, whole), source, known)
+            return planner.first(instrument, size)
+        standing = self._standing((instrument.symbol, size), series)
+        is_due = is_due or instrument.symbol in self._splits.suspects
+        overlap = self._splits.overlap((instrument.symbol, size), newest, self.store, now) if standing else 0
+        return planner.next(instrument, size, now, newest, series, standing, is_due=is_due, overlap=overlap)
 
-    def _stored(self, symbol: str, size: BarSize) -> tuple[datetime | None, str | None]:
-        """The newest stored close and its source; asked of the store once, because only collecting moves it."""
-        key = (symbol, size)
+    def _stored(self, key: Key) -> tuple[datetime | None, Series]:
+        """The newest stored close, and where it comes from; asked of the store once: only collecting moves it."""
         if key not in self._known:
-            newest = self.store.newest_close(symbol, size)
+            newest = self.store.newest_close(*key)
             if newest is None:
-                return None, None
-            self._known[key] = (newest, self.store.source_of(symbol, size))
+                return None, Series()
+            seams = [
+                seam
+                for seam in (self.store.seams() if self.rules is not None else ())
+                if (seam.symbol, seam.size) == key and seam.kind is SeamKind.SOURCE
+            ]
+            self._known[key] = (newest, Series(self.store.source_of(*key), seams[-1] if seams else None))
         return self._known[key]
 
-    def _fetch_all(self, requests: Sequence[_Request], now: datetime) -> list[_Answer]:
-        if self.parallel is None:
-            return [self._fetch(request, now) for request in requests]
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.parallel, thread_name_prefix="collect")
-        for request in requests:
-            key = (request.instrument.symbol, request.size)
-            if key not in self._running:
-                self._running[key] = self._pool.submit(self._fetch, request, now)
-        futures = [self._running[request.instrument.symbol, request.size] for request in requests]
-        wait(futures, timeout=self.deadline)
-        return [self._result(request) for request in requests]
+    def _standing(self, key: Key, series: Series) -> Standing | None:
+        if self.rules is None:
+            return None
+        return self.standings.get(key) or Standing(series.source or self.best)
 
-    def _result(self, request: _Request) -> _Answer:
-        """A fetch that overruns stays remembered, and is not started a second time while it runs."""
-        key = (request.instrument.symbol, request.size)
-        future = self._running[key]
-        if not future.done():
-            return _Answer(error=f"no answer within {self.deadline:g} s", transient=True)
-        del self._running[key]
-        return future.result()
+    def _ask(self, round_: _Round, wanted: Mapping[Key, Request | None], now: datetime) -> None:
+        due = {key: request for key, request in wanted.items() if request is not None}
+        questions = {
+            ("newest", key): partial(fetch, request, self.sources, now, self.checkpoint) for key, request in due.items()
+        }
+        round_.requests |= due
+        for request, answer in zip(due.values(), self._answers(questions), strict=True):
+            _, series = self._stored(request.key)
+            standing = self._standing(request.key, series)
+            found = settle(request, answer, series, standing, self.best, now, self.rules)
+            if found.standing is not None:
+                self.standings[request.key] = found.standing
+            round_.answers[request.key], round_.settled[request.key] = answer, found
 
-    def _fetch(self, request: _Request, now: datetime) -> _Answer:
-        sources = [source for source in self.sources if request.only in (None, source.name)]
-        if not sources:
-            held = ", ".join(source.name for source in self.sources) or "no source"
-            return _Answer(error=f"stored bars come from {request.only}; {held} may not continue them")
-        failed: list[_Answer] = []
-        for source in sources:
-            with calling(self.checkpoint, "fetch"):
-                answer = _ask(source, request, now)
-            if not answer.error:
-                return answer
-            failed.append(answer)
-        return _Answer(
-            error="; ".join(f"{answer.source}: {answer.error}" for answer in failed),
-            transient=any(answer.transient for answer in failed),
-            retry_at=min((answer.retry_at for answer in failed if answer.retry_at), default=None),
+    def _tell_anew(self, round_: _Round, now: datetime) -> None:
+        """Asks for the whole of each series whose units have changed; none of it is written before that is there."""
+        stored: dict[Key, BarSeries] = {}
+        questions: dict[tuple[str, Key], Callable[[], Answer]] = {}
+        for key, found in round_.settled.items():
+            if found.ratio != 1.0 and found.taken is not None:
+                source = next(each for each in self.sources if each.name == found.taken.reply.source)
+                stored[key] = self.store.read(*key, now, EVERY_BAR)
+                request = round_.requests[key]
+                questions["whole", key] = partial(fetch_whole, request, source, stored[key], now, self.checkpoint)
+        for key, answer in zip(stored, self._answers(questions), strict=True):
+            taken, seam = round_.settled[key].taken, self._stored(key)[1].seam
+            assert taken is not None
+            round_.anew[key] = retold(stored[key], answer.replies[0], taken, seam)
+
+    def _answers(self, questions: Mapping[tuple[str, Key], Callable[[], Answer]]) -> list[Answer]:
+        if self._fetcher is None:
+            self._fetcher = Fetcher(self.parallel, "collect")
+        late = Answer(Reply("", error=f"no answer within {self.deadline:g} s", transient=True))
+        return self._fetcher.all(list(questions.items()), self.deadline, late)
+
+    def _write(self, round_: _Round, now: datetime) -> None:
+        """Everything that is good, and what is noted of it, in one transaction."""
+        parts = parts_of(round_.settled, round_.anew)
+        seams = seams_of(round_.settled, parts, now)
+        notes = NO_NOTES
+        if self.rules is not None:
+            fresh = [bar for bar in refused_of(round_.answers, now) if _name_of(bar) not in self._refused]
+            gaps = first_gaps(self.calendar, self.depth, round_.requests, round_.answers, parts, now)
+            notes = BarNotes(tuple(gaps), tuple(seams), tuple(fresh))
+            self._refused.update(map(_name_of, fresh))
+        counts = self.store.write_all(list(parts.values()), notes)
+        round_.written = dict(zip(parts, counts, strict=True))
+        for key, (bars, source) in parts.items():
+            newest, series = self._stored(key)
+            closed = time_of(bars.closed_at[-1])
+            new = [each for each in seams if (each.symbol, each.size) == key and each.kind is SeamKind.SOURCE]
+            series = Series(source, new[-1] if new else series.seam)
+            self._known[key] = (closed if newest is None else max(newest, closed), series)
+            if self.rules is not None:
+                self._splits.compared(key, newest, round_.requests[key].known, bars, now)
+            if key in round_.anew:
+                self._splits.told_anew(key)
+
+    def _entry(self, key: Key, round_: _Round) -> Collected:
+        request, found = round_.requests.get(key), round_.settled.get(key)
+        newest = self._stored(key)[0]
+        unlike = UNLIKE if key[0] in self._splits.suspects else ""
+        if request is None or found is None:
+            return Collected(*key, newest, asked=False, error=unlike)
+        anew = round_.anew.get(key)
+        error = found.error or (anew if isinstance(anew, str) else "") or unlike
+        replies = round_.answers[key].replies
+        failed = [reply for reply in replies if reply.error]
+        taken = found.taken.reply if found.taken is not None else None
+        return Collected(
+            *key,
+            newest,
+            round_.written.get(key, 0),
+            source=taken.source if taken is not None else "",
+            refused=taken.inspection.refused if taken is not None and taken.inspection is not None else (),
+            error=error,
+            transient=bool(error) and any(reply.transient for reply in failed),
+            retry_at=min((reply.retry_at for reply in failed if reply.retry_at), default=None) if error else None,
         )
 
-    def _store_all(self, answers: Mapping[_Key, _Answer]) -> Mapping[_Key, int]:
-        """Everything that is good, in one transaction; how many rows were written of each."""
-        inspected = {key: answer.inspection.good for key, answer in answers.items() if answer.inspection is not None}
-        good = {key: series for key, series in inspected.items() if len(series)}
-        counts = self.store.write_all([(series, answers[key].source) for key, series in good.items()])
-        return dict(zip(good, counts, strict=True))
 
-    def _entry(
-        self,
-        request: _Request | None,
-        answer: _Answer | None,
-        written: Mapping[_Key, int],
-        symbol: str,
-        size: BarSize,
-    ) -> Collected:
-        if request is None or answer is None:
-            return Collected(symbol, size, self._stored(symbol, size)[0], asked=False)
-        if answer.inspection is None:
-            return Collected(
-                symbol, size, request.newest, error=answer.error, transient=answer.transient, retry_at=answer.retry_at
-            )
-        good, newest = answer.inspection.good, request.newest
-        if len(good):
-            closed = time_of(good.closed_at[-1])
-            newest = closed if newest is None else max(newest, closed)
-            self._known[symbol, size] = (newest, answer.source)
-        refused = answer.inspection.refused
-        rows = written.get((symbol, size), 0)
-        return Collected(symbol, size, newest, rows, source=answer.source, refused=refused)
-
-
-def _ask(source: MarketData, request: _Request, now: datetime) -> _Answer:
-    instrument, size = request.instrument, request.size
-    try:
-        series = source.bars(instrument, size, now, request.count)
-    except DataFault as fault:
-        return _Answer(source=source.name, error=fault.reason)
-    except Transient as trouble:
-        return _Answer(source=source.name, error=str(trouble), transient=True, retry_at=trouble.retry_at)
-    inspection = inspect(series, now, request.known)
-    if not len(inspection.good) and request.newest is None:
-        return _Answer(source=source.name, error=_nothing_good(series, inspection))
-    return _Answer(inspection, source.name)
-
-
-def _nothing_good(series: BarSeries, inspection: Inspection) -> str:
-    if not len(series):
-        return f"no {series.size} bars yet"
-    return f"all {len(series)} bars were refused; the last: {inspection.refused[-1].sentence}"
-
-
-def bars_in(instrument: Instrument, size: BarSize, span: timedelta) -> int:
-    """About how many bars of the instrument fall into `span`."""
-    if not size.is_intraday:
-        days = span / timedelta(days=1)
-        return min(MOST_DAILY_BARS, math.ceil(days if instrument.is_crypto else days / DAYS_PER_SESSION))
-    if instrument.is_crypto:
-        return math.ceil(span / size.span)
-    return math.ceil(span / timedelta(days=DAYS_PER_SESSION) * math.ceil(SESSION / size.span))
-
-
-def next_bar_close(calendar: Calendar, instrument: Instrument, size: BarSize, newest: datetime) -> datetime:
-    """When the bar after the one closed at `newest` closes."""
-    asset_class = instrument.asset_class
-    if not size.is_intraday:
-        return calendar.next_close(asset_class, newest)
-    return calendar.bar_close(asset_class, size, calendar.next_open(asset_class, newest))
+def _name_of(bar: RefusedBar) -> tuple[object, ...]:
+    return bar.symbol, bar.size, bar.at, bar.defect

@@ -15,7 +15,7 @@ import pytest
 from core.clock import SystemClock
 from core.domain.bar_records import NO_NOTES, BarNotes, KnownGap, Seam
 from core.domain.bars import BarSize
-from core.series import BarSeries, Seconds, seconds_of, time_of
+from core.series import BarSeries, Seconds, concatenated, seconds_of, time_of
 
 
 class _NeedsSharedData:
@@ -36,7 +36,7 @@ class MemoryBarStore:
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, BarSize], BarSeries] = {}
-        self._sources: dict[tuple[str, BarSize], str] = {}
+        self._sources: dict[tuple[str, BarSize], dict[int, str]] = {}
         self._gaps: list[KnownGap] = []
         self._seams: list[Seam] = []
 
@@ -44,10 +44,9 @@ class MemoryBarStore:
         key = (series.symbol, series.size)
         known = self._series.get(key, BarSeries.empty(*key))
         kept = known.part(~np.isin(known.closed_at, series.closed_at))
-        bars = sorted([*kept.bars(), *series.bars()], key=lambda bar: bar.closed_at)
-        self._series[key] = BarSeries.of(*key, bars)
-        if len(series):
-            self._sources[key] = source
+        both = concatenated(kept, series)
+        self._series[key] = both.part(np.argsort(both.closed_at, kind="stable"))
+        self._sources.setdefault(key, {}).update(dict.fromkeys(series.closed_at.tolist(), source))
         return len(series)
 
     def write_all(self, parts: Sequence[tuple[BarSeries, str]], notes: BarNotes = NO_NOTES) -> Sequence[int]:
@@ -92,7 +91,7 @@ class MemoryBarStore:
             )
             for bar in old.bars()
         ]
-        return self.write(BarSeries.of(symbol, size, bars), self._sources.get((symbol, size), ""))
+        return self.write(BarSeries.of(symbol, size, bars), self.source_of(symbol, size) or "")
 
     def newest_close(self, symbol: str, size: BarSize) -> datetime | None:
         series = self._series.get((symbol, size))
@@ -103,7 +102,12 @@ class MemoryBarStore:
         return time_of(series.closed_at[0]) if series is not None and len(series) else None
 
     def source_of(self, symbol: str, size: BarSize) -> str | None:
-        return self._sources.get((symbol, size))
+        sources = self.sources_of(symbol, size)
+        return sources[-1][1] if sources else None
+
+    def sources_of(self, symbol: str, size: BarSize) -> list[tuple[int, str]]:
+        """Close and source of each bar, ascending."""
+        return sorted(self._sources.get((symbol, size), {}).items())
 
 
 class StillClock:

@@ -17,6 +17,9 @@ FLOAT_NOISE = 1e-5
 LEAST_SHIFT = 5e-4
 """Less than the smallest dividend that a source may have taken out of its past prices."""
 LEAST_COMMON = 2
+OLDEST = 5
+NEARLY_ALL = 0.9
+"""Single bars may have been revised besides."""
 LEAST_STRANGERS = 6
 """So many bars must two sources have in common before one may continue the other's."""
 TOLERANCE = MappingProxyType({AssetClass.STOCK: 0.01, AssetClass.CRYPTO: 0.02})
@@ -35,7 +38,8 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`difference` is the largest of the closes, as a fraction, once `ratio` (stored price for one new) is taken out.
+    """`difference` is the largest of the closes, as a fraction, once `ratio` (stored price for one new) is taken out of
+    the stored bars that close at or before `until` (seconds).
 
     `volume_ratio` is the new volume for one stored, the median; None where fewer than three bars have both.
     """
@@ -45,6 +49,7 @@ class Comparison:
     difference: float = 0.0
     ratio: float = 1.0
     volume_ratio: float | None = None
+    until: int = 0
 
 
 def compare(stored: BarSeries, fresh: BarSeries, instrument: Instrument, *, one_source: bool) -> Comparison:
@@ -55,16 +60,35 @@ def compare(stored: BarSeries, fresh: BarSeries, instrument: Instrument, *, one_
     old, new = _prices(stored, left), _prices(fresh, right)
     steps = np.log(old / new)
     noise = FLOAT_NOISE + float(instrument.price_tick) / float(min(old.min(), new.min()))
-    allowed = 2 * noise if one_source else TOLERANCE[instrument.asset_class] / 4
-    middle = float(np.median(steps))
     volume = _volume_ratio(stored.volume[left], fresh.volume[right])
-    is_shifted = abs(middle) >= max(LEAST_SHIFT, 4 * allowed) and len(np.unique(old)) > 2
-    if is_shifted and float(np.abs(steps - middle).max()) <= allowed:
-        apart = float(np.abs(steps[3] - middle).max())
-        return Comparison(Fit.RESCALED, len(left), apart, float(np.exp(middle)), volume)
+    tolerance = TOLERANCE[instrument.asset_class]
+    shift = _shift(np.median(steps, axis=0), 2 * noise if one_source else tolerance / 4)
+    if shift is not None and len(np.unique(old)) > 2:
+        middle, bars = shift
+        apart = np.concatenate([steps[3, :bars] - middle, steps[3, bars:]])
+        until = int(stored.closed_at[left[bars - 1]])
+        return Comparison(Fit.RESCALED, len(left), float(np.abs(apart).max()), float(np.exp(middle)), volume, until)
     difference = float(np.abs(steps[3]).max())
-    agrees = one_source or _is_close(steps, difference, TOLERANCE[instrument.asset_class])
+    agrees = one_source or _is_close(steps, difference, tolerance)
     return Comparison(Fit.AGREES if agrees else Fit.DIFFERS, len(left), difference, 1.0, volume)
+
+
+def _shift(steps: Floats, allowed: float) -> tuple[float, int] | None:
+    """By how much (log) the bars from the first one on are shifted, and how many; None where they are not.
+
+    Later bars may agree: a split counts for what was before it, and a vendor may tell the past anew a day later.
+    """
+    middle = float(np.median(steps[:OLDEST]))
+    if abs(middle) < max(LEAST_SHIFT, 4 * allowed):
+        return None
+    near = np.abs(steps - middle) <= allowed
+    bars = len(steps) - int(np.argmax(near[::-1]))
+    if not near.any() or bars < 2 or near[:bars].mean() < NEARLY_ALL:
+        return None
+    rest = np.abs(steps[bars:]) < abs(middle) / 2
+    if len(rest) and rest.mean() < NEARLY_ALL:
+        return None
+    return float(np.median(steps[:bars][near[:bars]])), bars
 
 
 def _prices(series: BarSeries, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Floats:
@@ -93,8 +117,14 @@ def rescaled(series: BarSeries, ratio: float) -> BarSeries:
     )
 
 
+def is_other_volume(volume_ratio: float | None) -> bool:
+    """Whether the volumes of two sources are so far apart that they cannot stand in one series: another unit, or one
+    exchange beside all of them."""
+    return volume_ratio is not None and not 0.5 <= volume_ratio <= 2.0
+
+
 def in_volume_of(series: BarSeries, volume_ratio: float | None) -> BarSeries:
     """Another source's bars with volumes in the unit of the series that they continue."""
-    if volume_ratio is None or 0.5 <= volume_ratio <= 2.0:
+    if volume_ratio is None or not is_other_volume(volume_ratio):
         return series
     return replace(series, volume=series.volume / volume_ratio)
