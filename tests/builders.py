@@ -34,6 +34,7 @@ from core.storage.store import Database, open_database
 from core.strategy.policy import Policy
 from tests.fakes_bars import MemoryBarStore
 from tests.fakes_venue import AlwaysOpen
+from tests.ledger_builders import lay_out
 
 E = TypeVar("E")
 
@@ -116,6 +117,7 @@ class Bench:
 
     def open(self) -> None:
         """Opens ledger and venue; call `start` to recover and to open the accounts."""
+        lay_out(self.folder / "ledger.db")
         self.database: Database = open_database(
             self.folder / "ledger.db",
             durable=False,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,17 +12,48 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
+
 from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, World
 from core.domain.decisions import Decision, ModelVersion, Prediction, Signal, Verdict
 from core.domain.orders import Order, Purpose, Side
 from core.domain.portfolio import CashKind, CashMovement, Fill
 from core.domain.records import Instruction
+from core.storage import store
+from core.storage.engine import engine_for
+from core.storage.migrate import migrate
 from core.storage.store import Database, open_database
 
 START = datetime(2024, 3, 1, 15, 0, tzinfo=UTC)
 SIMULATED = Account("simulated", AccountKind.SIMULATED, World.REAL)
 MANUAL = Account("manual", AccountKind.MANUAL, World.REAL)
+
+
+def lay_out(path: Path) -> None:
+    """An empty ledger of the newest schema where there is no file yet, as `open_database` would make it: running the
+    migrations for every test would take most of the time."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_empty_ledger())
+
+
+@contextmanager
+def one_engine_a_file() -> Iterator[None]:
+    """Every opening of the same path uses one engine, so that statements are compiled once and not at each opening.
+
+    Nothing else outlives a closed ledger: its connections are gone, and with them what they remembered.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "engine_for", cache(engine_for))
+        yield
+
+
+@cache
+def _empty_ledger() -> bytes:
+    with TemporaryDirectory() as folder:
+        migrate(Path(folder) / "ledger.db", START)
+        return (Path(folder) / "ledger.db").read_bytes()
 
 
 def ledger(folder: Path, clock: VirtualClock | None = None) -> Database:
@@ -32,7 +64,6 @@ def ledger(folder: Path, clock: VirtualClock | None = None) -> Database:
 
 @cache
 def _new_ledger() -> bytes:
-    # Made once: running the migrations for every test would take most of the time.
     with TemporaryDirectory() as folder:
         database = open_database(Path(folder) / "ledger.db", durable=False, clock=VirtualClock(START))
         write(database, lambda uow: [uow.add_account(account) for account in (SIMULATED, MANUAL)])
