@@ -28,7 +28,7 @@ from core.domain.bars import BarSize, Quote
 from core.domain.corporate import CorporateAction
 from core.domain.instruments import Instrument, instrument_for
 from core.errors import AutoTraderError, DataFault, MalformedAnswer, NoBars, Transient, UnknownSymbol, Unreachable
-from core.series import BarSeries, concatenated
+from core.series import BarSeries, concatenated, seconds_of
 
 if TYPE_CHECKING:
     from core.adapters.yahoo_session import YahooSession
@@ -159,8 +159,9 @@ class YahooData:
         told = list(actions(chart, instrument, self._calendar))
         with self._lock:
             self._actions.setdefault(instrument.symbol, {}).update({action.at: action for action in told})
+        series = series_of(chart, instrument, size, self._calendar)
         # Yahoo adds its newest row to a span of the past, too.
-        return series_of(chart, instrument, size, self._calendar).until(min(now, yahoo_time, span.end or now))
+        return series.part(series.opened_at >= seconds_of(span.start)).until(min(now, yahoo_time, span.end or now))
 
     def _quote(self, instrument: Instrument, now: datetime, budget: float) -> Quote | None:
         chart, _ = self._ask(instrument, BarSize.D1, budget, {"period": "1d", "interval": "1d"})

@@ -25,6 +25,9 @@ def series_of(chart: Chart, instrument: Instrument, size: BarSize, calendar: Exc
     kept = (closes != NO_CLOSE) & _told_once(labels, chart, keep_last=not size.is_intraday)
     if size.is_intraday:
         kept &= _on_grid(asset_class, size, labels, calendar)
+    if len(labels) > 1 and chart.times[-1] < chart.times[-2]:
+        # A live row that came late is between two bars; if it is not, nobody can tell which of the two is which.
+        kept[-2:] = (kept[-2] and not kept[-1]), False
     rows = np.flatnonzero(kept)
     rows = rows[np.argsort(labels[rows], kind="stable")]
     opened = calendar.bar_opens(asset_class, size, labels[rows])

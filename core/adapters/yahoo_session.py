@@ -7,6 +7,7 @@ no ends the call at once; yfinance reads only charts that are what was asked for
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from core.domain.bars import BarSize
 from core.domain.instruments import Instrument
 from core.errors import AccessRefused, MalformedAnswer, NoBars, RateLimited, Transient, UnknownSymbol, Unreachable
 
-CHART = "/v8/finance/chart/"
+CHART, CRUMB = "/v8/finance/chart/", "/v1/test/getcrumb"
 DOWN = "Will be right back"
 REFUSED = Pause(timedelta(minutes=1), timedelta(minutes=32))
 OUT_OF_REACH = Pause(timedelta(seconds=20), timedelta(minutes=2), patience=4)
@@ -37,6 +38,7 @@ BARRED = (401, 403, 451)
 # left alone for a while when they do not answer.
 SIDE_SHARE = 0.25
 SIDE_DOORS_SHUT = 300.0
+_CRUMB_LIKE = re.compile(r"[^\s<>{}]{1,64}")
 
 
 @dataclass(slots=True)
@@ -94,7 +96,13 @@ class YahooSession(Session[Any]):
                 raise
             raise self._no_answer(call, error) from error
         # Agreeing to the consent page leads to the chart, too.
-        return self._judged(call, response) if is_chart or _is_of_prices(str(response.url)) else response
+        if is_chart or _is_of_prices(str(response.url)):
+            return self._judged(call, response)
+        if CRUMB in url and not _is_crumb(response):
+            # yfinance would take an error's text for a crumb, and be turned away with it from then on.
+            self._side_doors_open_at = self._monotonic() + SIDE_DOORS_SHUT
+            raise CurlConnectionError("it gave no crumb")
+        return response
 
     def _judged(self, call: Call, response: Any) -> Any:
         """Hands on a chart that is what was asked for, and once in a while a refusal that another cookie may mend."""
@@ -172,6 +180,10 @@ def _why_not(error: RequestException, seconds: float) -> str:
 
 def _is_of_prices(url: str) -> bool:
     return CHART in urlsplit(url).path
+
+
+def _is_crumb(response: Any) -> bool:
+    return response.status_code == 200 and _CRUMB_LIKE.fullmatch(response.text) is not None
 
 
 def _is_consent_page(response: Any) -> bool:

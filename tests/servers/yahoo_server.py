@@ -185,6 +185,8 @@ class YahooServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 request = self._read()
@@ -222,6 +224,7 @@ class YahooServer:
                 self.send_header("Content-Length", str(len(given.body)))
                 self.end_headers()
                 self.wfile.write(given.body[: len(given.body) // 2] if given.wire is Wire.SHORT else given.body)
+                self.wfile.flush()
                 self.close_connection = self.close_connection or given.wire is Wire.SHORT
 
             def _reset(self) -> None:
