@@ -30,6 +30,7 @@ from core.errors import AccessRefused, MalformedAnswer, NoBars, RateLimited, Tra
 
 CHART, CRUMB = "/v8/finance/chart/", "/v1/test/getcrumb"
 DOWN = "Will be right back"
+TUNNEL = "CONNECT tunnel failed"
 REFUSED = Pause(timedelta(minutes=1), timedelta(minutes=32))
 OUT_OF_REACH = Pause(timedelta(seconds=20), timedelta(minutes=2), patience=4)
 LIMITED = (429, 999)
@@ -167,7 +168,7 @@ def _no_for_an_answer(call: Call, status: int, code: str, description: str) -> E
 def _why_not(error: RequestException, seconds: float) -> str:
     if isinstance(error, Timeout):
         return f"did not answer within {seconds:g} s"
-    if isinstance(error, ProxyError):
+    if isinstance(error, ProxyError) or TUNNEL in str(error):
         return "cannot be reached: the proxy that is set here does not connect"
     if isinstance(error, DNSError):
         return "cannot be reached: its name is not found, so this machine may be offline"
