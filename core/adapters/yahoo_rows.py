@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from core.adapters.calendars import DAY, NO_CLOSE, ExchangeCalendar
-from core.adapters.yahoo_chart import COLUMNS, ZONES, Chart
+from core.adapters.yahoo_chart import COLUMNS, ZONES
 from core.domain.bars import BarSize
 from core.domain.instruments import AssetClass, Instrument
-from core.series import BarSeries, Seconds
+from core.series import BarSeries, Floats, Seconds
 
 PRICES = COLUMNS[:4]
 Mask = NDArray[np.bool_]
 
 
-def series_of(chart: Chart, instrument: Instrument, size: BarSize, calendar: ExchangeCalendar) -> BarSeries:
+class Table(Protocol):
+    """Rows as a source gave them: starts of bars in seconds, and open, high, low, close, volume."""
+
+    @property
+    def times(self) -> Seconds: ...
+
+    @property
+    def columns(self) -> Mapping[str, Floats]: ...
+
+
+def series_of(chart: Table, instrument: Instrument, size: BarSize, calendar: ExchangeCalendar) -> BarSeries:
     """Ascending bars, one in progress among them. Left out are rows between two bars (a live one), rows outside
     sessions, and bars that were told twice with different values."""
     asset_class = instrument.asset_class
@@ -35,7 +48,7 @@ def series_of(chart: Chart, instrument: Instrument, size: BarSize, calendar: Exc
     return BarSeries(instrument.symbol, size, opened, closes[rows], **columns)
 
 
-def _told_once(labels: Seconds, chart: Chart, *, keep_last: bool) -> Mask:
+def _told_once(labels: Seconds, chart: Table, *, keep_last: bool) -> Mask:
     """One row of each time, where all rows of it agree on the prices. The volumes may differ: of a day the later one is
     a little newer, of minutes it is that of a live row."""
     order = np.argsort(labels, kind="stable")

@@ -20,7 +20,9 @@ from core.domain.instruments import AssetClass, instrument_for
 from core.errors import DataFault
 from core.ports import MarketData, Quotes
 from core.series import BarSeries, time_of
+from tests.alpaca_stand import source_at
 from tests.fakes_bars import StillClock
+from tests.servers.alpaca_data_server import AlpacaDataServer
 from tests.servers.yahoo_server import YahooServer, known_moment
 
 NOW = known_moment()
@@ -69,7 +71,7 @@ def write_files(folder: Path, truth: SimulatedMarket) -> None:
         table.to_csv(place / f"{symbol}{mark}.csv.gz", index=False)
 
 
-@pytest.fixture(params=["files", "simulated", "yahoo"])
+@pytest.fixture(params=["files", "simulated", "yahoo", "alpaca"])
 def subject(
     request: pytest.FixtureRequest, truth: SimulatedMarket, calendar: ExchangeCalendar, tmp_path: Path
 ) -> Iterator[Subject]:
@@ -78,6 +80,11 @@ def subject(
     elif request.param == "files":
         write_files(tmp_path, truth)
         yield Subject(HistoryFiles(tmp_path, calendar), truth)
+    elif request.param == "alpaca":
+        until = NOW + timedelta(days=1)
+        hours = {("BTC-USD", BarSize.H1): truth.bars(instrument_for("BTC-USD"), BarSize.H1, until, 24 * 220)}
+        with AlpacaDataServer(known_bars(truth) | hours, lambda: NOW) as alpaca:
+            yield Subject(source_at(alpaca.address), truth)
     else:
         with YahooServer(known_bars(truth), NOW) as server:
             chance = np.random.default_rng(1)

@@ -1,0 +1,107 @@
+"""Alpaca's bars through alpaca-py, dividends and splits.
+
+Of the stocks' feeds IEX is free: the trades of one exchange, two or three of a hundred, in real time. Prices are asked
+for adjusted for splits and not for dividends, as the store keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from core.adapters.alpaca_rows import actions_of, alpaca_name, bars_of, rows_of
+from core.adapters.alpaca_service import AlpacaService
+from core.adapters.alpaca_transport import Declined, RealClock
+from core.adapters.calendars import ExchangeCalendar
+from core.adapters.yahoo_spans import first_open, newest_close
+from core.domain.bars import BarSize
+from core.domain.corporate import CorporateAction
+from core.domain.instruments import Instrument, instrument_for
+from core.errors import DataFault, MalformedAnswer, NoBars, UnknownSymbol
+from core.series import BarSeries
+
+if TYPE_CHECKING:
+    from core.adapters.alpaca_vendor import Vendor
+
+PROBE = "SPY"
+# Before these days Alpaca has nothing.
+FIRST_STOCK_BAR, FIRST_COIN_BAR = datetime(2016, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)
+# Alpaca finds corporate actions by the day it books them, which is up to months after the ex-date.
+BOOKED_BEFORE, BOOKED_AFTER = timedelta(days=7), timedelta(days=120)
+
+
+class AlpacaData:
+    """MarketData. A call takes at most `budget` seconds and asks about one instrument; safe to use from threads."""
+
+    name = "alpaca"
+
+    def __init__(
+        self, service: AlpacaService, calendar: ExchangeCalendar, clock: RealClock, *, budget: float = 30.0
+    ) -> None:
+        self._service = service
+        self._calendar = calendar
+        self._clock = clock
+        self._budget = budget
+
+    def bars(self, instrument: Instrument, size: BarSize, end: datetime, count: int) -> BarSeries:
+        """At most `count` newest bars closed at or before `end` (and now), ascending, of regular sessions.
+
+        Raises the classes of core.errors: UnknownSymbol, NoBars and DataFault (the symbol), RateLimited, AccessRefused,
+        Unreachable and MalformedAnswer (Alpaca).
+        """
+        name, now = _name_of(instrument), self._clock.now()
+        newest = newest_close(self._calendar, instrument, size, now)
+        end = newest_close(self._calendar, instrument, size, min(end, now))
+        floor = FIRST_COIN_BAR if instrument.is_crypto else FIRST_STOCK_BAR
+        start = first_open(self._calendar, instrument, size, end, count, floor)
+        series = BarSeries.empty(instrument.symbol, size)
+        until = self._clock.monotonic() + self._budget
+        if start < end:
+            answer = self._ask(instrument, until, lambda vendor: vendor.bars(name, size, start, end))
+            series = bars_of(rows_of(answer, name), instrument, size, self._calendar).until(end).last(count)
+        if not len(series):
+            # Alpaca has no bars of a symbol that it does not know, either; it has a last quote of any other.
+            if name not in self._ask(instrument, until, lambda vendor: vendor.latest("quotes", [name])):
+                raise UnknownSymbol(instrument.symbol, "knows no such symbol")
+            if end == newest:
+                raise NoBars(instrument.symbol, f"has no {size} bars in that time")
+        return series
+
+    def reach(self, _size: BarSize) -> timedelta | None:
+        """All sizes reach back to the first bar that Alpaca has."""
+        return None
+
+    def actions(self, symbol: str, after: datetime, until: datetime) -> Sequence[CorporateAction]:
+        """Dividends and splits in effect after `after` and by `until`, ascending; coins have none. Raises as `bars`."""
+        instrument = instrument_for(symbol)
+        if instrument.is_crypto:
+            return ()
+        name, first, last = _name_of(instrument), (after - BOOKED_BEFORE).date(), (until + BOOKED_AFTER).date()
+        by = self._clock.monotonic() + self._budget
+        answer = self._ask(instrument, by, lambda vendor: vendor.actions(name, first, last))
+        told = actions_of(answer, instrument.symbol, self._calendar)
+        return [action for action in told if after < action.at <= until]
+
+    def look(self, deadline: float) -> None:
+        """Asks for one price, within `deadline` seconds, to see how Alpaca is and whether it accepts the keys. Raises
+        Transient."""
+        try:
+            self._service.latest("trades", [PROBE], deadline)
+        except Declined as no:
+            raise MalformedAnswer(f"does not answer the question ({no})") from None
+
+    def _ask(self, instrument: Instrument, until: float, question: Callable[[Vendor], Any]) -> Any:
+        try:
+            return self._service.ask(question, max(0.0, until - self._clock.monotonic()))
+        except Declined as no:
+            if no.status == 404 or "symbol" in no.words:
+                raise UnknownSymbol(instrument.symbol, f"knows no such symbol ({no.words})") from None
+            raise DataFault(instrument.symbol, f"does not answer the question ({no})") from None
+
+
+def _name_of(instrument: Instrument) -> str:
+    name = alpaca_name(instrument)
+    if name is None:
+        raise UnknownSymbol(instrument.symbol, "knows no such symbol (it has US stocks, and coins in USD)")
+    return name

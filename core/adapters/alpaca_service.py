@@ -1,0 +1,77 @@
+"""One account's way to Alpaca's prices: what every question about them goes through."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport, Declined
+from core.adapters.pacing import Restraint
+from core.errors import AutoTraderError, MalformedAnswer
+
+if TYPE_CHECKING:
+    from core.adapters.alpaca_vendor import Vendor
+
+Feed = Literal["iex", "sip"]
+Kind = Literal["quotes", "trades"]
+# What alpaca-py raises over an answer that it did not expect.
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
+class AlpacaService:
+    """Asks through alpaca-py, which is loaded with the first question. `transport` and `restraint` are this service's;
+    `address` is where Alpaca's data service is, if not at its own."""
+
+    def __init__(
+        self,
+        keys: AlpacaKeys,
+        transport: AlpacaTransport,
+        restraint: Restraint,
+        feed: Feed = "iex",
+        address: str | None = None,
+    ) -> None:
+        self._keys = keys
+        self._transport = transport
+        self._restraint = restraint
+        self._feed = feed
+        self._address = address
+        self._lock = threading.Lock()
+        self._vendor: Vendor | None = None
+
+    def ask(self, question: Callable[[Vendor], Any], seconds: float) -> Any:
+        """The answer of one question, all its requests within `seconds`. Raises RateLimited, AccessRefused,
+        Unreachable, MalformedAnswer and Declined."""
+        with self._transport.within(seconds), self._restraint.admitted(seconds):
+            vendor = self._connect()
+            trouble = ""
+            try:
+                answer = question(vendor)
+            except Declined:
+                self._restraint.succeeded()
+                raise
+            except AutoTraderError:
+                raise
+            except UNREADABLE as error:
+                trouble = type(error).__name__
+            # Outside of the block, so that nothing of what alpaca-py raised hangs on ours.
+            if trouble:
+                raise MalformedAnswer(f"gave an answer that cannot be used ({trouble})")
+            self._restraint.succeeded()
+        return answer
+
+    def latest(self, kind: Kind, names: Sequence[str], seconds: float) -> Mapping[str, Any]:
+        """The latest quote or trade by Alpaca's names, of stocks alone or of coins alone; those that it has none of are
+        left out. Raises as `ask`."""
+        answer = self.ask(lambda vendor: vendor.latest(kind, names), seconds)
+        if not isinstance(answer, Mapping):
+            raise MalformedAnswer(f"gave {kind} in no known form")
+        return answer
+
+    def _connect(self) -> Vendor:
+        with self._lock:
+            if self._vendor is None:
+                from core.adapters.alpaca_vendor import connect
+
+                self._vendor = connect(self._keys, self._transport, self._address, self._feed)
+            return self._vendor
