@@ -83,8 +83,8 @@ def units(text: str) -> int:
 
 
 def visible(markup: str) -> str:
-    """What the reader sees of our HTML: tags gone, entities read."""
-    return html.unescape(re.sub(r"</?(?:b|i|code|pre)>", "", markup))
+    """What the reader sees of our HTML: tags gone, entities read, a space that does not break like any other."""
+    return html.unescape(re.sub(r"</?(?:b|i|code|pre)>", "", markup)).replace("\u00a0", " ")
 
 
 def paragraphs(*parts: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bot.markup import bold
 from bot.message import Button, Keyboard, Message
-from bot.render_marks import all_badges
+from bot.render_marks import all_badges, first_line
 from core.domain.views import StatusView
 
 MENU_PREFIX = "m"
@@ -40,4 +39,4 @@ def whole_menu(view: StatusView) -> Message:
     )
     keyboard = tuple(tuple(Button(label, menu_token(action)) for label, action in row) for row in rows)
     state = "paused" if view.paused else f"mode {view.mode.value}"
-    return Message(f"🧭 {bold(f'Menu, {state}')} · {all_badges(view.accounts, view.badges)}", keyboard)
+    return Message(first_line("🧭", f"Menu, {state}", all_badges(view.accounts, view.badges)), keyboard)

@@ -10,7 +10,7 @@ from bot import numbers
 from bot.markup import bold, line, paragraphs, table, visible
 from bot.message import Message
 from bot.render_hand import hand_buttons
-from bot.render_marks import account_name, account_title, all_badges
+from bot.render_marks import account_name, account_title, all_badges, first_line
 from bot.render_trades import distance, guard_words
 from core.domain.accounts import Badge
 from core.domain.events import ReportAccount, ReportPosition
@@ -71,7 +71,7 @@ def positions(view: PositionsView, zone: ZoneInfo) -> Message:
     """Every position with its profit, protection and guard, then the cash."""
     total = _open_results(view.positions)
     held = numbers.count(len(view.positions), "position")
-    title = f"📊 {bold(f'{held} {total}'.strip())} · {all_badges(view.accounts, view.badges)}"
+    title = first_line("📊", f"{held} {total}".strip(), all_badges(view.accounts, view.badges))
     marks = {account.account: account.badges for account in view.accounts}
     blocks = [_position_block(entry, marks) for entry in view.positions]
     cash = table((account_name(account.account), numbers.money(account.cash)) for account in view.accounts)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from bot import numbers
 from bot.markup import bold, code, italic, line, paragraphs
 from bot.message import Message
+from bot.render_marks import badges, first_line
 from bot.render_reasons import sentence
 from core.domain.accounts import Badge
 from core.domain.records import Instruction
@@ -35,8 +36,10 @@ def pending(instructions: Sequence[Instruction], zone: ZoneInfo, marks: Iterable
         + (f"expires {numbers.moment(entry.expires_at, zone)}" if entry.expires_at else "waits for you")
         for entry in instructions[:30]
     )
-    badge = " ".join(dict.fromkeys(mark.value for mark in marks))
-    title = f"✋ {bold(numbers.count(len(instructions), 'instruction') + ' waiting')}{f' · {badge}' if badge else ''}"
+    shown = tuple(dict.fromkeys(marks))
+    title = first_line(
+        "✋", f"{numbers.count(len(instructions), 'instruction')} waiting", *([badges(shown)] if shown else [])
+    )
     return Message(paragraphs(title, rows))
 
 

@@ -59,7 +59,7 @@ def _card_title(event: InstructionIssued | Instruction, marks: Iterable[Badge], 
     deed, units = f"{line(event.symbol, 20)} {event.side.upper()}", numbers.quantity(event.quantity)
     icon = "🙋" if event.needs_approval else "✋"
     rest = f"{numbers.quantity(filled)} of {units} filled" if filled else f"{units} @ {numbers.price(event.price)}"
-    return f"{headline(icon, f'{deed} {rest}', marks)} · #{event.number}"
+    return headline(icon, f"{deed} {rest}", marks, f"#{event.number}")
 
 
 def _card_facts(
@@ -174,7 +174,8 @@ def price_question(card: Instruction, marks: Iterable[Badge]) -> Message:
     """What the button Different price asks; the answer is read as a reply to it."""
     deed = f"{line(card.symbol, 20)} {card.side.upper()}: {PRICE_ASKED}"
     example = f"Only the number, for example {code(typed(card.price))}; a part as {code(f'5 @ {typed(card.price)}')}."
-    return Message(f"{headline('💬', deed, marks)} · #{card.number}\n{example}", asking(typed(card.price)))
+    title = headline("💬", deed, marks, f"#{card.number}")
+    return Message(f"{title}\n{example}", asking(typed(card.price)))
 
 
 def _settled_title(event: InstructionSettled) -> str:
@@ -184,4 +185,4 @@ def _settled_title(event: InstructionSettled) -> str:
         units = f"{numbers.quantity(event.filled)} of {units}"
     deed = f"{line(event.symbol, 20)} {event.side.upper()} {units}"
     outcome = "filled" if _waits_on(event) else line(event.outcome, 40)
-    return f"{headline(icon, f'{deed} {outcome}', event.badges)} · #{event.number}"
+    return headline(icon, f"{deed} {outcome}", event.badges, f"#{event.number}")

@@ -32,8 +32,8 @@ def decided(answer: DraftAnswer, zone: ZoneInfo) -> Message:
 
 def _card(draft: Draft, preview: Preview, doubts: tuple[Doubt, ...], zone: ZoneInfo) -> Message:
     icon = "⚠️" if draft.asked else "📝"
-    number = f" · #{preview.number}" if preview.number is not None else ""
-    title = headline(icon, f"{_title(draft.deed, preview, zone)}?", preview.badges) + number
+    number = (f"#{preview.number}",) if preview.number is not None else ()
+    title = headline(icon, f"{_title(draft.deed, preview, zone)}?", preview.badges, *number)
     warnings = "\n".join(f"⚠️ {render_reasons.sentence(doubt.text, zone)}" for doubt in doubts)
     end = f"Nothing is booked yet. The buttons count until {numbers.clock_time(draft.expires_at, zone)}, your time."
     return Message(

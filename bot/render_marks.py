@@ -9,6 +9,7 @@ from bot.markup import bold, italic, line, visible
 from core.domain.accounts import AccountKind, Badge
 from core.domain.events import ReportAccount
 
+DOT = " ·\u00a0"
 MARK_ROOM = 32
 """UTF-16 units that `marked` may add to a message."""
 _SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.=-]{0,19}")
@@ -22,7 +23,7 @@ _ACCOUNTS = {
 
 def badges(marks: Iterable[Badge]) -> str:
     """PAPER, or MANUAL SIMULATED; an account without a mark says so rather than nothing."""
-    return " ".join(mark.value for mark in marks) or "ACCOUNT UNKNOWN"
+    return "\u00a0".join(mark.value for mark in marks) or "ACCOUNT UNKNOWN"
 
 
 def all_badges(accounts: Sequence[ReportAccount], marks: Sequence[Badge]) -> str:
@@ -32,9 +33,15 @@ def all_badges(accounts: Sequence[ReportAccount], marks: Sequence[Badge]) -> str
     return badges(marks)
 
 
-def headline(icon: str, text: str, marks: Iterable[Badge]) -> str:
-    """The first line: what the lock screen shows. `text` is escaped already."""
-    return f"{icon} {bold(text)} · {badges(marks)}"
+def headline(icon: str, text: str, marks: Iterable[Badge], *more: str) -> str:
+    """The first line: what the lock screen shows. `text` and `more` are escaped already."""
+    return first_line(icon, text, badges(marks), *more)
+
+
+def first_line(icon: str, text: str, *more: str) -> str:
+    """Breaks before a dot or an @, never behind it: neither ends a line of a phone."""
+    whole = " · ".join((f"{icon} {bold(text)}", *more))
+    return whole.replace(" · ", DOT).replace(" @ ", " @\u00a0")
 
 
 def fits_a_button(symbol: str) -> bool:
@@ -68,5 +75,5 @@ def marked(text: str, mark: str, *, html: bool = True) -> str:
     if not mark or re.search(rf"\b{mark}\b", visible(first) if html else first):
         return text
     if html and first.endswith("</b>"):
-        return f"{first} · {mark}{end}{rest}"
+        return f"{first}{DOT}{mark}{end}{rest}"
     return f"{text}\n\n{italic(mark) if html else mark}"

@@ -10,7 +10,7 @@ from bot import numbers
 from bot.markup import bold, code, line, paragraphs
 from bot.message import Message
 from bot.render_accounts import account_block, day_results
-from bot.render_marks import account_title, all_badges
+from bot.render_marks import account_title, all_badges, first_line
 from bot.render_trades import guard_words
 from core.domain.accounts import Badge
 from core.domain.events import DailyReport, ReportPosition
@@ -21,7 +21,7 @@ from core.reporting import SCORED_FOR
 def report(event: DailyReport, zone: ZoneInfo) -> Message:
     """The day: value, profit, benchmark, positions, model, health, the ledger's head."""
     marks = tuple(dict.fromkeys(mark for account in event.accounts for mark in account.badges))
-    title = f"📄 {bold(f'Report {day_results(event.accounts)}'.strip())} · {all_badges(event.accounts, marks)}"
+    title = first_line("📄", f"Report {day_results(event.accounts)}".strip(), all_badges(event.accounts, marks))
     period = f"{numbers.day(event.day)}\nReturns since {numbers.day(event.since.astimezone(zone).date())}"
     blocks = [account_block(account, zone, short=False) for account in event.accounts]
     account_marks = {account.account: account.badges for account in event.accounts}

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from bot import numbers
 from bot.markup import bold, code, esc, italic, paragraphs, table
 from bot.message import Button, Keyboard, Message
+from bot.render_marks import first_line
 from core.domain.events import SettingsDiffer
 from core.settings.book import Change, SettingsBook
 from core.settings.editable import EDITABLE, Editable, Group, Unit
@@ -101,7 +102,7 @@ def setting(book: SettingsBook, name: str) -> Message:
     if override is not None:
         rows.append(("Changed", f"by {'you' if override.by == 'owner' else override.by}, here"))
     return Message(
-        paragraphs(f"⚙️ {bold(spoken(name))} · {code(name)}", f"{esc(_about(known))}.", table(rows)),
+        paragraphs(first_line("⚙️", spoken(name), code(name)), f"{esc(_about(known))}.", table(rows)),
         _setting_buttons(book, known),
     )
 

@@ -8,7 +8,7 @@ from bot import menus, numbers
 from bot.markup import bold, line, paragraphs, table
 from bot.message import Message
 from bot.render_accounts import account_block, day_results
-from bot.render_marks import all_badges
+from bot.render_marks import all_badges, first_line
 from bot.render_reasons import sentence
 from core.domain.views import Health, StatusView
 
@@ -19,7 +19,7 @@ def status(view: StatusView, zone: ZoneInfo) -> Message:
     """Everything at a glance: health, day's profit and badge first, then what I am doing, then the money."""
     icon = _HEALTH_ICONS[view.health]
     state = f"{view.health.value}{', PAUSED' if view.paused else ''}"
-    title = f"{icon} {bold(f'{state} {day_results(view.accounts)}'.strip())} · {all_badges(view.accounts, view.badges)}"
+    title = first_line(icon, f"{state} {day_results(view.accounts)}".strip(), all_badges(view.accounts, view.badges))
     return Message(
         paragraphs(
             title,

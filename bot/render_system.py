@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from bot import numbers
 from bot.markup import bold, code, esc, italic, line, paragraphs, table
 from bot.message import Keyboard, Message
-from bot.render_marks import badges, headline
+from bot.render_marks import headline
 from bot.render_reasons import sentence, words
 from core.domain.accounts import Mode
 from core.domain.events import (
@@ -34,7 +34,7 @@ _SAFE = "Cards marked MANUAL are for practice. Nothing here can cost you a cent.
 
 def welcome(event: Welcome, keyboard: Keyboard) -> Message:
     """Said once: who I am, what happens next, what is simulated, how to go real."""
-    hello = f"👋 {bold('Hi, I am AutoTrader')} · {badges(event.badges)}"
+    hello = headline("👋", "Hi, I am AutoTrader", event.badges)
     job = (
         f"I watch {_listed(event.symbols)}. When my forecast, the trend, RSI and MACD agree, I buy, with a stop and a "
         f"target. Mode {bold(event.mode.value)}: {MODE_WORDS[event.mode]}."

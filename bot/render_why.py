@@ -19,7 +19,7 @@ def explanation(why: Explanation, zone: ZoneInfo) -> Message:
     """The decision behind a card: what the model saw, then every gate with its answer."""
     card = why.instruction
     deed = f"{line(card.symbol, 20)} {card.side.upper()} {numbers.quantity(card.quantity)}"
-    title = f"{headline('🔎', f'{deed}: why', why.badges)} · #{card.number}"
+    title = headline("🔎", f"{deed}: why", why.badges, f"#{card.number}")
     if why.signal is None:
         return Message(paragraphs(title, render_reasons.listed(card.why, zone), italic("No signal led to this order.")))
     return Message(paragraphs(title, judgement(why.signal, zone)))

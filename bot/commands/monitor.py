@@ -18,7 +18,7 @@ from bot.commands import notices
 from bot.commands.talk import Command, Reply, Request, Talk, reply
 from bot.markup import bold, code, esc, italic, paragraphs
 from bot.message import Message
-from bot.render_marks import all_badges
+from bot.render_marks import all_badges, first_line
 from core.domain.accounts import Account, AccountKind, Badge, World
 from core.execution.matching import same_symbol
 
@@ -96,7 +96,7 @@ def _badges(account: str, world: World) -> tuple[Badge, ...]:
 async def start(talk: Talk, _request: Request) -> Reply:
     view = await talk.hands.ask(talk.owner.status)
     hello = paragraphs(
-        f"👋 {bold('AutoTrader')} · {all_badges(view.accounts, view.badges)}",
+        first_line("👋", "AutoTrader", all_badges(view.accounts, view.badges)),
         "I trade by rules I can explain, and tell you everything I do. /help shows all I understand.",
     )
     return reply(Message(hello, menus.menu(view.paused)))

@@ -35,8 +35,13 @@ class Owner:
         return str((await self._post("/phone/tap", {"message_id": message_id, "data": data}))["id"])
 
     async def sees(self) -> list[dict[str, Any]]:
-        """The newest messages, oldest first."""
-        return list((await self.state())["messages"])
+        """The newest messages, oldest first, as eyes read them: a space that does not break is a space."""
+        messages = list((await self.state())["messages"])
+        for message in messages:
+            for part in ("text", "caption"):
+                if part in message:
+                    message[part] = message[part].replace("\u00a0", " ")
+        return messages
 
     async def state(self) -> dict[str, Any]:
         """What the page shows; its messages are checked against the published description where there is one."""

@@ -67,9 +67,9 @@ async def _the_first_minutes(page: PhonePage) -> None:
     for words in (
         "Hi, I am AutoTrader",
         "New model in use",
-        re.compile(r"buy signal \d+\.\d% · SIMULATED"),
-        re.compile(r"bought .* · SIMULATED"),
-        re.compile(r"BUY .* · MANUAL SIMULATED · #1"),
+        re.compile(r"buy signal \d+\.\d% ·\sSIMULATED"),
+        re.compile(r"bought .* ·\sSIMULATED"),
+        re.compile(r"BUY .* ·\sMANUAL\sSIMULATED ·\s#1"),
     ):
         await expect(told(page, words).first).to_be_attached(timeout=SOON_MS)
     signal = told(page, "Why I want to buy").first
@@ -118,7 +118,7 @@ async def _execute_the_card(page: PhonePage) -> None:
         await expect(told(page, "Only at").filter(has=page.page.locator(".keys"))).to_have_count(1 + copies)
     await page.tap("✅ Executed")
     await page.wait_for_toast("Got it: booking #1 at the shown price.")
-    await expect(original).to_contain_text(re.compile(r"✅ .* executed · MANUAL SIMULATED · #1"))
+    await expect(original).to_contain_text(re.compile(r"✅ .* executed ·\sMANUAL\sSIMULATED ·\s#1"))
     await expect(original.locator(".keys")).to_have_count(0)
     await expect(told(page, "Only at").last.locator(".keys")).to_have_count(0)
 

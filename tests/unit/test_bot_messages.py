@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ import pytest
 
 from bot.markup import visible
 from bot.render_cards import card
-from bot.render_marks import marked
+from bot.render_marks import DOT, badges, first_line, marked
 from bot.render_reasons import gates, listed, words
 from bot.render_report import report
 from bot.render_status import status
@@ -36,7 +37,7 @@ PRACTICE = (Badge.MANUAL, Badge.SIMULATED)
     ],
 )
 def test_a_message_of_a_simulated_market_says_so_once_and_where_it_is_seen(text: str, sent: str) -> None:
-    assert marked(text, "SIMULATED") == sent
+    assert marked(text, "SIMULATED").replace(DOT, " · ") == sent
     assert marked(text, "") == text
 
 
@@ -63,6 +64,14 @@ def test_a_message_of_a_simulated_market_says_so_once_and_where_it_is_seen(text:
 )
 def test_a_stored_reason_is_shown_in_the_form_of_all_other_numbers(stored: str, shown: str) -> None:
     assert words(stored, NEW_YORK) == shown
+
+
+@pytest.mark.feature("U6")
+def test_a_phone_that_breaks_a_first_line_leaves_no_dot_and_no_at_sign_at_its_end() -> None:
+    title = first_line("🙋", "BTC-USD BUY 0.032747 @ 70,053.50", badges(PRACTICE), "#1")
+    for width in range(20, 50):
+        for text in textwrap.wrap(title.replace("<b>", "").replace("</b>", ""), width):
+            assert not text.endswith(("·", "@", "MANUAL")), width
 
 
 @pytest.mark.feature("C6")
