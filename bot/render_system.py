@@ -50,8 +50,9 @@ def _listed(symbols: tuple[str, ...]) -> str:
 def _next(event: Welcome) -> str:
     """What the newcomer will see, in this order; only a simulated market can be relied on to hurry."""
     when = "In your first two minutes" if event.simulated_prices else "When a market is open and I find a chance"
-    trade = ["🟢 the trade, with its stop and target"] if event.simulated_broker else []
-    steps = ["🧠 how good my forecast is", "📈 a buy signal with its reasons", *trade, "✋ a card for you to tap"]
+    trade = ["📈 a buy signal with its reasons", "🟢 the trade, with its stop and target"]
+    by_itself = trade if event.simulated_broker and event.mode is Mode.AUTO else []
+    steps = ["🧠 how good my forecast is", *by_itself, "✋ a card with its reasons, for you to tap"]
     return "\n".join([bold(when), *steps])
 
 

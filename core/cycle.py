@@ -132,7 +132,7 @@ def _commit(desk: Desk, snapshot: Snapshot, decision: Decision, predictor: Predi
     with desk.committing("intents") as work:
         committed = write_intents(work, desk, decision, snapshot.now)
         if card is not None:
-            issued = write_intents(work, desk, card, snapshot.now, tell_signals=False).instructed
+            issued = write_intents(work, desk, card, snapshot.now).instructed
             committed = replace(committed, instructed=committed.instructed + issued)
             work.set_value(FIRST_CARD, snapshot.now.isoformat())
         record_equity(work, desk, (view.portfolio for view in snapshot.accounts), prices, snapshot.now)

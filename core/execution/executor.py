@@ -28,12 +28,10 @@ class Committed:
     duplicates: int
 
 
-def write_intents(
-    work: UnitOfWork, desk: Desk, decision: Decision, now: datetime, *, tell_signals: bool = True
-) -> Committed:
+def write_intents(work: UnitOfWork, desk: Desk, decision: Decision, now: datetime) -> Committed:
     """Writes decision, orders, cards and events in the caller's transaction. An order that exists is not doubled.
 
-    `tell_signals` False leaves out the signal's own event, for a card that repeats an order already told of.
+    An order that waits for the owner is told of by its card, which has all that its signal would say.
     """
     signals = {signal.symbol: signal for signal in decision.signals}
     written = []
@@ -41,7 +39,8 @@ def write_intents(
         signal = signals.get(order.symbol)
         if _write_order(work, desk, order, signal, now):
             written.append(order)
-            if tell_signals and signal is not None and order.purpose is Purpose.ENTRY:
+            is_entry = order.purpose is Purpose.ENTRY
+            if is_entry and signal is not None and order.state is not OrderState.AWAITING_OWNER:
                 _tell_signal(work, desk, signal, order, now)
     if decision.signals or decision.orders:
         work.record_decision(decision, recorded_at=desk.system_clock.now())

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
-from core.cycle import FIRST_CARD
 from core.domain.accounts import AccountKind
 from core.domain.codec import decode
 from core.domain.decisions import BrakeKind
@@ -26,7 +25,7 @@ from core.domain.events import (
     Priority,
     SignalRaised,
 )
-from core.domain.orders import Order, OrderState, Purpose, Side
+from core.domain.orders import OrderState, Purpose, Side
 from core.domain.portfolio import Fill, GuardKind, portfolio_of
 from core.domain.records import JobOutcome, OutboxState
 from core.domain.venue import OrderRequest
@@ -200,18 +199,12 @@ def _events(work: UnitOfWork) -> Iterator[str]:
         yield f"cards issued: {issued}"
     entries = [order for order in work.orders(limit=EVERY) if order.purpose is Purpose.ENTRY]
     signals = Counter((e.account, e.symbol, e.at) for e in events if isinstance(e, SignalRaised))
-    silent = _first_card(work, entries)
-    if signals != Counter((o.account, o.symbol, o.created_at) for o in entries if o.client_order_id != silent):
+    asked = {card.client_order_id for card in work.instructions(EVERY)}
+    if signals != Counter((o.account, o.symbol, o.created_at) for o in entries if o.client_order_id not in asked):
         yield f"signals told of: {signals} for {len(entries)} entries"
     refused = Counter((e.account, e.symbol, e.quantity) for e in events if isinstance(e, OrderRefused))
     if refused != Counter((o.account, o.symbol, o.quantity) for o in entries if o.state is OrderState.REJECTED):
         yield f"refusals told of: {refused}"
-
-
-def _first_card(work: UnitOfWork, entries: list[Order]) -> str | None:
-    """The one manual order that repeats an order of the broker's account, whose signal was told."""
-    at = work.value(FIRST_CARD)
-    return next((o.client_order_id for o in entries if o.account == MANUAL and o.created_at.isoformat() == at), None)
 
 
 def _chat(life: Life, work: UnitOfWork) -> Iterator[str]:

@@ -123,6 +123,21 @@ def test_a_signal_becomes_an_order_a_guarded_position_and_at_its_stop_a_loss(tmp
     assert bench.read(lambda work: work.live_orders()) == []
 
 
+@pytest.mark.feature("T1")
+@pytest.mark.parametrize("mode", [Mode.CONFIRM, Mode.MANUAL])
+def test_a_card_tells_of_its_signal_so_no_second_message_repeats_its_reasons(tmp_path: Path, mode: Mode) -> None:
+    bench = Bench(tmp_path, mode=mode).start()
+    bench.declare_cash()
+    assert bench.tick().instructed
+    card = bench.events(InstructionIssued)[0]
+    (signal,) = bench.read(lambda work: work.last_signals()).values()
+    assert bench.events(SignalRaised) == []
+    assert signal.prediction is not None and card.probability == signal.prediction.probability
+    told = [each.reason for each in signal.verdicts if each.gate in ("probability", "sma", "rsi", "macd")]
+    assert len(told) == 4
+    assert all(reason in card.why for reason in told)
+
+
 def test_the_same_tick_run_twice_places_one_order(tmp_path: Path) -> None:
     bench = a_bench(tmp_path)
     bench.tick(MONDAY)
