@@ -164,15 +164,15 @@ def change_keyboard(offer: CardOffer) -> Keyboard:
     limits = tuple(
         _button(
             f"{_MARK if pricing is offer.pricing else ''}"
-            + ("Market" if price is None else f"≤ {numbers.price(price)}"),
+            + ("Market" if price is None else f"≤\u00a0{numbers.price(price)}"),
             _PRICINGS[pricing],
             card,
         )
         for pricing, price in offer.limits.items()
     )
     # Two in a row: a coin's quantity has eight digits, and a phone cuts a longer row's labels short.
-    rows = (sizes[index : index + 2] for index in range(0, len(sizes), 2))
-    return (*rows, limits, (_button("↩️ Back", CardAction.BACK, card),))
+    choices = (sizes, (*limits, _button("↩️ Back", CardAction.BACK, card)))
+    return tuple(each[index : index + 2] for each in choices for index in range(0, len(each), 2))
 
 
 def _button(label: str, action: CardAction, card: Card) -> Button:

@@ -23,8 +23,8 @@ _UNIT_WORDS = {
     Unit.NAME: "a name",
 }
 _GROUPS = {
-    Group.RISK: ("🛡", "how much is bought, and what holds it back"),
-    Group.SCHEDULE: ("⏰", "how long things wait and last"),
+    Group.RISK: ("🛡", "how much, and what brakes"),
+    Group.SCHEDULE: ("⏰", "how long things wait"),
     Group.STYLE: ("🗣", "how I talk to you"),
 }
 
@@ -53,7 +53,7 @@ def spoken(name: str) -> str:
 
 
 def groups(book: SettingsBook) -> Message:
-    lines = "\n".join(f"{icon} {bold(group.value)}: {words}" for group, (icon, words) in _GROUPS.items())
+    lines = "\n".join(f"{icon} {bold(group.value.capitalize())}: {words}" for group, (icon, words) in _GROUPS.items())
     changed = [name for name in EDITABLE if book.override(name) is not None]
     told = (
         f"{numbers.count(len(changed), 'setting')} changed from here."
@@ -61,11 +61,15 @@ def groups(book: SettingsBook) -> Message:
         else "Nothing has been changed from here."
     )
     elsewhere = (
-        f"{told} Mode: /mode. Messages: /notify, /quiet. Tokens, addresses, real or paper money and who I obey are set "
-        "on the server alone."
+        f"{told} The mode is set by /mode. Tokens, addresses, real or paper money and who I obey are set on the server "
+        "alone."
     )
-    buttons = tuple(Button(f"{_GROUPS[group][0]} {group.value}", f"m:settings-{group.value}!") for group in Group)
-    return Message(paragraphs(f"⚙️ {bold('Settings')}", lines, elsewhere), (buttons, *_undo_row(book.last_change())))
+    buttons = [
+        Button(f"{_GROUPS[group][0]} {group.value.capitalize()}", f"m:settings-{group.value}!") for group in Group
+    ]
+    buttons.append(Button("🔔 Messages", "m:notify"))
+    rows = tuple(tuple(buttons[index : index + 2]) for index in range(0, len(buttons), 2))
+    return Message(paragraphs(f"⚙️ {bold('Settings')}", lines, elsewhere), (*rows, *_undo_row(book.last_change())))
 
 
 def group(book: SettingsBook, which: Group) -> Message:
@@ -80,7 +84,7 @@ def group(book: SettingsBook, which: Group) -> Message:
     more: Keyboard = ((Button("🔔 Messages", "m:notify"), Button("🌙 Quiet hours", "m:quiet")),)
     return Message(
         paragraphs(
-            f"{_GROUPS[which][0]} {bold(f'Settings: {which.value}')}",
+            f"{_GROUPS[which][0]} {bold(f'Settings: {which.value.capitalize()}')}",
             table(rows),
             italic("• is changed from here, the others are as .env or the defaults say."),
         ),

@@ -122,7 +122,16 @@ async def test_size_and_limit_are_changed_on_the_card_itself_and_its_old_buttons
         await desk.person.taps(place, button(message, "c"))
         choices = await desk.until(place, "i:2:")
         labels = [each["text"] for row in choices["reply_markup"]["inline_keyboard"] for each in row]
-        assert labels == ["✓ All · 10", "¾ · 7.5", "½ · 5", "¼ · 2.5", "✓ Market", "≤ 100.00", "≤ 100.50", "↩️ Back"]
+        assert labels == [
+            "✓ All · 10",
+            "¾ · 7.5",
+            "½ · 5",
+            "¼ · 2.5",
+            "✓ Market",
+            "≤\u00a0100.00",
+            "≤\u00a0100.50",
+            "↩️ Back",
+        ]
         await desk.person.taps(place, button(choices, "b"))
         assert button(await desk.until(place, "i:c:"), "a") == approve_before
         await desk.person.taps(place, button(message, "c"))
