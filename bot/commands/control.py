@@ -8,7 +8,7 @@ from datetime import timedelta
 from bot import menus, numbers, render_answers
 from bot.commands.amounts import Problem, parse_amount
 from bot.commands.talk import Reply, Request, Talk, reply
-from bot.markup import code, esc, paragraphs
+from bot.markup import bold, code, esc, paragraphs
 from bot.message import Button, Message
 from bot.render_system import MODE_WORDS
 from core.domain.accounts import Mode
@@ -76,7 +76,7 @@ async def _offer_modes(talk: Talk) -> Reply:
     ]
     return reply(
         Message(
-            paragraphs(f"The mode is {code(view.mode.value)}.", lines),
+            paragraphs(f"🎛 {bold(f'Mode {view.mode.value}')}", lines),
             ((buttons[0], buttons[1]), (buttons[2], buttons[3])),
         )
     )

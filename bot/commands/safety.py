@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bot import menus, numbers, render_answers
 from bot.commands import waiting
 from bot.commands.talk import Reply, Request, Talk, reply
 from bot.commands.waiting import Answer
 from bot.confirmations import LIVES, Confirmation, Outcome, Wants
-from bot.markup import bold, code, esc, paragraphs
+from bot.markup import bold, code, esc, line, paragraphs, table
 from bot.message import Button, Message, asking
-from bot.render_marks import account_name, all_badges
+from bot.render_marks import account_name, all_badges, first_line
 from bot.render_safety import scope_words
+from core.domain.accounts import AccountKind
 from core.domain.decisions import Brake, BrakeKind
-from core.domain.values import plain
+from core.domain.events import ReportPosition
 from core.domain.views import AnswerKind
 
 ASKED_FLATTEN = "flatten"
 WORD = "SELL"
+MANUAL = AccountKind.MANUAL.value
 _WORDS = frozenset({"sell", "sell everything", "flatten", "yes"})
 
 
@@ -26,14 +28,15 @@ async def locks(talk: Talk, _request: Request) -> Reply:
     """Every brake in force, each with a button that releases it."""
     standing = await talk.hands.ask(talk.owner.locks)
     if not standing:
-        return reply(Message("🟢 No brake is in force: new entries are allowed."))
+        return reply(Message(f"🟢 {bold('No brake is in force')}\nNew entries are allowed."))
     texts = [_shown(brake, talk) for brake in standing]
     rows = tuple(
         (Button(f"Release: {_name(brake.kind)} {scope_words(brake.scope)}"[:60], _token(brake)),)
         for brake in standing
         if len(_token(brake).encode()) <= menus.LONGEST_TOKEN
     )
-    return reply(Message(paragraphs("🛑 <b>Brakes in force</b>: no new entries; exits go on.", *texts), rows))
+    title = bold(f"{numbers.count(len(standing), 'brake')} in force")
+    return reply(Message(paragraphs(f"🛑 {title}\nNo new entries; exits and stops go on.", *texts), rows))
 
 
 async def unlock(talk: Talk, request: Request) -> Reply:
@@ -72,18 +75,26 @@ async def _sell_everything(talk: Talk, by: str) -> Reply:
 async def _ask(talk: Talk, request: Request) -> Reply:
     view = await talk.hands.ask(talk.owner.positions)
     await waiting.ask(talk, request, ASKED_FLATTEN, "Selling everything", {}, wants=Wants.TEXT)
-    lines = [
-        f"{esc(position.symbol)} {esc(plain(position.quantity))}, {numbers.money(position.value)} "
-        f"({esc(account_name(position.account))})"
-        for position in view.positions
-    ]
-    title = f"🏳 {bold('Sell everything and block new entries?')} · {all_badges(view.accounts, view.badges)}"
-    held = "\n".join(lines) or "Nothing is held at present."
-    text = (
-        "Sales go out at once where the market is open and wait for the open where it is not. In your manual account "
-        f"you get a card for each.\nTo do it, answer {code(WORD)} within {numbers.span(LIVES)}; /cancel keeps all."
+    title = first_line("🏳", "Sell everything and block entries?", all_badges(view.accounts, view.badges))
+    held = [_held_in(account, view.positions) for account in dict.fromkeys(each.account for each in view.positions)]
+    text = "Sold at once where the market is open, else at its open."
+    if any(each.account == MANUAL for each in view.positions):
+        text += " In your own account a card asks you for each."
+    do_it = f"To do it, answer {code(WORD)} within {numbers.span(LIVES)}. /cancel keeps all."
+    return reply(
+        Message(paragraphs(title, *(held or ["Nothing is held at present."]), text, do_it), asking(WORD)),
+        "asked for the word",
     )
-    return reply(Message(paragraphs(title, held, text), asking(WORD)), "asked for the word")
+
+
+def _held_in(account: str, held: Sequence[ReportPosition]) -> str:
+    """What would be sold in one account."""
+    rows = (
+        (each.symbol, f"{numbers.quantity(each.quantity)} = {numbers.money(each.value)}")
+        for each in held
+        if each.account == account
+    )
+    return f"{bold(line(account_name(account), 40))}\n{table(rows)}"
 
 
 async def _answered(talk: Talk, request: Request, asked: Confirmation) -> Reply:

@@ -125,7 +125,7 @@ async def positions(page: PhonePage, pictures: Pictures) -> None:
 
 async def flatten(page: PhonePage, pictures: Pictures) -> None:
     await page.send("/flatten")
-    await page.wait_for_bubble("Sell everything and block new entries?")
+    await page.wait_for_bubble("Sell everything and block entries?")
     await pictures.take("flatten")
 
 

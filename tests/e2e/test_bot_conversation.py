@@ -129,7 +129,7 @@ async def test_pending_shows_the_card_again_with_its_buttons(tmp_path: Path) -> 
         ("/statsu", "Did you mean /status?"),
         ("how are you", "/help"),
         ("/pause soon", "I have not paused"),
-        ("/mode", "The mode is auto"),
+        ("/mode", "Mode auto"),
         ("/mode fast", "Nothing was changed"),
         ("/cash", "How much cash"),
         ("/cash 1,240", "could be"),
@@ -147,8 +147,8 @@ async def test_each_command_is_answered(tmp_path: Path, said: str, answer: str) 
 async def test_a_mode_button_sets_the_mode(tmp_path: Path) -> None:
     async with a_line(tmp_path) as line:
         await line.person.sends("/mode")
-        await line.until_said("The mode is auto")
-        (message,) = [entry for entry in await line.person.sees() if "The mode is" in entry.get("text", "")]
+        await line.until_said("Mode auto")
+        (message,) = [entry for entry in await line.person.sees() if "Mode auto" in entry.get("text", "")]
         await line.person.taps(message["message_id"], "m:mode-observe")
         await line.until_said("Mode observe")
         assert line.owner.mode is Mode.OBSERVE

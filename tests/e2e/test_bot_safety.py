@@ -86,7 +86,7 @@ async def test_locks_names_every_brake_and_its_button_releases_it(tmp_path: Path
     owner = FakeOwner(brakes=[brake, block])
     async with a_line(tmp_path, owner) as line:
         await line.person.sends("/locks")
-        shown = await message_with(line, "Brakes in force")
+        shown = await message_with(line, "2 brakes in force")
         assert "daily loss · Simulated broker" in shown["text"]
         assert "4.2 % lost today" in shown["text"]
         buttons = [row[0]["callback_data"] for row in shown["reply_markup"]["inline_keyboard"]]
@@ -113,9 +113,9 @@ async def test_an_unknown_brake_is_not_guessed(tmp_path: Path) -> None:
 async def test_flatten_sells_at_the_word_alone_and_any_other_word_sells_nothing(tmp_path: Path) -> None:
     async with a_line(tmp_path) as line:
         await line.person.sends("/flatten")
-        card = await message_with(line, "Sell everything and block new entries?")
-        assert card["text"].startswith("🏳 Sell everything and block new entries? · PAPER")
-        assert "SPY 5" in card["text"]
+        card = await message_with(line, "Sell everything and block entries?")
+        assert card["text"].startswith("🏳 Sell everything and block entries? · PAPER")
+        assert "SPY  5 = $2,612.30" in card["text"]
         await line.person.sends("no, wait", reply_to=card["message_id"])
         await line.until_said("Nothing was sold")
         assert line.owner.calls == []
@@ -131,7 +131,7 @@ async def test_flatten_sells_at_the_word_alone_and_any_other_word_sells_nothing(
 async def test_the_word_counts_after_a_restart_and_not_after_cancel(tmp_path: Path) -> None:
     async with a_line(tmp_path) as line:
         await line.person.sends("/flatten")
-        await line.until_said("Sell everything and block new entries?")
+        await line.until_said("Sell everything and block entries?")
         await line.person.sends("/cancel")
         await line.until_said("Selling everything: dropped")
         await line.person.sends("sell")
