@@ -85,9 +85,9 @@ def _topics(known: Preferences) -> Message:
     )
     buttons = [_next_button(topic, known.of_topic(topic.name)) for topic in TOPICS]
     rows = tuple(tuple(buttons[index : index + 2]) for index in range(0, len(buttons), 2))
-    legend = f"🔔 with a sound, 🔕 silent, 🚫 off. Tap to change, or {code('/notify signals silent')}."
+    legend = "Tap to change: 🔔 with a sound, 🔕 silent, 🚫 off."
     hours = f"Quiet hours: {known.quiet.text() if known.quiet else 'none'} (/quiet)."
-    return Message(paragraphs(bold("What I tell you, and how"), lines, f"{legend} {hours}"), rows)
+    return Message(paragraphs(f"🔔 {bold('What I tell you, and how')}", lines, f"{legend}\n{hours}"), rows)
 
 
 def _next_button(topic: Topic, loudness: Loudness) -> Button:
