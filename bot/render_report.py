@@ -7,7 +7,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from bot import numbers
-from bot.markup import bold, code, line, paragraphs
+from bot.markup import bold, code, line, paragraphs, table, visible
 from bot.message import Message
 from bot.render_accounts import account_block, day_results
 from bot.render_marks import account_title, all_badges, first_line
@@ -30,7 +30,7 @@ def report(event: DailyReport, zone: ZoneInfo) -> Message:
         paragraphs(
             f"{title}\n{period}",
             *blocks,
-            f"{bold('Positions')}\n" + ("\n".join(held) if held else "Nothing is held."),
+            *(held or [f"{bold('Positions')}\nNothing is held."]),
             f"{bold('Model')}\n{_model_words(event)}",
             f"{bold('Health')}\n{_health_words(event)}",
             f"{bold('Ledger head')}, the seal on all so far\n{code(line(event.ledger_head, 64))}",
@@ -40,11 +40,12 @@ def report(event: DailyReport, zone: ZoneInfo) -> Message:
 
 def _position_line(entry: ReportPosition, marks: Mapping[str, tuple[Badge, ...]]) -> str:
     result = f"{numbers.signed_money(entry.profit)} ({numbers.signed_percent(entry.profit_fraction, places=2)})"
-    return (
-        f"{bold(f'{line(entry.symbol, 20)} {result}')}\n"
-        f"{numbers.quantity(entry.quantity)}, worth {numbers.money(entry.value)}\n"
-        f"{account_title(entry.account, marks.get(entry.account, ()))}. Guard: {guard_words(entry.guard)}"
+    rows = (
+        ("Held", f"{numbers.quantity(entry.quantity)} = {numbers.money(entry.value)}"),
+        ("Account", visible(account_title(entry.account, marks.get(entry.account, ())))),
+        ("Guard", guard_words(entry.guard)),
     )
+    return f"{bold(f'{line(entry.symbol, 20)} {result}')}\n{table(rows)}"
 
 
 def _model_words(event: DailyReport) -> str:

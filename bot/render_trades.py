@@ -22,7 +22,7 @@ from core.domain.portfolio import GuardKind
 _GUARDS = {
     GuardKind.VENUE: "orders at the broker",
     GuardKind.ENGINE: "I watch each minute",
-    GuardKind.OWNER: "you (I only alert)",
+    GuardKind.OWNER: "you; I only alert",
 }
 _CLOSED_BY = {
     Purpose.STOP: ("🔴", "stop-loss"),

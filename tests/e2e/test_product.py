@@ -131,14 +131,14 @@ async def _execute_the_card(page: PhonePage) -> None:
     await page.send("/positions")
     held = await page.wait_for_bubble(re.compile(r"positions? "))
     await expect(held).to_contain_text("Manual account")
-    await expect(held).to_contain_text("you (I only alert)")
+    await expect(held).to_contain_text("you; I only alert")
 
 
 async def _ask_for_things(page: PhonePage) -> None:
     await page.send("/help")
     await page.wait_for_bubble("What I understand")
     await page.send("/mode")
-    await page.wait_for_bubble("The mode is auto.")
+    await page.wait_for_bubble("Mode auto")
     await page.tap("confirm")
     await page.wait_for_bubble("Active in mode confirm")
     await page.send("/psitions")

@@ -93,7 +93,7 @@ def test_the_first_line_of_a_stop_loss_says_symbol_action_profit_and_badge() -> 
         "1 of 2 (50%)",
         "AUC 0.561",
         "Right 11 of 19 times (58%): forecasts of the last 90 days that have come due",
-        "Guard: orders at the broker",
+        "Guard    orders at the broker",
     ],
 )
 def test_the_report_has_every_figure(words: str) -> None:
