@@ -36,10 +36,10 @@ def welcome(event: Welcome, keyboard: Keyboard) -> Message:
     """Said once: who I am, what happens next, what is simulated, how to go real."""
     hello = headline("👋", "Hi, I am AutoTrader", event.badges)
     job = (
-        f"I watch {_listed(event.symbols)}. When my forecast, the trend, RSI and MACD agree, I buy, with a stop and a "
-        f"target. Mode {bold(event.mode.value)}: {MODE_WORDS[event.mode]}."
+        f"I watch {_listed(event.symbols)}. When forecast, trend, RSI and MACD agree, I buy, with a stop and a target. "
+        f"Mode {bold(event.mode.value)}: {MODE_WORDS[event.mode]}."
     )
-    more = "/status tells how things are, /help what I understand."
+    more = "/help shows all I understand."
     return Message(paragraphs(hello, job, _next(event), _simulated(event), _how_real(event), more), keyboard)
 
 
@@ -50,19 +50,17 @@ def _listed(symbols: tuple[str, ...]) -> str:
 def _next(event: Welcome) -> str:
     """What the newcomer will see, in this order; only a simulated market can be relied on to hurry."""
     when = "In your first two minutes" if event.simulated_prices else "When a market is open and I find a chance"
-    trade = ["📈 a buy signal with its reasons", "🟢 the trade, with its stop and target"]
+    trade = ["📈 a buy signal, and why", "🟢 the trade, with its stop and target"]
     by_itself = trade if event.simulated_broker and event.mode is Mode.AUTO else []
-    steps = ["🧠 how good my forecast is", *by_itself, "✋ a card with its reasons, for you to tap"]
+    steps = ["🧠 how good my forecast is", *by_itself, "✋ a card for you to tap"]
     return "\n".join([bold(when), *steps])
 
 
 def _simulated(event: Welcome) -> str:
     held = numbers.money(event.equity)
     if event.simulated_prices:
-        pace = f" (time runs {event.speed:g} times as fast)" if event.speed != 1 else ""
-        return (
-            f"{bold('Simulated here')}\nPrices{pace}, broker and the {held}, so every message says SIMULATED. {_SAFE}"
-        )
+        pace = f" ({event.speed:g} times as fast)" if event.speed != 1 else ""
+        return f"{bold('Simulated here')}\nPrices{pace}, broker and the {held}. {_SAFE}"
     if event.simulated_broker:
         return (
             f"{bold('Simulated here')}\nThe broker and the {held}; messages about them say PAPER. The prices are real, "
@@ -79,10 +77,9 @@ def _how_real(event: Welcome) -> str:
         return ""
     return (
         f"{bold('To go real')}\n"
-        "1. Get a bot token from @BotFather in Telegram.\n"
-        f"2. Put {code('TELEGRAM_BOT_TOKEN=…')} into {code('.env')}, start me again, and send your bot the code that I "
-        "print.\n"
-        "3. Prices then come from Yahoo, and orders come as cards for your own broker."
+        f"1. Get a token from @BotFather, put it into {code('.env')} as {code('TELEGRAM_BOT_TOKEN')}.\n"
+        "2. Start me again, and send your bot the code that I print.\n"
+        "3. Prices then come from Yahoo, orders as cards for your own broker."
     )
 
 
