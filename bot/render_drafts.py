@@ -27,7 +27,10 @@ def decided(answer: DraftAnswer, zone: ZoneInfo) -> Message:
     """What a card becomes after a tap: the outcome without buttons, or the question that is asked a second time."""
     if answer.draft is not None:
         return drafted(answer, zone)
-    return Message(f"☑️ {render_reasons.sentence(answer.answer.text, zone, 1500)}")
+    said = render_reasons.sentence(answer.answer.text, zone, 1500)
+    if answer.badges:
+        return Message(f"{headline('☑️', 'Booked', answer.badges)}\n{said}")
+    return Message(f"☑️ {said}")
 
 
 def _card(draft: Draft, preview: Preview, doubts: tuple[Doubt, ...], zone: ZoneInfo) -> Message:

@@ -59,7 +59,8 @@ def render(event: SafetyEvent, zone: ZoneInfo) -> Message:
     elif isinstance(event, ExitReminder):
         keyboard = card_keyboard(event)
     words = line(render_reasons.words(text, zone), 3000)
-    return Message(paragraphs(headline(icon, line(title, 120), event.badges), words), keyboard)
+    practice = _practice(event, event.badges) if isinstance(event, QuestionAsked) else ""
+    return Message(paragraphs(headline(icon, line(title, 120), event.badges), words, practice), keyboard)
 
 
 def settled_question(event: QuestionSettled, asked: QuestionAsked, zone: ZoneInfo) -> Message:
@@ -70,12 +71,20 @@ def settled_question(event: QuestionSettled, asked: QuestionAsked, zone: ZoneInf
     )
 
 
-def question(asked: Question, badges: tuple[Badge, ...]) -> Message:
+def question(asked: Question, badges: tuple[Badge, ...], zone: ZoneInfo) -> Message:
     """An open question shown again, with its buttons."""
     title = _question_title(asked)
+    words = line(render_reasons.words(asked.text, zone), 3000)
     return Message(
-        paragraphs(headline("❓", line(title, 120), badges), line(asked.text, 3000)), question_keyboard(asked)
+        paragraphs(headline("❓", line(title, 120), badges), words, _practice(asked, badges)), question_keyboard(asked)
     )
+
+
+def _practice(asked: QuestionAsked | Question, badges: tuple[Badge, ...]) -> str:
+    """In a simulated market there is no broker at which the owner could place anything."""
+    if asked.kind != QuestionKind.PLACE_STOP or Badge.SIMULATED not in badges:
+        return ""
+    return italic("Practice only: place nothing anywhere, tap Placed as if you had.")
 
 
 def _question_title(asked: QuestionAsked | Question) -> str:

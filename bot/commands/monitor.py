@@ -1,8 +1,6 @@
-"""Looking: /status, /positions, /pending, /report, /start, /help. Nothing here changes anything."""
+"""Looking: /status, /positions, /pending, /report, /start. Nothing here changes anything."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from bot import (
     menus,
@@ -15,8 +13,8 @@ from bot import (
     render_why,
 )
 from bot.commands import notices
-from bot.commands.talk import Command, Reply, Request, Talk, reply
-from bot.markup import bold, code, esc, italic, paragraphs
+from bot.commands.talk import Reply, Request, Talk, reply
+from bot.markup import paragraphs
 from bot.message import Message
 from bot.render_marks import all_badges, first_line
 from core.domain.accounts import Account, AccountKind, Badge, World
@@ -52,7 +50,9 @@ async def pending(talk: Talk, _request: Request) -> Reply:
     world = World.SIMULATED if simulated else World.REAL
     shown = [await talk.hands.ask(talk.owner.card, entry.number) for entry in list(waiting)[-_MOST_CARDS:]]
     cards = [render_cards.card(card, talk.zone, card.badges) for card in shown if card is not None]
-    cards += [render_safety.question(each, _badges(each.account, world)) for each in list(asked)[-_MOST_CARDS:]]
+    cards += [
+        render_safety.question(each, _badges(each.account, world), talk.zone) for each in list(asked)[-_MOST_CARDS:]
+    ]
     if len(waiting) + len(asked) == 1 or not waiting:
         return Reply(tuple(cards), "answered")
     marks = [mark for entry in waiting for mark in _badges(entry.account, world)]
@@ -100,16 +100,3 @@ async def start(talk: Talk, _request: Request) -> Reply:
         "I trade by rules I can explain, and tell you everything I do. /help shows all I understand.",
     )
     return reply(Message(hello, menus.menu(view.paused)))
-
-
-def help_message(commands: Sequence[Command]) -> Message:
-    """All commands with their usage, and how to report a fill."""
-    lines = [
-        f"/{command.name}{' ' + code(esc(command.usage)) if command.usage else ''} – {esc(command.words)}"
-        for command in commands
-    ]
-    fills = (
-        f"{italic('Reporting a fill:')} {code('/executed SPY 10 @ 512.30')}, {code('/executed #7')} (at the shown "
-        f"price), {code('/executed 0.25 BTC at 64123,50 fee 1.20')}"
-    )
-    return Message(paragraphs(f"❔ {bold('What I understand')}", "\n".join(lines), fills))

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from bot.commands import audit, books, control, fills, hand, monitor, notices, safety, settings, waiting
-from bot.commands.talk import Command, Reply, Request, Talk, reply
+from bot.commands.guide import Chapter, help_message
+from bot.commands.talk import Command, Reply, Request, Talk
 from bot.commands.waiting import Answer, Deed
 from bot.markup import code, esc
 from bot.message import Message
@@ -15,39 +16,77 @@ from bot.message import Message
 _SHAPE = re.compile(r"/([A-Za-z0-9_]{1,64})(?:@\w+)?(?:\s+(.*))?", re.DOTALL)
 
 
-async def _help(_talk: Talk, _request: Request) -> Reply:
-    return reply(monitor.help_message(COMMANDS))
-
-
-COMMANDS: tuple[Command, ...] = (
-    Command("status", "live", "health, value and what happens next; live: kept up to date", monitor.status),
-    Command("positions", "", "what is held, its profit and its guard", monitor.positions),
-    Command("signals", "", "the newest judgement of each asset", monitor.signals),
-    Command("why", "SPY", "why an asset was bought or not, gate by gate", monitor.why),
-    Command("menu", "", "everything as buttons", monitor.menu),
-    Command("pending", "", "instructions that wait for you", monitor.pending),
-    Command("executed", "SPY 10 @ 512.30", "book an order you placed yourself", fills.executed),
-    Command("skip", "#7", "drop an instruction", fills.skip),
-    *books.COMMANDS,
-    Command("close", "SPY 50%", "sell a position or a part of it", hand.close),
-    Command("stop", "SPY 495", "move the stop of a position", hand.stop),
-    Command("target", "SPY 560", "move the target of a position", hand.target),
-    Command("cancel", "", "drop what waits for your confirmation", waiting.cancel),
-    Command("pause", "2h", "no new entries, for a time or until /resume", control.pause),
-    Command("resume", "", "allow new entries again", control.resume),
-    Command("locks", "", "what holds new entries back, and buttons to release it", safety.locks),
-    Command("unlock", "daily_loss", "release one brake", safety.unlock),
-    Command("flatten", "", "sell everything and block new entries", safety.flatten),
-    Command("mode", "auto|confirm|manual|observe", "how a decision becomes an order", control.mode),
-    Command("cash", "5000", "what cash your own account holds, in USD", control.cash),
-    Command("notify", "signals silent", "which messages come, and which without a sound", notices.notify),
-    Command("quiet", "22:00-07:00", "hours without a sound", notices.quiet),
-    Command("settings", "STOP_LOSS 4%", "risk, schedule and style, with buttons", settings.settings),
-    Command("report", "", "the day so far, against buy and hold", monitor.report),
-    Command("audit", "2", "who asked for what, and what became of it", audit.audit),
-    Command("help", "", "this list", _help),
-    Command("start", "", "hello and the buttons", monitor.start),
+_FILLS = (
+    f"A fill in your words: {code('/executed SPY 10 @ 512.30')}, {code('/executed #7')} at the shown price, "
+    f"{code('/executed 0.25 BTC at 64123,50 fee 1.20')}. A reply to its card does too: {code('512,30')}"
 )
+
+
+async def _help(_talk: Talk, request: Request) -> Reply:
+    return help_message(CHAPTERS, request.words)
+
+
+CHAPTERS: tuple[Chapter, ...] = (
+    Chapter(
+        "look",
+        "👀 Look",
+        (
+            Command("status", "live", "health, value, what comes next", monitor.status),
+            Command("positions", "", "what is held, its profit, its guard", monitor.positions),
+            Command("pending", "", "what waits for you", monitor.pending),
+            Command("signals", "", "the newest judgement of each asset", monitor.signals),
+            Command("why", "SPY", "why it was bought or not", monitor.why),
+            Command("report", "", "the day so far, against buy and hold", monitor.report),
+            Command("menu", "", "everything as buttons", monitor.menu),
+        ),
+        f"{code('/status live')} is one message that is kept up to date in place.",
+    ),
+    Chapter(
+        "trade",
+        "🤝 Trade",
+        (
+            Command("executed", "SPY 10 @ 512.30", "book an order you placed", fills.executed),
+            Command("skip", "#7", "drop an instruction", fills.skip),
+            Command("close", "SPY 50%", "sell a position or a part of it", hand.close),
+            Command("stop", "SPY 495", "move the stop of a position", hand.stop),
+            Command("target", "SPY 560", "move the target of a position", hand.target),
+            Command("cancel", "", "drop what waits for your confirmation", waiting.cancel),
+        ),
+        _FILLS,
+    ),
+    Chapter(
+        "control",
+        "⏯ Control",
+        (
+            Command("pause", "2h", "no new entries, for a time or until /resume", control.pause),
+            Command("resume", "", "allow new entries again", control.resume),
+            Command("mode", "auto", "how a decision becomes an order", control.mode),
+            Command("locks", "", "what holds new entries back", safety.locks),
+            Command("unlock", "daily_loss", "release one brake", safety.unlock),
+            Command("flatten", "", "sell everything and block entries", safety.flatten),
+        ),
+        f"Modes: {code('auto')}, {code('confirm')}, {code('manual')}, {code('observe')}.",
+    ),
+    Chapter(
+        "books",
+        "📚 Books",
+        (*books.COMMANDS, Command("cash", "5000", "what cash your own account holds", control.cash)),
+        "What happened in your own account. Amounts in USD; everything is shown before it is booked.",
+    ),
+    Chapter(
+        "settings",
+        "⚙️ Settings",
+        (
+            Command("settings", "STOP_LOSS 4%", "risk, schedule, style", settings.settings),
+            Command("notify", "signals silent", "which messages come, and how", notices.notify),
+            Command("quiet", "22:00-07:00", "hours without a sound", notices.quiet),
+            Command("audit", "2", "who asked for what, and what became of it", audit.audit),
+            Command("help", "all", "this list", _help),
+            Command("start", "", "hello and the buttons", monitor.start),
+        ),
+    ),
+)
+COMMANDS: tuple[Command, ...] = tuple(command for chapter in CHAPTERS for command in chapter.commands)
 DEEDS: Mapping[str, Deed] = {**hand.DEEDS}
 """What a confirmed card does, by its kind."""
 ANSWERS: Mapping[str, Answer] = {**hand.ANSWERS, **settings.ANSWERS, **safety.ANSWERS}

@@ -104,9 +104,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class DraftAnswer:
-    """`draft`, `preview` and `doubts` where the owner is asked to confirm; otherwise only what became of it."""
+    """`draft`, `preview` and `doubts` where the owner is asked to confirm; otherwise only what became of it. `badges`
+    are those of the account in which something was booked."""
 
     answer: OwnerAnswer
     draft: Draft | None = None
     preview: Preview | None = None
     doubts: tuple[Doubt, ...] = ()
+    badges: tuple[Badge, ...] = ()

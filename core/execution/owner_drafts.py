@@ -16,6 +16,7 @@ from core.domain.drafts import CashDeed, Deed, Doubt, DoubtKind, Draft, DraftAns
 from core.domain.views import AnswerKind, Correction, OwnerAnswer, OwnTrade, ReportedFill
 from core.execution import drafting
 from core.execution.bookings import digest
+from core.execution.desk import MANUAL
 from core.execution.doubts import doubts_of
 from core.execution.owner_books import OwnerBooks
 from core.ports import UnitOfWork
@@ -82,7 +83,7 @@ class OwnerDrafts(OwnerBooks):
             self._audit(work, by, f"confirm {type(draft.deed).__name__}", answer.text)
             self._commit(work)
         self._after_commit()
-        return DraftAnswer(answer)
+        return DraftAnswer(answer, badges=self._desk.badges(MANUAL))
 
     def drop(self, token: str, by: str) -> OwnerAnswer:
         """Takes a draft away; what is booked already stays booked."""

@@ -80,6 +80,7 @@ async def test_a_typed_fill_is_shown_and_booked_once_when_it_is_confirmed(bench:
         confirm = buttons_of(shown)["✅ Confirm"]
         await asyncio.gather(*(line.person.taps(shown["message_id"], confirm) for _ in range(5)))
         settled = await becomes(line, shown, "booked in the manual account")
+        assert settled["text"].splitlines()[0] == "☑️ Booked · MANUAL"
         assert buttons_of(settled) == {}
         line.taps_an_old_button(shown, confirm, 1)
         await until_audited(bench, "tap confirm draft", "stale")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -52,7 +53,7 @@ async def test_a_setting_is_found_changed_and_undone_by_buttons_in_one_message(t
         await line.person.sends("/settings")
         shown = await message_with(line, "⚙️ Settings")
         await line.person.taps(shown["message_id"], "m:settings-risk!")
-        await line.until_said("Settings: risk")
+        await line.until_said("Settings: Risk")
         await line.person.taps(shown["message_id"], "m:settings-STOP_LOSS!")
         detail = await message_with(line, "Stop loss · STOP_LOSS")
         assert detail["message_id"] == shown["message_id"]
@@ -168,6 +169,28 @@ async def test_the_command_menu_of_the_phone_lists_every_command(tmp_path: Path)
         await eventually(lambda: line.server.count("setMyCommands"))
         given = await line.app._application.bot.get_my_commands()
         assert [each.command for each in given] == [each.name for each in COMMANDS]
+
+
+@pytest.mark.feature("U1")
+async def test_help_shows_the_essentials_on_one_screen_and_every_command_behind_its_buttons(tmp_path: Path) -> None:
+    from bot.commands.table import COMMANDS
+
+    async with a_line(tmp_path) as line:
+        await line.person.sends("/help")
+        first = await message_with(line, "What I understand")
+        assert len(first["text"].splitlines()) <= 14
+        found = set()
+        for label, token in buttons(first).items():
+            await line.person.taps(first["message_id"], token)
+            chapter = await message_with(line, label)
+            assert chapter["message_id"] == first["message_id"]
+            found |= set(re.findall(r"^/(\w+)", chapter["text"], re.MULTILINE))
+            await line.person.taps(first["message_id"], buttons(chapter)["‹ Help"])
+            await line.until_said("What I understand")
+        assert found == {each.name for each in COMMANDS}
+        await line.person.sends("/help all")
+        everything = await message_with(line, "📚 Books")
+        assert set(re.findall(r"^/(\w+)", everything["text"], re.MULTILINE)) == found
 
 
 @pytest.mark.feature("C9")

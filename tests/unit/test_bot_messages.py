@@ -14,13 +14,15 @@ from bot.render_cards import card
 from bot.render_marks import DOT, badges, first_line, marked
 from bot.render_reasons import gates, listed, words
 from bot.render_report import report
+from bot.render_safety import question
 from bot.render_status import status
 from core.domain.accounts import Badge, Mode
 from core.domain.codec import decode, encode
 from core.domain.decisions import Verdict
 from core.domain.events import InstructionIssued
+from core.domain.records import QuestionKind
 from core.domain.views import ComponentHealth, Health
-from tests.fakes_owner import ACCOUNT, NOON, REPORT, STATUS, an_instruction, an_issue
+from tests.fakes_owner import ACCOUNT, NOON, REPORT, STATUS, a_question, an_instruction, an_issue
 
 NEW_YORK = ZoneInfo("America/New_York")
 PRACTICE = (Badge.MANUAL, Badge.SIMULATED)
@@ -125,6 +127,17 @@ def test_a_card_with_a_simulated_price_asks_nobody_to_trade() -> None:
     assert "16:00 EST, your time" in practice
     real = visible(card(an_instruction(), NEW_YORK, (Badge.MANUAL,)).text)
     assert "Place it at your broker" in real and "your time" not in real
+
+
+@pytest.mark.feature("S13")
+def test_a_stop_to_be_placed_in_a_simulated_market_is_practice_and_a_real_one_is_not() -> None:
+    asked = a_question(kind=QuestionKind.PLACE_STOP, text="Place this stop: sell 5 SPY if it falls to 494.5 USD.")
+    assert "place nothing anywhere" in question(asked, PRACTICE, NEW_YORK).text
+    real = question(asked, (Badge.MANUAL,), NEW_YORK).text
+    assert "Practice" not in real
+    assert "$494.50" in real
+    other = replace(asked, kind=QuestionKind.ATTEST)
+    assert "Practice" not in question(other, PRACTICE, NEW_YORK).text
 
 
 def test_health_takes_one_line_unless_something_ails() -> None:
