@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot import numbers
-from bot.message import Button, Keyboard
+from bot.message import Button, Keyboard, Tone
 from core.domain.events import ExitReminder, InstructionIssued
 from core.domain.orders import Purpose
 from core.domain.records import Instruction, InstructionState
@@ -126,7 +126,7 @@ def card_keyboard(card: Card) -> Keyboard:
         partial = isinstance(card, Instruction) and card.state is InstructionState.PARTIAL
         partial = partial or (isinstance(card, InstructionIssued) and bool(card.filled))
         return manual_keyboard(card.number, card.version, partial=partial)
-    answers = (_button("👍 Approve", CardAction.APPROVE, card), _button("⏭ Skip", CardAction.DECLINE, card))
+    answers = (_button("👍 Approve", CardAction.APPROVE, card, Tone.GO), _button("⏭ Skip", CardAction.DECLINE, card))
     return (answers, _thoughts(card))
 
 
@@ -134,11 +134,11 @@ def manual_keyboard(number: int, version: int, *, partial: bool) -> Keyboard:
     """The buttons of an order for the owner's hand."""
     labels = ("✅ Fill rest", "✂️ Cancel rest") if partial else ("✅ Executed", "⏭ Skip")
 
-    def button(label: str, action: CardAction) -> Button:
-        return Button(label, CardToken(action, number, version).text())
+    def button(label: str, action: CardAction, tone: Tone = Tone.PLAIN) -> Button:
+        return Button(label, CardToken(action, number, version).text(), tone)
 
     return (
-        (button(labels[0], CardAction.EXECUTED), button(labels[1], CardAction.SKIP)),
+        (button(labels[0], CardAction.EXECUTED, Tone.GO), button(labels[1], CardAction.SKIP)),
         (button("💬 Different price", CardAction.PRICE), button("🔎 Why", CardAction.WHY)),
     )
 
@@ -175,8 +175,8 @@ def change_keyboard(offer: CardOffer) -> Keyboard:
     return tuple(each[index : index + 2] for each in choices for index in range(0, len(each), 2))
 
 
-def _button(label: str, action: CardAction, card: Card) -> Button:
-    return Button(label, CardToken(action, card.number, card.version).text())
+def _button(label: str, action: CardAction, card: Card, tone: Tone = Tone.PLAIN) -> Button:
+    return Button(label, CardToken(action, card.number, card.version).text(), tone)
 
 
 def staleness(token: CardToken, pending: Sequence[Instruction]) -> str | None:

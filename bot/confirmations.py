@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
-from bot.message import Button, Keyboard
+from bot.message import Button, Keyboard, Tone
 from core.ports import UnitOfWork
 
 KEY = "confirmations"
@@ -139,7 +139,7 @@ def confirm_keyboard(asked: Confirmation, yes: str, no: str = "✖️ Cancel") -
     """The two buttons under a card; `yes` says what will be done."""
     return (
         (
-            Button(yes, ConfirmToken(asked.token, True).text()),
+            Button(yes, ConfirmToken(asked.token, True).text(), Tone.GO),
             Button(no, ConfirmToken(asked.token, False).text()),
         ),
     )

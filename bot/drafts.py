@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.message import Button, Keyboard
+from bot.message import Button, Keyboard, Tone
 from core.domain.drafts import Doubt, DoubtKind, Draft, DraftAnswer
 from core.domain.values import plain
 from core.domain.views import Correction, OwnTrade, ReportedFill
@@ -55,8 +55,8 @@ def draft_keyboard(draft: Draft, doubts: tuple[Doubt, ...]) -> Keyboard:
     """Confirm and Cancel; the second time the button says what it insists on, and stands in a row of its own."""
     confirm, drop = (DraftToken(action, draft.token, draft.version).text() for action in DraftAction)
     if not draft.asked:
-        return ((Button("✅ Confirm", confirm), Button("✖️ Cancel", drop)),)
-    return ((Button(_insisting(draft, doubts), confirm),), (Button("✖️ Cancel", drop),))
+        return ((Button("✅ Confirm", confirm, Tone.GO), Button("✖️ Cancel", drop)),)
+    return ((Button(_insisting(draft, doubts), confirm, Tone.WARN),), (Button("✖️ Cancel", drop),))
 
 
 def _insisting(draft: Draft, doubts: tuple[Doubt, ...]) -> str:

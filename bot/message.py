@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Tone(StrEnum):
+    """How a button stands out where the app can show it. GO does what the message is about, WARN what may be wrong."""
+
+    PLAIN = ""
+    GO = "success"
+    WARN = "danger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +20,7 @@ class Button:
 
     label: str
     token: str
+    tone: Tone = Tone.PLAIN
 
 
 @dataclass(frozen=True, slots=True)

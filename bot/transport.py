@@ -100,7 +100,13 @@ def markup_of(keyboard: Keyboard) -> InlineKeyboardMarkup | None:
     """Our buttons as Telegram's; None for none, and for a question, which has none."""
     if not keyboard or is_question(keyboard):
         return None
-    rows = [[InlineKeyboardButton(button.label, callback_data=button.token) for button in row] for row in keyboard]
+    rows = [
+        [
+            InlineKeyboardButton(button.label, callback_data=button.token, style=button.tone.value or None)
+            for button in row
+        ]
+        for row in keyboard
+    ]
     return InlineKeyboardMarkup(rows)
 
 

@@ -71,6 +71,8 @@ async def test_a_proposal_shows_all_that_matters_and_its_four_buttons(tmp_path: 
             assert shown in " ".join(text.split()), shown
         labels = [each["text"] for row in message["reply_markup"]["inline_keyboard"] for each in row]
         assert labels == ["👍 Approve", "⏭ Skip", "✏️ Change", "🔎 Why"]
+        tones = [each.get("style") for row in message["reply_markup"]["inline_keyboard"] for each in row]
+        assert tones == ["success", None, None, None]
 
 
 @pytest.mark.feature("C6")
