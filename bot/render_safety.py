@@ -12,6 +12,7 @@ from bot.message import Keyboard, Message
 from bot.questions import question_keyboard
 from bot.render_marks import account_name, headline
 from core.domain.accounts import AccountKind, Badge
+from core.domain.decisions import BrakeKind
 from core.domain.events import (
     BrakeReleased,
     BrakeSet,
@@ -114,11 +115,13 @@ def _words(event: SafetyEvent, zone: ZoneInfo) -> tuple[str, str, str]:
 
 
 def _brake(event: BrakeSet | BrakeReleased, zone: ZoneInfo) -> tuple[str, str, str]:
-    name = event.kind.value.replace("_", " ")
+    name = brake_name(event.kind).lower()
     where = scope_words(event.scope)
     if isinstance(event, BrakeReleased):
         return "🟢", f"Brake off: {name}, {where}", f"New entries are no longer held back by it (by {event.by})."
     until = f"until {numbers.moment(event.until, zone)}" if event.until else "until you release it (/locks)"
+    if event.kind is BrakeKind.AWAY:
+        until = "until then"
     return "🛑", f"Brake: {name}, {where}", f"{event.reason}. No new entries {until}; exits and stops go on."
 
 
@@ -127,6 +130,11 @@ _RESTORED = (
     "taken over from the broker and told again. Your own account stands as it was then: report again what you traded "
     "and booked by hand since."
 )
+
+
+def brake_name(kind: BrakeKind) -> str:
+    """Daily loss."""
+    return kind.value.replace("_", " ").capitalize()
 
 
 def scope_words(scope: str) -> str:

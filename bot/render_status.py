@@ -10,6 +10,7 @@ from bot.message import Message
 from bot.render_accounts import account_block, day_results
 from bot.render_marks import all_badges, first_line
 from bot.render_reasons import sentence
+from bot.render_safety import brake_name, scope_words
 from core.domain.views import Health, StatusView
 
 _HEALTH_ICONS = {Health.RUNNING: "💚", Health.DEGRADED: "🟠", Health.HALTED: "🛑"}
@@ -24,6 +25,7 @@ def status(view: StatusView, zone: ZoneInfo) -> Message:
         paragraphs(
             title,
             _pause_words(view, zone),
+            _brake_words(view, zone),
             _worries(view, zone),
             table(_engine_rows(view, zone)),
             *(account_block(account, zone, short=True) for account in view.accounts),
@@ -42,6 +44,17 @@ def _pause_words(view: StatusView, zone: ZoneInfo) -> str:
         market = " market time" if view.simulated_prices else ""
         until = f"until {numbers.moment(view.paused_until, zone)}{market}"
     return f"⏸ Paused {until}: no new entries, open positions stay guarded."
+
+
+def _brake_words(view: StatusView, zone: ZoneInfo) -> str:
+    """What holds new entries back beside a pause, in the words of /locks, which releases it."""
+    if not view.brakes:
+        return ""
+    lines = [
+        f"🛑 {bold(f'{brake_name(brake.kind)}, {line(scope_words(brake.scope), 40)}')}: {sentence(brake.reason, zone)}"
+        for brake in view.brakes
+    ]
+    return "\n".join([*lines, "No new entries meanwhile; exits go on. /locks releases it."])
 
 
 def _engine_rows(view: StatusView, zone: ZoneInfo) -> list[tuple[str, str]]:

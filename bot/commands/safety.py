@@ -12,7 +12,7 @@ from bot.confirmations import LIVES, Confirmation, Outcome, Wants
 from bot.markup import bold, code, esc, line, paragraphs, table
 from bot.message import Button, Message, asking
 from bot.render_marks import account_name, all_badges, first_line
-from bot.render_safety import scope_words
+from bot.render_safety import brake_name, scope_words
 from core.domain.accounts import AccountKind
 from core.domain.decisions import Brake, BrakeKind
 from core.domain.events import ReportPosition
@@ -31,7 +31,7 @@ async def locks(talk: Talk, _request: Request) -> Reply:
         return reply(Message(f"🟢 {bold('No brake is in force')}\nNew entries are allowed."))
     texts = [_shown(brake, talk) for brake in standing]
     rows = tuple(
-        (Button(f"Release: {_name(brake.kind)} {scope_words(brake.scope)}"[:60], _token(brake)),)
+        (Button(f"Release: {brake_name(brake.kind).lower()} {scope_words(brake.scope)}"[:60], _token(brake)),)
         for brake in standing
         if len(_token(brake).encode()) <= menus.LONGEST_TOKEN
     )
@@ -40,7 +40,8 @@ async def locks(talk: Talk, _request: Request) -> Reply:
 
 
 async def unlock(talk: Talk, request: Request) -> Reply:
-    """Releases one brake by its kind and, where more than one is of that kind, its scope."""
+    """Releases one brake by its kind and, where more than one is of that kind, its scope. That of an absence may be
+    gone by the tap on its own button: the question that showed it was a sign of the owner."""
     words = request.words.replace(" ", "-", 1).strip()
     wanted, _, scope = words.partition("-")
     standing = await talk.hands.ask(talk.owner.locks)
@@ -49,6 +50,9 @@ async def unlock(talk: Talk, request: Request) -> Reply:
         for brake in standing
         if wanted.lower() in (brake.kind.value, brake.kind.value.replace("_", "")) and scope in ("", brake.scope)
     ]
+    if not fitting and wanted.lower() in {kind.value for kind in BrakeKind}:
+        text = f"The brake {brake_name(BrakeKind(wanted.lower())).lower()} is not in force: nothing had to be released."
+        return Reply((Message(text),), "not in force")
     if len(fitting) != 1:
         why = "More than one brake fits" if fitting else "No brake in force is called that"
         return Reply((Message(f"{why}. Nothing was released. /locks shows them, each with a button."),), "unclear")
@@ -109,14 +113,12 @@ async def _answered(talk: Talk, request: Request, asked: Confirmation) -> Reply:
 
 def _shown(brake: Brake, talk: Talk) -> str:
     until = f"until {numbers.moment(brake.until, talk.zone)}" if brake.until else "until you release it"
+    if brake.kind is BrakeKind.AWAY:
+        until = "until you write or tap anything"
     since = numbers.moment(brake.since, talk.zone)
-    head = f"{bold(esc(_name(brake.kind)))} · {esc(scope_words(brake.scope))}"
+    head = f"{bold(esc(brake_name(brake.kind)))} · {esc(scope_words(brake.scope))}"
     typed = code(esc(f"/unlock {brake.kind.value} {brake.scope}"))
     return f"{head}\n{esc(brake.reason)}\nsince {esc(since)}, {esc(until)}\n{typed}"
-
-
-def _name(kind: BrakeKind) -> str:
-    return kind.value.replace("_", " ")
 
 
 def _token(brake: Brake) -> str:

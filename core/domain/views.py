@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from core.domain.accounts import Badge, Mode
-from core.domain.decisions import Signal
+from core.domain.decisions import Brake, Signal
 from core.domain.events import ReportAccount, ReportPosition
 from core.domain.orders import Side
 from core.domain.records import Instruction
@@ -31,7 +31,8 @@ class ComponentHealth:
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """Everything /status shows. `market_now` may be simulated time; `speed` is how fast it runs."""
+    """Everything /status shows. `market_now` may be simulated time; `speed` is how fast it runs. `brakes` are those in
+    force beside a pause, the oldest first."""
 
     market_now: datetime
     speed: float
@@ -54,6 +55,7 @@ class StatusView:
     last_signal: str
     undelivered_messages: int
     badges: tuple[Badge, ...]
+    brakes: tuple[Brake, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from core.domain.decisions import Brake, BrakeKind
 from core.domain.events import BrakeReleased, BrakeSet, ModeChanged
 from core.domain.records import AuditRecord
 from core.domain.views import AnswerKind, OwnerAnswer
-from core.execution import loss_brakes, tidings
+from core.execution import away, loss_brakes, tidings
 from core.execution.desk import Desk
 from core.ports import UnitOfWork
 
@@ -33,12 +33,15 @@ def locks(desk: Desk) -> Sequence[Brake]:
 
 
 def unlock(desk: Desk, kind: BrakeKind, scope: str, by: str) -> OwnerAnswer:
-    """Releases one brake. A loss brake starts to count anew from here, so that it does not snap shut at once."""
+    """Releases one brake. A loss brake starts to count anew from here, so that it does not snap shut at once; that of
+    an absence ends as any sign of the owner ends it, with what happened meanwhile."""
     now = desk.market_clock.now()
     name = kind.value.replace("_", " ")
+    if kind is BrakeKind.AWAY and away.present(desk):
+        return OwnerAnswer(AnswerKind.DONE, f"Released: {name} on {_where(scope)}.")
     with desk.committing("owner") as work:
         if not work.release_brake(kind, scope):
-            return OwnerAnswer(AnswerKind.UNCHANGED, f"There is no brake {name} on {_where(scope)}.")
+            return OwnerAnswer(AnswerKind.UNCHANGED, f"Released already: {name} on {_where(scope)}.")
         if kind is BrakeKind.PAUSED:
             work.publish(ModeChanged(desk.mode(work), False, None, by), market_time=now)
         else:

@@ -34,7 +34,8 @@ def status(desk: Desk) -> StatusView:
     change = desk.calendar.next_close if stocks_open else desk.calendar.next_open
     with desk.reading() as work:
         accounts, positions = _accounts(work, desk, now), _positions(work, desk, now)
-        pause = next((b for b in work.brakes() if b.kind is BrakeKind.PAUSED and b.holds(now)), None)
+        brakes = tuple(brake for brake in work.brakes() if brake.holds(now))
+        pause = next((brake for brake in brakes if brake.kind is BrakeKind.PAUSED), None)
         model = work.champion()
         last_cycle = work.last_run(desk.tick_job, JobOutcome.DONE)
         return StatusView(
@@ -59,6 +60,7 @@ def status(desk: Desk) -> StatusView:
             last_signal=reporting.signal_words(work.last_signals().values()),
             undelivered_messages=sum(len(work.messages_in(state)) for state in UNDELIVERED),
             badges=reporting.all_badges(accounts),
+            brakes=tuple(brake for brake in brakes if brake.kind is not BrakeKind.PAUSED),
         )
 
 

@@ -87,7 +87,7 @@ async def test_locks_names_every_brake_and_its_button_releases_it(tmp_path: Path
     async with a_line(tmp_path, owner) as line:
         await line.person.sends("/locks")
         shown = await message_with(line, "2 brakes in force")
-        assert "daily loss · Simulated broker" in shown["text"]
+        assert "Daily loss · Simulated broker" in shown["text"]
         assert "4.2 % lost today" in shown["text"]
         buttons = [row[0]["callback_data"] for row in shown["reply_markup"]["inline_keyboard"]]
         await line.person.taps(shown["message_id"], buttons[1])
