@@ -154,16 +154,12 @@ def settled_card(event: InstructionSettled, issued: InstructionIssued, zone: Zon
     return Message(
         paragraphs(
             _settled_title(event),
-            _ended(render_reasons.sentence(event.detail, zone)),
+            render_reasons.full_sentence(event.detail, zone),
             _card_facts(issued, zone, issued.badges, event.filled if waits else ZERO, waits=waits),
             render_reasons.listed(issued.why, zone),
         ),
         manual_keyboard(event.number, event.version, partial=True) if waits else (),
     )
-
-
-def _ended(sentence: str) -> str:
-    return sentence if not sentence or sentence.endswith((".", "!", "?", "…")) else f"{sentence}."
 
 
 def _waits_on(event: InstructionSettled) -> bool:

@@ -84,6 +84,12 @@ def sentence(text: str, zone: ZoneInfo, limit: int = 700) -> str:
     return esc(f"{tidy[:1].upper()}{tidy[1:]}", limit)
 
 
+def full_sentence(text: str, zone: ZoneInfo) -> str:
+    """Like `sentence`, with a full stop where it has none."""
+    told = sentence(text, zone)
+    return told if not told or told.endswith((".", "!", "?", "…")) else f"{told}."
+
+
 def gates(verdicts: Iterable[Verdict], zone: ZoneInfo) -> str:
     """A line for each gate that said no or has numbers to show, and one for all others together."""
     asked = tuple(verdicts)

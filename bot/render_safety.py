@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
-from bot import numbers, render_reasons
+from bot import menus, numbers, render_reasons
 from bot.cards import card_keyboard
 from bot.markup import italic, line, paragraphs
-from bot.message import Keyboard, Message
+from bot.message import Button, Keyboard, Message
 from bot.questions import question_keyboard
 from bot.render_marks import account_name, headline
 from core.domain.accounts import AccountKind, Badge
@@ -59,6 +59,8 @@ def render(event: SafetyEvent, zone: ZoneInfo) -> Message:
         keyboard = question_keyboard(event)
     elif isinstance(event, ExitReminder):
         keyboard = card_keyboard(event)
+    elif isinstance(event, BrakeSet):
+        keyboard = ((Button("🛑 Locks", menus.menu_token("locks")), Button("🔄 Status", menus.menu_token("status"))),)
     words = line(render_reasons.words(text, zone), 3000)
     practice = _practice(event, event.badges) if isinstance(event, QuestionAsked) else ""
     return Message(paragraphs(headline(icon, line(title, 120), event.badges), words, practice), keyboard)

@@ -128,7 +128,7 @@ def health(event: HealthChanged, zone: ZoneInfo) -> Message:
 def error(event: ErrorRaised) -> Message:
     return Message(
         paragraphs(
-            f"⚠️ {bold(f'{line(event.component, 40)}: error')}",
+            f"⚠️ {bold(f'Error: {line(event.component, 40)}')}",
             esc(event.summary),
             f"{italic('What this means:')} {esc(event.consequence)}" if event.consequence.strip() else "",
         )

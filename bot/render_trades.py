@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from bot import numbers, render_reasons
+from bot import menus, numbers, render_reasons
 from bot.markup import italic, line, paragraphs, table
-from bot.message import Message
-from bot.render_marks import headline, time_label
+from bot.message import Button, Message
+from bot.render_marks import fits_a_button, headline, time_label
 from core.domain.events import (
     OrderFilled,
     OrderRefused,
@@ -108,7 +108,9 @@ def _fill_rows(event: OrderFilled, zone: ZoneInfo) -> list[tuple[str, str]]:
 def refused(event: OrderRefused, zone: ZoneInfo) -> Message:
     title = f"{_deed(event.symbol, event.side, event.quantity)} refused"
     remark = "" if event.purpose is Purpose.ENTRY else "This was an exit: the position is still open."
-    return Message(paragraphs(headline("⛔", title, event.badges), render_reasons.sentence(event.reason, zone), remark))
+    return Message(
+        paragraphs(headline("⛔", title, event.badges), render_reasons.full_sentence(event.reason, zone), remark)
+    )
 
 
 def uncertain(event: OrderUncertain, zone: ZoneInfo) -> Message:
@@ -118,13 +120,20 @@ def uncertain(event: OrderUncertain, zone: ZoneInfo) -> Message:
         f"{line(event.symbol, 20)}."
     )
     return Message(
-        paragraphs(headline("❓", title, event.badges), render_reasons.sentence(event.reason, zone), consequence)
+        paragraphs(headline("❓", title, event.badges), render_reasons.full_sentence(event.reason, zone), consequence)
     )
 
 
 def unguarded(event: PositionUnguarded, zone: ZoneInfo) -> Message:
+    """With what can be done about it: the sale asks first."""
     title = f"{line(event.symbol, 20)} UNGUARDED: {numbers.quantity(event.quantity)} without a stop"
-    return Message(paragraphs(headline("🚨", title, event.badges), render_reasons.sentence(event.reason, zone)))
+    buttons = [Button("📊 Positions", menus.menu_token("positions"))]
+    if fits_a_button(event.symbol):
+        buttons.insert(0, Button(f"🧾 Close {event.symbol}", menus.menu_token(f"close-{event.symbol}")))
+    return Message(
+        paragraphs(headline("🚨", title, event.badges), render_reasons.full_sentence(event.reason, zone)),
+        (tuple(buttons),),
+    )
 
 
 def _deed(symbol: str, side: Side, quantity: Decimal) -> str:

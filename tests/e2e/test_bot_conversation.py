@@ -179,11 +179,11 @@ async def test_a_failing_command_is_answered_and_told_once(tmp_path: Path) -> No
         owner.before = fail
         await line.person.sends("/positions")
         await line.person.sends("/positions")
-        await line.until_said("bot: error")
+        await line.until_said("Error: bot")
         await eventually(lambda: True)
         texts = await line.texts()
         assert sum("That did not work" in text for text in texts) >= 1
-        assert sum("bot: error" in text for text in texts) == 1
+        assert sum("Error: bot" in text for text in texts) == 1
         assert not any("secret detail" in text for text in texts)
 
 

@@ -80,7 +80,7 @@ ACTIONS: dict[type, str] = {
     EngineStarted: "running",
     ModelTrained: "[Mm]odel",
     HealthChanged: ": ",
-    ErrorRaised: "error",
+    ErrorRaised: "Error",
     StrangerSpoke: "wrote to me",
     ModeChanged: "Paused|Mode|mode",
     LiveStatus: "status",
