@@ -38,7 +38,7 @@ async def pause(talk: Talk, request: Request) -> Reply:
     if request.words.strip():
         length = parse_length(request.words)
         if length is None:
-            return _problem("I cannot read that length of time, and I have not paused. Examples:", "/pause 2h")
+            return _problem("I cannot read that length of time, and I have not paused. For example:", "/pause 2h")
         speed = talk.market_clock.speed()
         until = talk.market_clock.now() + length * speed
         if speed != 1:

@@ -144,4 +144,5 @@ async def _which(talk: Talk, verb: str) -> Reply:
 
 
 def unclear(sentence: str) -> Reply:
-    return Reply((Message(esc(sentence)),), "not understood")
+    said, example, words = sentence.partition("Example: ")
+    return Reply((Message(f"{esc(said)}{example}{code(esc(words)) if words else ''}"),), "not understood")

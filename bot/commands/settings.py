@@ -67,6 +67,12 @@ def read_value(known: Editable, text: str) -> str:
 async def _set(talk: Talk, request: Request, name: str, value: str) -> Reply:
     try:
         text = read_value(EDITABLE[name], value)
+    except SettingsError as refusal:
+        return _refused(name, str(refusal))
+    known = EDITABLE[name]
+    if text and known.unit is not Unit.NAME and not render_settings.is_allowed(known, Decimal(text)):
+        return _refused(name, f"{render_settings.spoken(name)} cannot be {value.strip()[:40]}.")
+    try:
         changes = await talk.hands.change(talk.book.change, {name: text}, request.by)
     except SettingsError as refusal:
         return _refused(name, str(refusal))

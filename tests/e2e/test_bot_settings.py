@@ -106,7 +106,7 @@ async def test_another_time_zone_counts_for_the_very_next_message(tmp_path: Path
     [
         ("/settings TELEGRAM_BOT_TOKEN 1", "cannot be set from here"),
         ("/settings WORLD real", "cannot be set from here"),
-        ("/settings STOP_LOSS 200%", "must be less than 1"),
+        ("/settings STOP_LOSS 200%", "Stop loss cannot be 200%.\n\nAllowed: over 0% to below 100%."),
         ("/settings STOP_LOSS 1,240", "could be"),
         ("/settings TIME_ZONE Mars/Base", "there is no time zone of this name"),
         ("/settings schedule", "Min trade gap minutes"),
