@@ -69,7 +69,7 @@ class CardTaps:
         if offer is None or offer.instruction.version != token.version:
             await toast(query, f"#{token.number} cannot be changed any more.", alert=True)
             return AnswerKind.STALE.value
-        await toast(query, "Choose a size, a limit, or both.")
+        await toast(query, "")
         await with_buttons(query, cards.change_keyboard(offer))
         return LOOKED
 

@@ -35,7 +35,7 @@ def whole_menu(view: StatusView) -> Message:
         (("📈 Signals", "signals"), ("📄 Report", "report"), ("📍 Live", "status-live")),
         (brake, ("🛑 Locks", "locks"), ("🎛 Mode", "mode")),
         (("⚙️ Settings", "settings"), ("🔔 Messages", "notify"), ("🌙 Quiet", "quiet")),
-        (("🏳 Sell everything", "flatten"), ("❔ Help", "help")),
+        (("🏁 Sell everything", "flatten"), ("📖 Help", "help")),
     )
     keyboard = tuple(tuple(Button(label, menu_token(action)) for label, action in row) for row in rows)
     state = "paused" if view.paused else f"mode {view.mode.value}"

@@ -89,14 +89,14 @@ def level_question(entry: ReportPosition, marks: tuple[Badge, ...], what: str) -
 
 
 def hand_buttons(held: Sequence[ReportPosition]) -> Keyboard:
-    """Under /positions: what can be done to each asset by hand. At most two in a row, so that no label wraps."""
+    """Under /positions: what can be done to each asset by hand; its levels stand below its name."""
     symbols = [symbol for symbol in dict.fromkeys(entry.symbol for entry in held) if fits_a_button(symbol)]
     return tuple(
         row
         for symbol in symbols
         for row in (
             (Button(f"🧾 Close {symbol}", f"m:close-{symbol}"),),
-            (Button(f"🎚 Stop {symbol}", f"m:stop-{symbol}"), Button(f"🎯 Target {symbol}", f"m:target-{symbol}")),
+            (Button("🎚 Stop", f"m:stop-{symbol}"), Button("🎯 Target", f"m:target-{symbol}")),
         )
     )
 

@@ -32,9 +32,9 @@ def help_message(chapters: Sequence[Chapter], wanted: str) -> Reply:
         back = (Button("‹ Help", menus.menu_token(f"help{menus.IN_PLACE}")),)
         return reply(Message(_shown(found), (back,)), found.label)
     if name == ALL:
-        return reply(Message(paragraphs(f"❔ {bold('What I understand')}", *map(_shown, chapters))))
+        return reply(Message(paragraphs(f"📖 {bold('What I understand')}", *map(_shown, chapters))))
     known = {command.name: command for chapter in chapters for command in chapter.commands}
-    title = f"❔ {bold('What I understand')}"
+    title = f"📖 {bold('What I understand')}"
     more = f"Tap one, or type it. More behind the buttons; {code(f'/help {ALL}')} lists everything."
     return reply(Message(paragraphs(title, _lines(known[each] for each in ESSENTIALS), more), _buttons(chapters)))
 

@@ -87,7 +87,7 @@ def _topics(known: Preferences) -> Message:
     rows = tuple(tuple(buttons[index : index + 2]) for index in range(0, len(buttons), 2))
     legend = "Tap to change: 🔔 with a sound, 🔕 silent, 🚫 off."
     hours = f"Quiet hours: {known.quiet.text() if known.quiet else 'none'} (/quiet)."
-    return Message(paragraphs(f"🔔 {bold('What I tell you, and how')}", lines, f"{legend}\n{hours}"), rows)
+    return Message(paragraphs(f"🔔 {bold('What I tell you')}", lines, f"{legend}\n{hours}"), rows)
 
 
 def _next_button(topic: Topic, loudness: Loudness) -> Button:

@@ -79,9 +79,9 @@ async def _sell_everything(talk: Talk, by: str) -> Reply:
 async def _ask(talk: Talk, request: Request) -> Reply:
     view = await talk.hands.ask(talk.owner.positions)
     await waiting.ask(talk, request, ASKED_FLATTEN, "Selling everything", {}, wants=Wants.TEXT)
-    title = first_line("🏳", "Sell everything and block entries?", all_badges(view.accounts, view.badges))
+    title = first_line("🏁", "Sell everything?", all_badges(view.accounts, view.badges))
     held = [_held_in(account, view.positions) for account in dict.fromkeys(each.account for each in view.positions)]
-    text = "Sold at once where the market is open, else at its open."
+    text = "Sold at once where the market is open, else at its open; nothing new is bought."
     if any(each.account == MANUAL for each in view.positions):
         text += " In your own account a card asks you for each."
     do_it = f"To do it, answer {code(WORD)} within {numbers.span(LIVES)}. /cancel keeps all."

@@ -31,10 +31,10 @@ CHAPTERS: tuple[Chapter, ...] = (
         "look",
         "👀 Look",
         (
-            Command("status", "live", "health, value, what comes next", monitor.status),
-            Command("positions", "", "what is held, its profit, its guard", monitor.positions),
+            Command("status", "", "health, value, what comes next", monitor.status),
+            Command("positions", "", "what is held, and its profit", monitor.positions),
             Command("pending", "", "what waits for you", monitor.pending),
-            Command("signals", "", "the newest judgement of each asset", monitor.signals),
+            Command("signals", "", "what each asset is judged to be", monitor.signals),
             Command("why", "SPY", "why it was bought or not", monitor.why),
             Command("report", "", "the day so far, against buy and hold", monitor.report),
             Command("menu", "", "everything as buttons", monitor.menu),
@@ -58,14 +58,15 @@ CHAPTERS: tuple[Chapter, ...] = (
         "control",
         "⏯ Control",
         (
-            Command("pause", "2h", "no new entries, for a time or until /resume", control.pause),
+            Command("pause", "2h", "no new entries for a time", control.pause),
             Command("resume", "", "allow new entries again", control.resume),
             Command("mode", "auto", "how a decision becomes an order", control.mode),
             Command("locks", "", "what holds new entries back", safety.locks),
             Command("unlock", "daily_loss", "release one brake", safety.unlock),
-            Command("flatten", "", "sell everything and block entries", safety.flatten),
+            Command("flatten", "", "sell everything", safety.flatten),
         ),
-        f"Modes: {code('auto')}, {code('confirm')}, {code('manual')}, {code('observe')}.",
+        f"A pause without a length lasts until /resume. Modes: {code('auto')}, {code('confirm')}, {code('manual')}, "
+        f"{code('observe')}. After /flatten nothing is bought until {code('/unlock flatten')}.",
     ),
     Chapter(
         "books",
@@ -123,5 +124,6 @@ async def run_menu(talk: Talk, action: str, by: str, tap: str) -> Reply | None:
 
 def _unknown(name: str) -> Message:
     close = get_close_matches(name, list(_BY_NAME), n=1)
-    guess = f" Did you mean {code(f'/{close[0]}')}?" if close else ""
-    return Message(f"I do not know /{esc(name)}.{guess} /help shows all I understand.")
+    guess = f" Did you mean /{close[0]}?" if close else ""
+    # As code: what does not exist must not become something to tap.
+    return Message(f"I do not know {code(f'/{esc(name)}')}.{guess} /help shows all I understand.")

@@ -44,7 +44,7 @@ ASKED = (
     ("/status", "^(💚|🟠|🛑)"),
     ("/positions", "^📊"),
     ("/pending", "^✋|#\\d"),
-    ("/help", "^❔"),
+    ("/help", "^📖"),
     ("/mode", "mode is"),
     ("/report", "^📄"),
     ("/notify fills on", "What I tell you"),

@@ -14,15 +14,28 @@ import re
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from playwright.async_api import Error, expect
 
+from core.domain.accounts import Badge
+from core.domain.decisions import BrakeKind
+from core.domain.events import BrakeSet, ErrorRaised, OrderUncertain, PositionUnguarded
 from core.domain.instruments import DEFAULT_SYMBOLS
+from core.domain.orders import Side
 from tests.bot_line import a_line
 from tests.e2e.phone_page import DESKTOP, PHONE, PhonePage, phone_page
 from tests.e2e.process import Orchestrator
+from tests.fakes_owner import NOON
 
+ALERTS = (
+    BrakeSet(BrakeKind.DAILY_LOSS, "simulated", "4.2 % lost today", NOON, (Badge.PAPER,)),
+    ErrorRaised("prices", "Yahoo has sent no bar of SPY since 15:05", "SPY is not bought until bars come again."),
+    PositionUnguarded("simulated", "SPY", Decimal(5), "the stop was refused three times", (Badge.PAPER,)),
+    OrderUncertain("simulated", "QQQ", Side.BUY, Decimal(4), "no answer within 10 s", (Badge.PAPER,)),
+)
+PHOTO = Path(__file__).parents[2] / "docs" / "phone.png"
 START_SECONDS = 400.0
 SOON_MS = 180_000
 SETTLING_MS = 400
@@ -43,6 +56,7 @@ class Pictures:
                 "e => { const all = document.querySelector('#scroll');"
                 " all.scrollTop += e.getBoundingClientRect().top - all.getBoundingClientRect().top - 8; }"
             )
+        await page.mouse.move(0, 0)
         for scheme in ("light", "dark"):
             await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
             await page.wait_for_timeout(SETTLING_MS)
@@ -61,6 +75,39 @@ async def pairing(pictures: Path) -> None:
             await page.wait_for_bubble("Paired")
             await page.wait_for_bubble("AutoTrader")
             await Pictures(page, pictures).take("pairing")
+
+
+async def warnings(pictures: Path) -> None:
+    """What comes seldom: critical alerts, answers to what could not be read, a picture and its zoom, focus rings."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with a_line(Path(folder)) as line, phone_page(scale=SCALE) as page:
+            await page.open(line.server.page_url)
+            taken = Pictures(page, pictures)
+            await page.wait_for_link("open")
+            with line.ledger.unit_of_work() as work:
+                for event in ALERTS:
+                    work.publish(event, market_time=NOON)
+                work.commit()
+            line.app.delivery.wake()
+            await page.wait_for_bubble("sent, answer unknown")
+            await taken.take("alerts")
+            for said in ("/executed SPY ten", "/pause soon", "/statsu", "/settings STOP_LOSS 200%"):
+                await page.send(said)
+                await page.page.wait_for_timeout(700)
+            await taken.take("errors")
+            await line.app._application.bot.send_photo(
+                line.server.owner_id, PHOTO.read_bytes(), caption="A picture with its caption"
+            )
+            await page.page.locator(".message img").last.wait_for()
+            await taken.take("photo")
+            await page.page.locator(".message img").last.click()
+            await taken.take("photo-open")
+            await page.page.keyboard.press("Escape")
+            await page.send("/status")
+            await page.wait_for_bubble("RUNNING")
+            for _ in range(3):
+                await page.page.keyboard.press("Shift+Tab")
+            await taken.take("focus")
 
 
 async def newcomer(page: PhonePage, pictures: Pictures) -> None:
@@ -125,7 +172,7 @@ async def positions(page: PhonePage, pictures: Pictures) -> None:
 
 async def flatten(page: PhonePage, pictures: Pictures) -> None:
     await page.send("/flatten")
-    await page.wait_for_bubble("Sell everything and block entries?")
+    await page.wait_for_bubble("Sell everything?")
     await pictures.take("flatten")
 
 
@@ -141,8 +188,23 @@ async def report(page: PhonePage, pictures: Pictures) -> None:
     await pictures.take("report", top="Report")
 
 
+async def chapters(page: PhonePage, pictures: Pictures) -> None:
+    await page.send("/help")
+    await page.wait_for_bubble("What I understand")
+    await pictures.take("help")
+    await page.tap(re.compile("Books"))
+    await page.wait_for_bubble("/deposit")
+    await pictures.take("help-books")
+    await page.send("/settings risk")
+    await page.wait_for_bubble("Settings: Risk")
+    await pictures.take("settings-risk")
+    await page.send("/menu")
+    await page.wait_for_bubble("Menu")
+    await pictures.take("menu")
+
+
 async def notices(page: PhonePage, pictures: Pictures) -> None:
-    for word in ("/notify", "/locks", "/mode", "/help"):
+    for word in ("/notify", "/locks", "/mode"):
         await page.send(word)
         await page.page.wait_for_timeout(1000)
         await pictures.take(word.removeprefix("/"))
@@ -163,8 +225,25 @@ async def desktop(page: PhonePage, pictures: Pictures) -> None:
 Scene = Callable[[PhonePage, Pictures], Awaitable[None]]
 SCENES: dict[str, Scene] = {
     scene.__name__: scene
-    for scene in (newcomer, status, proposal, fill, positions, flatten, settings, report, notices, menu, desktop)
+    for scene in (
+        newcomer,
+        status,
+        proposal,
+        fill,
+        positions,
+        flatten,
+        settings,
+        report,
+        notices,
+        chapters,
+        menu,
+        desktop,
+    )
 }
+
+
+ASIDE = {"pairing": pairing, "warnings": warnings}
+"""Scenes beside the Bot API server, without the product's process."""
 
 
 async def product(folder: Path, state: Path, wanted: Sequence[str]) -> None:
@@ -191,8 +270,9 @@ async def product(folder: Path, state: Path, wanted: Sequence[str]) -> None:
 
 async def take_all(folder: Path, state: Path, wanted: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    if "pairing" in wanted:
-        await pairing(folder)
+    for name, scene in ASIDE.items():
+        if name in wanted:
+            await scene(folder)
     scenes = [name for name in wanted if name in SCENES]
     if scenes:
         await product(folder, state, scenes)
@@ -202,7 +282,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--state", type=Path)
-    parser.add_argument("--scenes", nargs="+", default=["pairing", *SCENES])
+    parser.add_argument("--scenes", nargs="+", default=[*ASIDE, *SCENES])
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="looks-") as scratch:
         state = given.state or Path(scratch)

@@ -56,7 +56,7 @@ async def test_recent_sales_come_with_their_own_cards_and_sell_nothing_by_themse
     await while_down(tmp_path, (3 * MINUTES, "/close SPY 40%"), (2 * MINUTES, "/flatten yes"))
     async with a_line(tmp_path) as line:
         card = await message_with(line, "SPY: sell 40% of it")
-        await line.until_said("Sell everything and block entries?")
+        await line.until_said("Sell everything?")
         assert line.owner.calls == []
         await line.person.taps(card["message_id"], card["reply_markup"]["inline_keyboard"][0][0]["callback_data"])
         await line.until_said("the sale is with the broker")

@@ -113,8 +113,8 @@ async def test_an_unknown_brake_is_not_guessed(tmp_path: Path) -> None:
 async def test_flatten_sells_at_the_word_alone_and_any_other_word_sells_nothing(tmp_path: Path) -> None:
     async with a_line(tmp_path) as line:
         await line.person.sends("/flatten")
-        card = await message_with(line, "Sell everything and block entries?")
-        assert card["text"].startswith("🏳 Sell everything and block entries? · PAPER")
+        card = await message_with(line, "Sell everything?")
+        assert card["text"].startswith("🏁 Sell everything? · PAPER")
         assert "SPY  5 = $2,612.30" in card["text"]
         await line.person.sends("no, wait", reply_to=card["message_id"])
         await line.until_said("Nothing was sold")
@@ -131,7 +131,7 @@ async def test_flatten_sells_at_the_word_alone_and_any_other_word_sells_nothing(
 async def test_the_word_counts_after_a_restart_and_not_after_cancel(tmp_path: Path) -> None:
     async with a_line(tmp_path) as line:
         await line.person.sends("/flatten")
-        await line.until_said("Sell everything and block entries?")
+        await line.until_said("Sell everything?")
         await line.person.sends("/cancel")
         await line.until_said("Selling everything: dropped")
         await line.person.sends("sell")

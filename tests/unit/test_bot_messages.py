@@ -32,7 +32,7 @@ PRACTICE = (Badge.MANUAL, Badge.SIMULATED)
 @pytest.mark.parametrize(
     ("text", "sent"),
     [
-        ("❔ <b>What I understand</b>\n\n/status", "❔ <b>What I understand</b> · SIMULATED\n\n/status"),
+        ("📖 <b>What I understand</b>\n\n/status", "📖 <b>What I understand</b> · SIMULATED\n\n/status"),
         ("I answer commands.", "I answer commands.\n\n<i>SIMULATED</i>"),
         ("📈 <b>SPY</b> · MANUAL SIMULATED · #1\n\nfacts", "📈 <b>SPY</b> · MANUAL SIMULATED · #1\n\nfacts"),
         ("Hello\n\nsays SIMULATED further down", "Hello\n\nsays SIMULATED further down\n\n<i>SIMULATED</i>"),
