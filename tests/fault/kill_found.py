@@ -25,7 +25,8 @@ class Found:
 
     @property
     def sending(self) -> int:
-        return sum(row.state is OutboxState.SENDING for row in self.rows.values())
+        """Messages, whatever number of rows each of them tells of."""
+        return sum(row.state is OutboxState.SENDING and row.carrier_id is None for row in self.rows.values())
 
 
 def found(life: Life) -> Found:
