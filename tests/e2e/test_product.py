@@ -84,7 +84,7 @@ async def _take_picture(page: PhonePage, folder: Path) -> None:
     """The README's picture: a signal with its reasons, the trade and the card, on a long phone."""
     path = PICTURE if os.environ.get("AUTOTRADER_README_PICTURE") else folder / "phone.png"
     path.parent.mkdir(exist_ok=True)
-    shown = [told(page, words).first for words in ("Why I want to buy", re.compile(r"BUY .* #1"), " bought ")]
+    shown = [told(page, words).first for words in ("Why I want to buy", re.compile(r"BUY .*\s#1"), " bought ")]
     tops = [await one.evaluate("e => e.offsetTop") for one in shown]
     ends = [await one.evaluate("e => e.offsetTop + e.offsetHeight") for one in shown]
     around = await page.page.evaluate("innerHeight - document.querySelector('#scroll').clientHeight")
