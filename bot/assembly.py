@@ -24,7 +24,7 @@ from bot.bootstrap import (
 from bot.deadman import DeadManPing
 from bot.live import Live, LiveParts
 from bot.live_status import LiveStatusDesk
-from bot.market_work import MARKET_TIME, Retraining, market_work, recipe_of
+from bot.market_work import MARKET_DATA, MARKET_TIME, Retraining, market_work, recipe_of
 from bot.opening import kept_seed
 from bot.scouting import Search, scout_market
 from bot.second_line import SecondLine
@@ -43,6 +43,7 @@ from core.execution.attesting import ask_weekly
 from core.execution.escalation import remind
 from core.execution.owner import OwnerDesk
 from core.execution.unanswered import expire_instructions
+from core.feed.standing import Rules
 from core.ports import LeaseKeeper
 from core.settings import Settings
 from core.storage.lease import TTL
@@ -169,7 +170,13 @@ class LiveAssembly:
     ) -> LiveParts:
         settings, system = self._settings, self._system
         health = HealthDesk(
-            database.unit_of_work, system, clock, settings.heartbeat_file, os.getpid(), self._checkpoint
+            database.unit_of_work,
+            system,
+            clock,
+            settings.heartbeat_file,
+            os.getpid(),
+            self._checkpoint,
+            frozenset({MARKET_DATA}),
         )
         hooks = Hooks(
             health.report, health.components, clock.speed, self._live.next_cycle_at, self._checkpoint, self._live.fence
@@ -184,6 +191,7 @@ class LiveAssembly:
             self._calendar,
             quotes=source,
             parallel=None if place.world is World.SIMULATED else PARALLEL_FETCHES,
+            rules=Rules(),
         )
         writer = Writer()
         telephone = Telephone(

@@ -35,6 +35,7 @@ from core.domain.views import ComponentHealth, Health
 from core.errors import Fatal
 from core.execution.desk import Desk
 from core.execution.manual_broker import ManualBroker
+from core.feed.standing import Rules
 from core.ports import Broker, Clock, MarketData, Quotes, SecondChannel
 from core.series import BarSeries
 from core.settings import Settings
@@ -132,8 +133,10 @@ def build_engine(
     parallel: int | None = None,
     overlap: int = OVERLAP,
     symbols: Sequence[str] | None = None,
+    rules: Rules | None = None,
 ) -> Engine:
-    """Wires ledger, venues, market data and model into a desk. Play money means: the simulated broker trades."""
+    """Wires ledger, venues, market data and model into a desk. Play money means: the simulated broker trades.
+    `sources` of bars, the best first: by `rules` another one continues where one fails."""
     instruments = tuple(instrument_for(symbol) for symbol in symbols or settings.symbols)
     champion = Champion(database.reading, ModelFiles(settings.models_dir, ForestPredictor.from_bytes), hooks.health)
     world = (settings, place, database, clocks, hooks, calendar, confirm_size, actions_of(sources, instruments))
@@ -170,7 +173,7 @@ def build_engine(
         default_mode=settings.mode or (Mode.AUTO if venue else Mode.MANUAL),
     )
     collector = Collector(
-        sources, database.bars, calendar, parallel=parallel, overlap=overlap, checkpoint=hooks.checkpoint
+        sources, database.bars, calendar, parallel=parallel, overlap=overlap, checkpoint=hooks.checkpoint, rules=rules
     )
     sizes = tuple(dict.fromkeys((BarSize.D1, confirm_size)))
     return Engine(database, calendar, desk, collector, champion, clocks, venue, sizes, book)

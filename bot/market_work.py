@@ -9,11 +9,12 @@ from datetime import datetime
 
 from bot.bootstrap import Engine
 from bot.opening import LAST_SEEN
-from core.collect import CollectReport
+from core.collect import Collector, CollectReport
 from core.cycle import CycleResult, run_cycle
 from core.domain.views import Health
 from core.execution import watch
 from core.execution.views import publish_daily_report
+from core.feed.telling import BarTeller, places
 from core.learning.training import Recipe
 from core.ports import Worker
 from core.settings import Settings
@@ -78,14 +79,42 @@ def recipe_of(settings: Settings) -> Recipe:
     return Recipe(trees=settings.model_trees, jobs=os.cpu_count() or 1)
 
 
-def _data_health(collected: CollectReport) -> tuple[Health, str]:
-    """Degraded while any instrument is without new bars: it takes no entries, the others go on."""
+def _data_health(collected: CollectReport, collector: Collector) -> tuple[Health, str]:
+    """Degraded while any instrument is without new bars: it takes no entries, the others go on. Where a silence is
+    given some patience, only once that is over, or while another source than the best is in charge."""
     failed = {entry.symbol: entry.error for entry in collected.entries if entry.error}
-    if not failed:
+    elsewhere = places(collector.standings, collector.best)
+    symbols = {entry.symbol for entry in collected.entries}
+    parts = []
+    if failed:
+        reasons = "; ".join(f"{symbol}: {reason}" for symbol, reason in sorted(failed.items()))
+        parts.append(f"no new bars for {len(failed)} of {len(symbols)} instruments, so no entries in them ({reasons})")
+    if moved := sorted(symbol for symbol, place in elsewhere.items() if not place.held):
+        parts.append(f"bars of {', '.join(moved)} come from {', '.join(sorted({elsewhere[s].source for s in moved}))}")
+    if not parts:
         return Health.RUNNING, "all instruments have their bars"
-    reasons = "; ".join(f"{symbol}: {reason}" for symbol, reason in sorted(failed.items()))
-    count = len({entry.symbol for entry in collected.entries})
-    return Health.DEGRADED, f"no new bars for {len(failed)} of {count} instruments, so no entries in them ({reasons})"
+    is_over = bool(elsewhere) if collector.rules is not None else bool(failed)
+    return Health.DEGRADED if is_over else Health.RUNNING, "; ".join(parts)
+
+
+class _Feed:
+    """What is told of the bars' sources; a process begins with what the one before has told."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._collector = engine.collector
+        self._teller = BarTeller(engine.desk.ledger, engine.desk.bars, engine.collector.best)
+        if self._collector.rules is not None:
+            self._collector.standings.update(self._teller.begin())
+
+    def tell(self, collected: CollectReport, due: datetime) -> None:
+        if self._collector.rules is None:
+            return
+        newest: dict[str, datetime] = {}
+        for entry in collected.entries:
+            if entry.newest is not None:
+                newest[entry.symbol] = max(newest.get(entry.symbol, entry.newest), entry.newest)
+        reasons = {symbol: words for (symbol, _), words in self._collector.troubles.items()}
+        self._teller.tell(self._collector.standings, newest, reasons, due)
 
 
 def market_work(
@@ -95,15 +124,16 @@ def market_work(
     idle: Idle = NEVER_IDLE,
 ) -> MarketWork:
     """`after_cycle` runs behind each cycle, outside its transactions: what waits to be told is told then."""
-    desk = engine.desk
+    desk, feed = engine.desk, _Feed(engine)
 
     def collect(due: datetime) -> CollectReport:
         collected = engine.collector.collect(desk.instruments, engine.sizes, due)
-        desk.health(MARKET_DATA, *_data_health(collected))
+        desk.health(MARKET_DATA, *_data_health(collected, engine.collector))
         return collected
 
     def cycle(due: datetime, collected: CollectReport) -> CycleResult:
         faults = {symbol: words for size in engine.sizes for symbol, words in collected.errors(size).items()}
+        feed.tell(collected, due)
         result = run_cycle(due, desk, due, faults)
         with desk.ledger() as work:
             work.set_value(MARKET_TIME, due.isoformat())

@@ -14,6 +14,8 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from core.domain.events import (
+    BarSourcesChanged,
+    BarsRetold,
     BrakeReleased,
     BrakeSet,
     CashBooked,
@@ -78,10 +80,10 @@ TOPICS: tuple[Topic, ...] = (
     Topic("signals", "buy signals", (SignalRaised,)),
     Topic("fills", "fills; stop-losses always", (OrderFilled,)),
     Topic("stops", "stops that follow the price", (GuardMoved,)),
-    Topic("bookings", "cash, splits, corrections", (CashBooked, UnitsAdjusted, EntryUndone)),
+    Topic("bookings", "cash, splits, corrections", (CashBooked, UnitsAdjusted, EntryUndone, BarsRetold)),
     Topic("report", "the daily report", (DailyReport,)),
     Topic("model", "new models", (ModelTrained,)),
-    Topic("health", "what fails; halts always", (HealthChanged,)),
+    Topic("health", "what fails; halts always", (HealthChanged, BarSourcesChanged)),
     Topic("starts", "starts, and gaps before", (Welcome, EngineStarted)),
     Topic("strangers", "who else writes to me", (StrangerSpoke,)),
     Topic(

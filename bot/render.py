@@ -10,6 +10,7 @@ from bot import (
     menus,
     numbers,
     render_away,
+    render_bars,
     render_cards,
     render_report,
     render_safety,
@@ -20,6 +21,8 @@ from bot import (
 from bot.markup import italic
 from bot.message import Message
 from core.domain.events import (
+    BarSourcesChanged,
+    BarsRetold,
     DailyReport,
     EngineStarted,
     ErrorRaised,
@@ -69,10 +72,10 @@ def render(event: Event, zone: ZoneInfo) -> Message:
             | ModeChanged()
         ):
             return _house(event, zone)
-        case SettingsDiffer() | OwnerSilent() | OwnerReturned():
+        case SettingsDiffer() | OwnerSilent() | OwnerReturned() | LiveStatus():
             return _owner(event, zone)
-        case LiveStatus():
-            return Message("📍 Live status: it follows with the next cycle.")
+        case BarSourcesChanged() | BarsRetold():
+            return render_bars.render(event, zone)
         case _:
             return render_safety.render(event, zone)
 
@@ -114,8 +117,10 @@ def _house(
             return render_system.mode(event, zone)
 
 
-def _owner(event: SettingsDiffer | OwnerSilent | OwnerReturned, zone: ZoneInfo) -> Message:
+def _owner(event: SettingsDiffer | OwnerSilent | OwnerReturned | LiveStatus, zone: ZoneInfo) -> Message:
     match event:
+        case LiveStatus():
+            return Message("📍 Live status: it follows with the next cycle.")
         case SettingsDiffer():
             return render_settings.differs(event)
         case OwnerSilent():

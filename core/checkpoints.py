@@ -35,6 +35,7 @@ COMMITS = (
     "absence",
     "watched",
     "second line",
+    "bar sources",
     "scores",
     "model",
     "health",

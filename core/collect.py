@@ -89,7 +89,8 @@ class Collector:
     `parallel` fetches that many at a time in threads and gives them `deadline` seconds together; without it everything
     happens inline, which is what replay wants. The store is read and written in the calling thread only. `overlap`
     bars before the newest are asked for again, because vendors revise their last ones, and tell the past anew after a
-    split; none where nothing is revised. `standings` are where each series comes from, by symbol and size.
+    split; none where nothing is revised. `standings` are where each series comes from, by symbol and size, `troubles`
+    why its own source last gave nothing.
     """
 
     sources: Sequence[MarketData]
@@ -102,6 +103,7 @@ class Collector:
     checkpoint: Checkpoint = nowhere
     rules: Rules | None = None
     standings: dict[Key, Standing] = field(default_factory=dict)
+    troubles: dict[Key, str] = field(default_factory=dict)
     _known: dict[Key, tuple[datetime, Series]] = field(default_factory=dict)
     _fetcher: Fetcher[tuple[str, Key], Answer] | None = None
     _splits: Splits = field(default_factory=Splits)
@@ -175,6 +177,8 @@ class Collector:
             found = settle(request, answer, series, standing, self.best, now, self.rules)
             if found.standing is not None:
                 self.standings[request.key] = found.standing
+            if answer.own is not None and answer.own.error:
+                self.troubles[request.key] = f"{answer.own.source or self.best}: {answer.own.error}"
             round_.answers[request.key], round_.settled[request.key] = answer, found
 
     def _tell_anew(self, round_: _Round, now: datetime) -> None:

@@ -16,7 +16,8 @@ LEAST_FREE_BYTES = 500_000_000
 
 
 class HealthDesk:
-    """`report` may be called from any thread and inside a transaction; the events are committed by `tell`."""
+    """`report` may be called from any thread and inside a transaction; the events are committed by `tell`. Changes of
+    the components in `told_apart` have events of their own."""
 
     def __init__(
         self,
@@ -26,7 +27,9 @@ class HealthDesk:
         heartbeat: Path,
         pid: int,
         checkpoint: Checkpoint = nowhere,
+        told_apart: frozenset[str] = frozenset(),
     ) -> None:
+        self._told_apart = told_apart
         self._ledger = ledger
         self._system = system_clock
         self._market = market_clock
@@ -39,7 +42,8 @@ class HealthDesk:
 
     def report(self, component: str, state: Health, reason: str) -> None:
         """Notes the state of a component; a first word of good health is not news."""
-        if self._board.report(component, state, reason, self._system.now()):
+        changed = self._board.report(component, state, reason, self._system.now())
+        if changed and component not in self._told_apart:
             with self._lock:
                 self._untold.append(HealthChanged(component, state, reason))
 

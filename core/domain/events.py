@@ -474,6 +474,44 @@ class OwnerReturned:
 
 
 @dataclass(frozen=True, slots=True)
+class BarSourceNews:
+    """What happened to the bars of `symbols`: moved, held, returned or resumed (core.feed.standing.Turn).
+
+    `newest` is the close of their last good bar. Before another source went on, at least `compared` bars that both have
+    lay at most `difference` (a fraction) apart.
+    """
+
+    turn: str
+    symbols: tuple[str, ...]
+    source: str
+    former: str
+    newest: datetime | None
+    reason: str
+    compared: int
+    difference: float
+
+
+@dataclass(frozen=True, slots=True)
+class BarSourcesChanged:
+    """Bars come from another source, from none, or from the best one again."""
+
+    at: datetime
+    news: tuple[BarSourceNews, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BarsRetold:
+    """The source tells past prices in new units, the stored ones divided by `ratio`: all bars of `sizes` were fetched
+    anew. `until` is the close of the last bar in old units."""
+
+    symbol: str
+    source: str
+    ratio: float
+    sizes: tuple[str, ...]
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class LiveStatus:
     """The one status message that is kept up to date in place; what it says is looked up when it is delivered."""
 
@@ -511,6 +549,8 @@ Event = (
     | SettingsDiffer
     | OwnerSilent
     | OwnerReturned
+    | BarSourcesChanged
+    | BarsRetold
     | LiveStatus
 )
 
@@ -547,6 +587,8 @@ EVENT_TYPES: dict[str, type] = {
         SettingsDiffer,
         OwnerSilent,
         OwnerReturned,
+        BarSourcesChanged,
+        BarsRetold,
         LiveStatus,
     )
 }

@@ -40,6 +40,7 @@ from core.execution.attesting import ask_weekly
 from core.execution.escalation import remind
 from core.execution.owner import OwnerDesk
 from core.execution.unanswered import expire_instructions
+from core.feed.standing import Rules
 from core.learning.training import TrainingOutcome, TrainingRequest
 from core.learning.validation import Scores
 from core.settings import Settings
@@ -54,7 +55,7 @@ from tests.builders import SteadyPredictor
 from tests.fault.kill_memory import append, lines_of
 from tests.fault.kill_setup import stump
 from tests.fault.points_witness import ALARM, BOT, BROKER, MARKET, PING, QUOTES, WORKER, Witness
-from tests.fault.points_world import Chat, LastingVenue, Notes, Prices, price_of
+from tests.fault.points_world import Chat, LastingVenue, Notes, Prices, Spare, Unsteady, price_of
 from tests.forest_builders import save
 
 T = TypeVar("T")
@@ -85,7 +86,8 @@ class Scene:
     """What an installation lives through. `venue`: "scripted" does what the steps say, "simulated" is the product's
     own, "" is none. `is_founded`: it begins on an installation that was started before. `expect` holds of the
     undisturbed end. `at_odds`: the venue holds something that nobody explains; `may_fail`: a job does; `is_silent`:
-    messages are marked as sent that nobody gets. `varies` says why a kill may change the end, where it may."""
+    messages are marked as sent that nobody gets. `spare`: bars may come from a second source too. `varies` says why a
+    kill may change the end, where it may."""
 
     name: str
     steps: Sequence[Step]
@@ -99,6 +101,7 @@ class Scene:
     at_odds: bool = False
     may_fail: bool = False
     is_silent: bool = False
+    spare: bool = False
     varies: str = ""
     expect: Callable[[House], object] = lambda _house: None
 
@@ -177,17 +180,20 @@ class House:
         return venue.keep_in(self.outside / "venue.pickle")
 
     def _engine(self, calendar: ExchangeCalendar) -> Engine:
-        market, quotes = self.witness.over(self.prices, MARKET), self.witness.over(self.prices, QUOTES)
+        market = self.witness.over(Unsteady(self.prices, lambda: "prices are down" in self.notes), MARKET)
+        quotes = self.witness.over(self.prices, QUOTES)
+        spare = [self.witness.over(Spare(self.prices), MARKET)] if self.scene.spare else []
         engine = build_engine(
             self.settings,
             self.place,
             self.database,
             Clocks(self.clock, self.clock),
             Hooks(self.health.report, self.health.components, checkpoint=self.checkpoint),
-            [market],
+            [market, *spare],
             calendar,
             quotes=quotes,
             overlap=0,
+            rules=Rules() if self.scene.spare else None,
         )
         brokers = dict(engine.desk.brokers)
         if self.scene.venue == "scripted":

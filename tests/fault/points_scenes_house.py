@@ -240,6 +240,24 @@ def _breaks(_due: object) -> str:
     raise ValueError("a defect")
 
 
+def prices_are_down(down: bool) -> Do:
+    return lambda house: house.notes.__setitem__("prices are down", down)
+
+
+OTHER_BARS = Scene(
+    "bars come from another source while the first is down",
+    (
+        Step(order("set_mode", Mode.OBSERVE, "owner")),
+        Step(job(TICK)),
+        Step(prices_are_down(True)),
+        *(Step(job(TICK), 5, (100.1 + 0.01 * number,)) for number in range(8)),
+        Step(delivered),
+        Step(prices_are_down(False)),
+        *(Step(job(TICK), 5, (100.2 + 0.01 * number,)) for number in range(16)),
+        Step(delivered),
+    ),
+    spare=True,
+)
 FOUNDED = Scene(
     "an installation is founded and trades",
     (Step(job(TICK)), Step(job(TICK), 5, (100.0,)), Step(delivered)),

@@ -21,6 +21,7 @@ from core.domain.instruments import Instrument, instrument_for
 from core.domain.orders import OrderState, OrderType, Purpose, Side
 from core.domain.values import ZERO
 from core.domain.venue import OrderRequest, Refused, Split, SubmitResult, VenueOrder
+from core.errors import Unreachable
 from core.series import BarSeries, time_of
 from tests.builders import rising_days, rising_minutes
 from tests.fakes_chaos import ChaosVenue
@@ -44,7 +45,7 @@ class Notes:
         return self._known[key]
 
     def __contains__(self, key: str) -> bool:
-        return key in self._known
+        return bool(self._known.get(key))
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._known[key] = value
@@ -235,6 +236,31 @@ class Prices:
             bars = self.bars(instrument, BarSize.M5, now, 1)
             quotes[instrument.symbol] = Quote(instrument.symbol, float(bars.close[-1]), time_of(bars.closed_at[-1]))
         return quotes
+
+
+class Unsteady:
+    """The bars of `prices`, except while they are down."""
+
+    def __init__(self, prices: Prices, is_down: Callable[[], bool]) -> None:
+        self.name = prices.name
+        self._prices = prices
+        self._is_down = is_down
+
+    def bars(self, instrument: Instrument, size: BarSize, end: datetime, count: int) -> BarSeries:
+        if self._is_down():
+            raise Unreachable("its servers are out of order")
+        return self._prices.bars(instrument, size, end, count)
+
+    def reach(self, size: BarSize) -> timedelta | None:
+        return None
+
+
+class Spare(Unsteady):
+    """The same bars under another name."""
+
+    def __init__(self, prices: Prices) -> None:
+        super().__init__(prices, lambda: False)
+        self.name = "spare"
 
 
 def price_of(prices: Prices, clock: VirtualClock) -> Callable[[str], Decimal]:

@@ -17,6 +17,8 @@ from bot.markup import units, visible
 from bot.render import render
 from core.domain.events import (
     EVENT_TYPES,
+    BarSourcesChanged,
+    BarsRetold,
     BrakeReleased,
     BrakeSet,
     CashBooked,
@@ -87,6 +89,8 @@ ACTIONS: dict[type, str] = {
     SettingsDiffer: "settings stay",
     OwnerSilent: "Are you there",
     OwnerReturned: r"Welcome back: .*\$",
+    BarSourcesChanged: "bars|Where bars come from",
+    BarsRetold: "prices in new units",
 }
 
 

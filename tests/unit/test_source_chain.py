@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,11 +13,11 @@ from core.adapters.calendars import ExchangeCalendar
 from core.collect import Collected, Collector
 from core.domain.bar_records import SeamKind
 from core.domain.bars import BarSize
-from core.domain.instruments import Instrument, instrument_for
-from core.errors import DataFault, Unreachable
+from core.domain.instruments import instrument_for
 from core.feed.standing import Rules, Standing
 from core.series import BarSeries
 from tests.fakes_bars import MemoryBarStore
+from tests.feed_builders import Feed, same_bars
 from tests.series_builders import random_walk
 
 BTC = instrument_for("BTC-USD")
@@ -27,41 +26,6 @@ START = datetime(2024, 6, 5, tzinfo=UTC)
 CALENDAR = ExchangeCalendar()
 DEPTH = {M5: timedelta(hours=10)}
 TRUTH = random_walk("BTC-USD", 600, size=M5, start=START, swing=0.002)
-
-
-class Feed:
-    """Gives a series as far as it has come, while it is up."""
-
-    def __init__(self, name: str, series: BarSeries = TRUTH, off: float = 0.0, volume: float = 1.0) -> None:
-        self.name = name
-        self.is_up = True
-        self.asked = 0
-        factor = 1 + off * np.cos(np.arange(len(series)))
-        columns = {each: getattr(series, each) * factor for each in ("open", "close")}
-        high = np.maximum(series.high, np.maximum(columns["open"], columns["close"]))
-        low = np.minimum(series.low, np.minimum(columns["open"], columns["close"]))
-        self.series = BarSeries(
-            series.symbol,
-            series.size,
-            series.opened_at,
-            series.closed_at,
-            columns["open"],
-            high,
-            low,
-            columns["close"],
-            series.volume * volume,
-        )
-
-    def bars(self, instrument: Instrument, size: BarSize, end: datetime, count: int) -> BarSeries:
-        self.asked += 1
-        if not self.is_up:
-            raise Unreachable(f"{self.name} is down")
-        if (instrument.symbol, size) != (self.series.symbol, self.series.size):
-            raise DataFault(instrument.symbol, "never heard of it")
-        return self.series.until(end).last(count)
-
-    def reach(self, size: BarSize) -> timedelta | None:
-        return None
 
 
 class Line:
@@ -86,33 +50,28 @@ class Line:
         return self.store.read("BTC-USD", M5, self.now, 10_000)
 
 
-def same(one: BarSeries, other: BarSeries) -> bool:
-    names = ("opened_at", "closed_at", "open", "high", "low", "close", "volume")
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
-
-
 @pytest.mark.feature("S2")
 def test_a_short_silence_moves_nothing_and_costs_only_the_entries_of_its_ticks() -> None:
-    yahoo, alpaca = Feed("yahoo"), Feed("alpaca")
+    yahoo, alpaca = Feed("yahoo", [TRUTH]), Feed("alpaca", [TRUTH])
     line = Line(yahoo, alpaca)
     assert line.tick().error == ""
     yahoo.is_up = False
-    assert [line.tick().error for _ in range(2)] == ["yahoo: yahoo is down"] * 2
+    assert [line.tick().error for _ in range(2)] == ["yahoo: its servers are out of order"] * 2
     yahoo.is_up = True
     assert line.tick().error == ""
-    assert alpaca.asked == 0
-    assert same(line.stored(), TRUTH.until(line.now).last(len(line.stored())))
+    assert alpaca.asked == []
+    assert same_bars(line.stored(), TRUTH.until(line.now).last(len(line.stored())))
     assert line.store.seams() == []
 
 
 @pytest.mark.feature("S2")
 def test_after_three_failures_the_other_source_continues_and_the_first_one_heals_the_series_when_it_is_back() -> None:
-    yahoo, alpaca = Feed("yahoo"), Feed("alpaca", off=0.001, volume=0.02)
+    yahoo, alpaca = Feed("yahoo", [TRUTH]), Feed("alpaca", [TRUTH], off=0.001, volume=0.02)
     line = Line(yahoo, alpaca)
     line.tick(2)
     before = line.now
     yahoo.is_up = False
-    assert line.tick(2).error == "yahoo: yahoo is down"
+    assert line.tick(2).error == "yahoo: its servers are out of order"
     entry = line.tick()
     assert (entry.error, entry.source, entry.written) == ("", "alpaca", 3)
     (seam,) = line.store.seams()
@@ -128,7 +87,7 @@ def test_after_three_failures_the_other_source_continues_and_the_first_one_heals
     back = line.tick(14)
     assert (back.error, back.source) == ("", "yahoo")
     assert {source for _, source in line.rows()} == {"yahoo"}
-    assert same(line.stored(), TRUTH.until(line.now).last(len(line.stored())))
+    assert same_bars(line.stored(), TRUTH.until(line.now).last(len(line.stored())))
     assert [(each.source_from, each.source_to, each.at) for each in line.store.seams()] == [
         ("yahoo", "alpaca", seam.at),
         ("alpaca", "yahoo", seam.at),
@@ -137,13 +96,15 @@ def test_after_three_failures_the_other_source_continues_and_the_first_one_heals
 
 @pytest.mark.feature("S2")
 def test_a_source_whose_bars_do_not_fit_continues_nothing_and_the_last_good_bars_stay() -> None:
-    yahoo, alpaca = Feed("yahoo"), Feed("alpaca", off=0.05)
+    yahoo, alpaca = Feed("yahoo", [TRUTH]), Feed("alpaca", [TRUTH], off=0.05)
     line = Line(yahoo, alpaca)
     line.tick()
     newest = line.now
     yahoo.is_up = False
     error = line.tick(3).error
-    assert error.startswith(f"last good bars until {newest:%Y-%m-%d %H:%MZ}; yahoo: yahoo is down; alpaca: its closes")
+    assert error.startswith(
+        f"last good bars until {newest:%Y-%m-%d %H:%MZ}; yahoo: its servers are out of order; alpaca: its closes"
+    )
     assert line.stored().closed_at[-1] == newest.timestamp()
     assert line.collector.standings["BTC-USD", M5].held
     line.tick(3)
@@ -157,7 +118,7 @@ def test_a_source_whose_bars_do_not_fit_continues_nothing_and_the_last_good_bars
 
 
 def test_a_restart_in_the_middle_of_an_outage_begins_a_fresh_count_and_ends_the_same() -> None:
-    yahoo, alpaca = Feed("yahoo"), Feed("alpaca")
+    yahoo, alpaca = Feed("yahoo", [TRUTH]), Feed("alpaca", [TRUTH])
     line = Line(yahoo, alpaca)
     line.tick()
     yahoo.is_up = False
@@ -168,11 +129,11 @@ def test_a_restart_in_the_middle_of_an_outage_begins_a_fresh_count_and_ends_the_
     yahoo.is_up = True
     again.tick(14)
     assert {source for _, source in again.rows()} == {"yahoo"}
-    assert same(again.stored(), TRUTH.until(again.now).last(len(again.stored())))
+    assert same_bars(again.stored(), TRUTH.until(again.now).last(len(again.stored())))
 
 
 def test_a_crash_that_forgot_who_was_in_charge_leaves_no_mixture_without_a_seam() -> None:
-    yahoo, alpaca = Feed("yahoo"), Feed("alpaca", off=0.001)
+    yahoo, alpaca = Feed("yahoo", [TRUTH]), Feed("alpaca", [TRUTH], off=0.001)
     line = Line(yahoo, alpaca)
     line.tick()
     yahoo.is_up = False
@@ -202,7 +163,7 @@ def test_whatever_fails_when_no_two_sources_stand_side_by_side_without_a_seam(
     ticks: list[tuple[bool, bool, bool]], off: float
 ) -> None:
     """Each tick says who is up and whether the process was begun anew."""
-    yahoo, alpaca = Feed("yahoo"), Feed("alpaca", off=off)
+    yahoo, alpaca = Feed("yahoo", [TRUTH]), Feed("alpaca", [TRUTH], off=off)
     line = Line(yahoo, alpaca)
     line.tick()
     for first, second, again in ticks:
@@ -218,4 +179,4 @@ def test_whatever_fails_when_no_two_sources_stand_side_by_side_without_a_seam(
     check_seams(line)
     assert line.collector.standings["BTC-USD", M5].source == "yahoo"
     assert line.rows()[-1][1] == "yahoo"
-    assert same(line.stored(), TRUTH.until(line.now).last(len(line.stored())))
+    assert same_bars(line.stored(), TRUTH.until(line.now).last(len(line.stored())))
