@@ -12,6 +12,7 @@ from pathlib import Path
 from numpy.random import default_rng
 
 from bot.worlds import Place
+from core.adapters.bar_folder import BarFolder
 from core.adapters.calendars import ExchangeCalendar
 from core.adapters.history_files import HistoryFiles
 from core.adapters.mail import Mail
@@ -282,6 +283,10 @@ def make_second_channels(settings: Settings, clock: Clock) -> Sequence[SecondCha
 def make_simulated_market(seed: int, calendar: ExchangeCalendar) -> SimulatedMarket:
     """It knows the default symbols; any other has no data there, which is told when it is asked for."""
     return SimulatedMarket(seed, DEFAULT_SYMBOLS, calendar)
+
+
+def make_bar_files(calendar: ExchangeCalendar) -> BarFolder:
+    return BarFolder(calendar)
 
 
 def make_history(folder: Path, calendar: ExchangeCalendar) -> HistoryFiles:

@@ -1,4 +1,4 @@
-"""The command line: autotrader run | replay | verify | doctor | owner | healthcheck."""
+"""The command line: autotrader run | replay | import | verify | doctor | owner | healthcheck."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ INTERRUPTED = 128 + 2  # as shells report SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 done, 1 refused or failed (said on stderr), 2 wrong usage, 130 interrupted by Ctrl-C."""
+    """The exit code: 0 done, 1 refused or failed (said on stderr), 2 wrong usage, 130 interrupted by Ctrl-C; an import
+    that refused files ends with 3."""
     options = _parser().parse_args(arguments if arguments is not None else sys.argv[1:])
     try:
         return _dispatch(options, os.environ)
@@ -34,6 +35,7 @@ def _dispatch(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     verbs = {
         "replay": entry.replay,
+        "import": entry.take_files,
         "verify": entry.verify,
         "doctor": entry.doctor,
         "healthcheck": entry.healthcheck,
@@ -50,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command="run", speed=None, world=None, seed=None, local_phone=False, env_file=None)
     _add_run(commands)
     _add_replay(commands)
+    _add_import(commands)
     for name, words in (
         ("verify", "recompute the ledger's hash chain"),
         ("healthcheck", "exit 0 if the running engine is alive and not halted"),
@@ -82,6 +85,22 @@ def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     replay.add_argument("--every-tick", action="store_true", help="make also the runs that can change nothing")
     replay.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the replay's ledger and files here")
     replay.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
+
+
+def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = "take bars from files into the store: our own CSV, and what Yahoo, yfinance, Binance and Alpaca export"
+    ends = (
+        "Stop the engine first. Cut short, the same command goes on where it stopped. "
+        "Exit codes: 0 done, 1 nothing could be done, 3 done but for files that were refused as a whole."
+    )
+    command = commands.add_parser("import", help=words, description=f"{words}.", epilog=ends)
+    _add_environment(command)
+    command.add_argument("place", type=Path, metavar="FOLDER", help="a folder of files of bars, or one of them")
+    command.add_argument("--symbol", metavar="SYMBOL", help="what a single file holds, where its name does not say it")
+    command.add_argument("--size", type=BarSize, choices=tuple(BarSize), help="size of its bars")
+    command.add_argument("--zone", metavar="ZONE", help="zone of times that have none, such as UTC or America/New_York")
+    command.add_argument("--dry-run", action="store_true", help="say what would be taken, write nothing")
+    command.add_argument("--again", action="store_true", help="read also files that were taken before")
 
 
 def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -7,14 +7,16 @@ import asyncio
 import logging
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from core.clock import SystemClock
 from core.errors import Fatal
 from core.settings import Settings, load_settings
+from core.settings.checks import is_symbol
 
 MOST_PROBLEMS = 20
 
@@ -94,6 +96,46 @@ def _replay_in(folder: Path, options: argparse.Namespace, environ: Mapping[str, 
     if options.json is not None:
         options.json.write_text(replay_report.figures(result), encoding="utf-8")
     return 0
+
+
+def take_files(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """autotrader import: ends with the report; 3 where files were refused as a whole."""
+    from tqdm import tqdm
+
+    from bot import import_report
+    from bot.importing import ImportOptions, import_files
+    from core.feed.bar_files import Wanted
+
+    settings = _settings(options, environ)
+    wanted = Wanted(_symbol_of(options.symbol), options.size, _zone_of(options.zone))
+    chosen = ImportOptions(options.place, wanted, options.dry_run, options.again)
+    # None: a bar on a terminal, nothing at all elsewhere.
+    with tqdm(unit="B", unit_scale=True, desc="import", file=sys.stderr, mininterval=0.2, disable=None) as bar:
+
+        def begin(total: int) -> Callable[[int], object]:
+            bar.reset(total)
+            step: Callable[[int], object] = bar.update
+            return step
+
+        report = import_files(settings, chosen, SystemClock(), begin)
+    print(import_report.words(report))
+    return import_report.exit_code(report)
+
+
+def _symbol_of(text: str | None) -> str:
+    if text is None:
+        return ""
+    symbol = text.strip().upper()
+    if not is_symbol(symbol):
+        raise Fatal(f"--symbol {text}: this is no symbol; for example --symbol SPY or --symbol BTC-USD")
+    return symbol
+
+
+def _zone_of(text: str | None) -> str | None:
+    try:
+        return ZoneInfo(text).key if text is not None else None
+    except (OSError, ValueError, LookupError):
+        raise Fatal(f"--zone {text}: there is no time zone of this name; for example --zone America/New_York") from None
 
 
 def _advance(bar: tqdm[Any], days: int) -> None:

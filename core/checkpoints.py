@@ -69,6 +69,7 @@ COMMITS = (
     "restored",
     "old runs",
     "bars",
+    "import",
     "bars.rescale",
 )
 CALLS = (

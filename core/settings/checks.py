@@ -97,8 +97,13 @@ def _listed(value: object) -> object:
     return tuple(dict.fromkeys(re.findall(r"[^\s,]+", value.upper()))) if isinstance(value, str) else value
 
 
+def is_symbol(text: str) -> bool:
+    """Whether it has the shape of a symbol of Yahoo's, in capitals."""
+    return _SYMBOL_SHAPE.fullmatch(text) is not None
+
+
 def _symbols(value: tuple[str, ...]) -> tuple[str, ...]:
-    bad = [symbol for symbol in value if not _SYMBOL_SHAPE.fullmatch(symbol)]
+    bad = [symbol for symbol in value if not is_symbol(symbol)]
     if bad or not value:
         raise ValueError(f"not a symbol: {', '.join(bad)}" if bad else "there is no symbol in it")
     return value

@@ -43,6 +43,7 @@ _CLOSES = (
     .where(_OF, _B.c.closed_at > bindparam("after"), _B.c.closed_at <= bindparam("until"))
     .order_by(_B.c.closed_at)
 )
+_HELD = select(*(_B.c[name] for name in COLUMNS), _B.c.source).where(_OF).order_by(_B.c.closed_at)
 _OLDEST = select(func.min(_B.c.closed_at)).where(_OF)
 _SOURCE = select(_B.c.source).where(_OF).order_by(_B.c.closed_at.desc()).limit(1)
 _FAR_AWAY: Final = 2**62
@@ -138,6 +139,13 @@ class SqlBarStore:
             return known.last(count)
         return self._load((symbol, size), seconds_of(end), count)
 
+    def held(self, symbol: str, size: BarSize) -> tuple[BarSeries, Sequence[str]]:
+        """Every stored bar of a series, ascending, and the source of each."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(_HELD, {"of_symbol": symbol, "of_size": size}).all()
+        *columns, sources = zip(*rows, strict=True) if rows else ((),) * (len(COLUMNS) + 1)
+        return _series_of(symbol, size, columns), sources
+
     def closes(self, symbol: str, size: BarSize, after: int, until: int) -> Seconds:
         """When the stored bars close that close after `after` and at or before `until`, in seconds, ascending."""
         asked = {"of_symbol": symbol, "of_size": size, "after": after, "until": until}
@@ -195,18 +203,14 @@ class SqlBarStore:
         symbol, size = key
         with self._engine.connect() as connection:
             rows = connection.execute(_READ, {"of_symbol": symbol, "of_size": size, "end": end, "most": count}).all()
-        if not rows:
-            return _sealed(BarSeries.empty(symbol, size))
-        opened, closed, *prices = zip(*reversed(rows), strict=True)
-        return _sealed(
-            BarSeries(
-                symbol,
-                size,
-                np.array(opened, np.int64),
-                np.array(closed, np.int64),
-                *(np.array(column, np.float64) for column in prices),
-            )
-        )
+        return _series_of(symbol, size, list(zip(*reversed(rows), strict=True)) or [()] * len(COLUMNS))
+
+
+def _series_of(symbol: str, size: BarSize, columns: Sequence[Sequence[Any]]) -> BarSeries:
+    """COLUMNS, ascending, as a series that cannot be written to."""
+    opened, closed, *prices = columns
+    times = np.array(opened, np.int64), np.array(closed, np.int64)
+    return _sealed(BarSeries(symbol, size, *times, *(np.array(column, np.float64) for column in prices)))
 
 
 def _rows_of(series: BarSeries, source: str) -> Iterator[dict[str, object]]:
