@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from bot.importing import FileOutcome, ImportReport, SeriesTaken
+from core.domain.bar_records import Seam
 
 FIRST_SENTENCES = 2
 """So many refusals of a class are quoted."""
@@ -47,8 +48,15 @@ def _series(series: SeriesTaken, dry_run: bool) -> str:
         (len(series.refused), "refused"),
     ]
     told = ", ".join(f"{count:,} {what}" for count, what in counts if count or what.endswith("taken"))
-    seam = "; a seam to another source, which fits" if series.seams else ""
-    return f"{series.symbol} {series.size}, {series.rows:,} rows ({series.words}): {told}{seam}"
+    seams = "".join(f"; {_seam(seam)}" for seam in series.seams)
+    return f"{series.symbol} {series.size}, {series.rows:,} rows ({series.words}): {told}{seams}"
+
+
+def _seam(seam: Seam) -> str:
+    at = f"{seam.source_from} until {seam.source_to} goes on at {seam.at:%Y-%m-%d %H:%MZ}"
+    if not seam.compared:
+        return f"{at}, after a pause: nothing to compare them by"
+    return f"{at}: {seam.compared:,} bars of both differ by {seam.difference:.2%} at most"
 
 
 def _refusals(series: SeriesTaken) -> Iterator[str]:

@@ -19,7 +19,7 @@ from bot.import_store import Store, opened
 from bot.worlds import Place, choose_place
 from core.checkpoints import Checkpoint, nowhere
 from core.domain.accounts import World
-from core.domain.bar_records import NO_NOTES, BarNotes, RefusedBar
+from core.domain.bar_records import NO_NOTES, BarNotes, RefusedBar, Seam
 from core.domain.bars import BarSize
 from core.errors import DataFault, Fatal
 from core.feed.bar_files import BarFiles, FileBars, FileName, Wanted
@@ -57,7 +57,7 @@ class SeriesTaken:
     inside: int
     covered: int
     repeated: int
-    seams: int
+    seams: tuple[Seam, ...]
     refused: tuple[Refusal, ...]
 
 
@@ -268,6 +268,6 @@ def _taken(part: FileBars, each: Plan) -> SeriesTaken:
         each.inside,
         each.covered,
         each.repeated,
-        len(each.seams),
+        each.seams,
         (*part.refused, *each.refused),
     )

@@ -163,7 +163,11 @@ class Collector:
     def _standing(self, key: Key, series: Series) -> Standing | None:
         if self.rules is None:
             return None
-        return self.standings.get(key) or Standing(series.source or self.best)
+        known, source = self.standings.get(key), series.source or self.best
+        if known is None and source not in {each.name for each in self.sources}:
+            # Nobody to wait for: imported bars, or a source that is no longer set.
+            return Standing(source, failures=self.rules.failures)
+        return known or Standing(source)
 
     def _ask(self, round_: _Round, wanted: Mapping[Key, Request | None], now: datetime) -> None:
         due = {key: request for key, request in wanted.items() if request is not None}

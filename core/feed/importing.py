@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.domain.bar_records import Seam, SeamKind
 from core.domain.instruments import instrument_for
 from core.errors import DataFault
-from core.feed.overlap import Comparison, Fit, compare, in_volume_of
+from core.feed.overlap import Comparison, Fit, are_stretches, compare, in_volume_of
 from core.quality import Refusal, inspect
 from core.series import COLUMNS, BarSeries, time_of
 
@@ -57,7 +57,7 @@ def plan(series: BarSeries, held: Held, now: datetime, recorded_at: datetime, *,
     alone = inspect(series, now)
     clean, covered = _uncovered(alone.good, held.series) if extended else (alone.good, 0)
     own, foreign = _by_source(held)
-    comparison = _compared(clean, foreign, held) if len(foreign) and len(clean) else None
+    comparison = _compared(clean, foreign, held)
     if comparison is not None:
         clean = in_volume_of(clean, comparison.volume_ratio)
     # Once more beside what is stored: times that are shifted, and volumes of another unit, show only there.
@@ -119,9 +119,12 @@ def _within(series: BarSeries, foreign: BarSeries) -> Mask:
     return inside
 
 
-def _compared(series: BarSeries, foreign: BarSeries, held: Held) -> Comparison:
+def _compared(series: BarSeries, foreign: BarSeries, held: Held) -> Comparison | None:
+    """None where nothing is there to compare with. Raises DataFault where the two do not fit."""
+    if not len(foreign) or not len(series):
+        return None
     found = compare(foreign, series, instrument_for(series.symbol), one_source=False)
-    if found.fit is Fit.AGREES:
+    if found.fit is Fit.AGREES or are_stretches(series, foreign) or are_stretches(foreign, series):
         return found
     others = " and ".join(sorted(set(held.sources) - {SOURCE}))
     words: Mapping[Fit, str] = {

@@ -20,6 +20,8 @@ LEAST_COMMON = 2
 OLDEST = 5
 NEARLY_ALL = 0.9
 """Single bars may have been revised besides."""
+LEAST_PAUSE = 7 * 86_400
+"""Seconds without a bar after which two sources' bars are two stretches: no window of a decision spans them."""
 LEAST_STRANGERS = 6
 """So many bars must two sources have in common before one may continue the other's."""
 TOLERANCE = MappingProxyType({AssetClass.STOCK: 0.01, AssetClass.CRYPTO: 0.02})
@@ -128,3 +130,8 @@ def in_volume_of(series: BarSeries, volume_ratio: float | None) -> BarSeries:
     if volume_ratio is None or not is_other_volume(volume_ratio):
         return series
     return replace(series, volume=series.volume / volume_ratio)
+
+
+def are_stretches(earlier: BarSeries, later: BarSeries) -> bool:
+    """Whether so long a pause lies between them that there is nothing to compare and nothing to mix."""
+    return bool(len(earlier) and len(later)) and int(later.opened_at[0] - earlier.closed_at[-1]) >= LEAST_PAUSE

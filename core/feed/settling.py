@@ -10,7 +10,7 @@ import numpy as np
 
 from core.domain.bar_records import Seam, SeamKind
 from core.feed.asking import Answer, Reply, Request
-from core.feed.overlap import Comparison, Fit, compare, in_volume_of
+from core.feed.overlap import Comparison, Fit, are_stretches, compare, in_volume_of
 from core.feed.standing import Round, Rules, Standing, Turn, after
 from core.series import BarSeries, seconds_of, time_of
 
@@ -118,7 +118,7 @@ def _taken(request: Request, series: Series, reply: Reply, now: datetime) -> Tak
     if one_source:
         ratio = found.ratio if found.fit is Fit.RESCALED else 1.0
         return Taken(reply, good, None, ratio, found.until, found.compared, found.difference)
-    if found.fit is not Fit.AGREES:
+    if found.fit is not Fit.AGREES and not are_stretches(request.known, good):
         return Taken(reply, nothing, error=_unfit(found))
     bars, at = _continuing(request, series, good, reply.source)
     if not len(bars):

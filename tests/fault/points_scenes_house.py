@@ -17,9 +17,12 @@ from bot.commands.talk import Request
 from bot.confirmations import ConfirmToken, newest_open
 from bot.conversation import Conversation
 from bot.delivery import drain_silently
+from bot.importing import Importer, ImportOptions
 from bot.restoring import _settle as settle_restored
+from core.adapters.bar_folder import BarFolder
 from core.domain.accounts import Mode
 from core.domain.records import JobOutcome, QuestionChoice
+from core.feed.bar_files import Wanted
 from jobs.table import GUARD, REPORT, RETRAIN, TICK
 from tests.fault.points_house import COIN, House, Scene, Step
 from tests.fault.points_steps import (
@@ -258,6 +261,21 @@ OTHER_BARS = Scene(
     ),
     spare=True,
 )
+
+
+def _imports(house: House) -> object:
+    """Bars of a file, of a symbol that nobody trades."""
+    file = house.outside / "IWM.csv"
+    file.write_text("ts,open,high,low,close,volume\n2024-01-02,1,1,1,1,5\n2024-01-03,1,1.02,1,1.01,5\n")
+    database, options = house.database, ImportOptions(file, Wanted())
+    files = BarFolder(house.engine.calendar)
+    done = Importer(options, files, database.bars, database.unit_of_work, house.clock, lambda _step: None)
+    return [done.take(name) for name in files.find(file)[0]]
+
+
+IMPORTED = Scene("bars are taken from a file", (Step(_imports), Step(_imports)))
+
+
 FOUNDED = Scene(
     "an installation is founded and trades",
     (Step(job(TICK)), Step(job(TICK), 5, (100.0,)), Step(delivered)),

@@ -93,12 +93,21 @@ def test_a_hole_in_another_sources_bars_is_left_alone() -> None:
         (bars(300, 600, 4.0), r"prices are 1/4 of those"),
         (bars(300, 600, 1.03), r"prices are 1/1.03 of those"),
         (bars(995, 1_200), r"only 5 of them stand in both"),
-        (bars(2_000, 2_100), r"only 0 of them stand in both"),
+        (bars(1_001, 1_100), r"only 0 of them stand in both"),
     ],
 )
 def test_sources_that_do_not_fit_are_not_mixed(held: BarSeries, words: str) -> None:
     with pytest.raises(DataFault, match=f"bars from yahoo are stored, and.*{words}.*nothing of it was taken"):
         planned(bars(0, 1_000), of("yahoo", held))
+
+
+@pytest.mark.feature("S2")
+def test_a_week_without_a_bar_parts_two_sources_where_nothing_can_be_compared() -> None:
+    done = planned(bars(0, 500), of("yahoo", bars(500 + 2_016, 3_000, 1.5)))
+    assert len(done.fresh) == 500
+    assert [(seam.source_from, seam.source_to, seam.compared) for seam in done.seams] == [(SOURCE, "yahoo", 0)]
+    with pytest.raises(DataFault, match="only 0 of them stand in both"):
+        planned(bars(0, 500), of("yahoo", bars(499 + 2_016, 3_000, 1.5)))
 
 
 def test_prices_of_another_market_are_not_mixed() -> None:

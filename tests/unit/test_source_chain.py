@@ -65,6 +65,24 @@ def test_a_short_silence_moves_nothing_and_costs_only_the_entries_of_its_ticks()
 
 
 @pytest.mark.feature("S2")
+def test_imported_bars_are_continued_at_once_where_they_fit_and_after_a_long_pause() -> None:
+    known = TRUTH.until(START + timedelta(hours=6))
+    line = Line(Feed("yahoo", [TRUTH]))
+    line.store.write(known, "files")
+    assert line.tick().error == ""
+    (seam,) = line.store.seams()
+    assert (seam.source_from, seam.source_to, seam.compared) == ("files", "yahoo", 12)
+    assert same_bars(line.stored(), TRUTH.until(line.now))
+
+    old = Line(Feed("yahoo", [TRUTH]))
+    old.store.write(random_walk("BTC-USD", 600, size=M5, start=START - timedelta(days=30), swing=0.002), "files")
+    assert old.tick().error == ""
+    (seam,) = old.store.seams()
+    assert (seam.source_from, seam.source_to, seam.compared) == ("files", "yahoo", 0)
+    assert old.tick().error == ""
+
+
+@pytest.mark.feature("S2")
 def test_after_three_failures_the_other_source_continues_and_the_first_one_heals_the_series_when_it_is_back() -> None:
     yahoo, alpaca = Feed("yahoo", [TRUTH]), Feed("alpaca", [TRUTH], off=0.001, volume=0.02)
     line = Line(yahoo, alpaca)
