@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.adapters.alpaca_data import AlpacaData
+from core.adapters.alpaca_quotes import AlpacaQuotes
 from core.adapters.calendars import ExchangeCalendar
 from core.adapters.history_files import HistoryFiles
 from core.adapters.simulated_market import SimulatedMarket
@@ -20,7 +22,7 @@ from core.domain.instruments import AssetClass, instrument_for
 from core.errors import DataFault
 from core.ports import MarketData, Quotes
 from core.series import BarSeries, time_of
-from tests.alpaca_stand import source_at
+from tests.alpaca_stand import service_at
 from tests.fakes_bars import StillClock
 from tests.servers.alpaca_data_server import AlpacaDataServer
 from tests.servers.yahoo_server import YahooServer, known_moment
@@ -43,6 +45,7 @@ class Subject:
 
     source: MarketData
     truth: SimulatedMarket
+    quotes: Quotes | None = None
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +87,9 @@ def subject(
         until = NOW + timedelta(days=1)
         hours = {("BTC-USD", BarSize.H1): truth.bars(instrument_for("BTC-USD"), BarSize.H1, until, 24 * 220)}
         with AlpacaDataServer(known_bars(truth) | hours, lambda: NOW) as alpaca:
-            yield Subject(source_at(alpaca.address), truth)
+            service, _ = service_at(alpaca.address, StillClock(NOW))
+            source = AlpacaData(service, calendar, StillClock(NOW))
+            yield Subject(source, truth, AlpacaQuotes(service, calendar, StillClock(NOW)))
     else:
         with YahooServer(known_bars(truth), NOW) as server:
             chance = np.random.default_rng(1)
@@ -148,10 +153,10 @@ def test_asking_twice_gives_the_same_bars(subject: Subject) -> None:
         assert np.array_equal(one.close, other.close)
 
 
-@pytest.mark.parametrize("subject", ["simulated", "yahoo"], indirect=True)
+@pytest.mark.parametrize("subject", ["simulated", "yahoo", "alpaca"], indirect=True)
 def test_last_prices_are_never_from_the_future(subject: Subject) -> None:
-    assert isinstance(subject.source, SimulatedMarket | YahooData)
-    source: Quotes = subject.source
+    source = subject.quotes or subject.source
+    assert isinstance(source, SimulatedMarket | YahooData | AlpacaQuotes)
     quotes = source.last([instrument_for(name) for name in (*SYMBOLS, "NOSUCH")], NOW)
     assert set(quotes) == set(SYMBOLS)
     for symbol, quote in quotes.items():
