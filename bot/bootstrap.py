@@ -36,6 +36,7 @@ from core.domain.views import ComponentHealth, Health
 from core.errors import Fatal
 from core.execution.desk import Desk
 from core.execution.manual_broker import ManualBroker
+from core.feed.backfill import BackFiller
 from core.feed.standing import Rules
 from core.ports import Broker, Clock, MarketData, Quotes, SecondChannel
 from core.series import BarSeries
@@ -81,6 +82,7 @@ class Engine:
     calendar: ExchangeCalendar
     desk: Desk
     collector: Collector
+    filler: BackFiller | None
     champion: Champion
     clocks: Clocks
     venue: SimulatedBroker | None
@@ -89,6 +91,8 @@ class Engine:
 
     def close(self) -> None:
         self.collector.close()
+        if self.filler is not None:
+            self.filler.close()
         if self.venue is not None:
             self.venue.close()
         self.database.close()
@@ -176,8 +180,11 @@ def build_engine(
     collector = Collector(
         sources, database.bars, calendar, parallel=parallel, overlap=overlap, checkpoint=hooks.checkpoint, rules=rules
     )
+    filler = None
+    if rules is not None:
+        filler = BackFiller(sources, database.bars, calendar, parallel=parallel, checkpoint=hooks.checkpoint)
     sizes = tuple(dict.fromkeys((BarSize.D1, confirm_size)))
-    return Engine(database, calendar, desk, collector, champion, clocks, venue, sizes, book)
+    return Engine(database, calendar, desk, collector, filler, champion, clocks, venue, sizes, book)
 
 
 def _venue(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from bot.bootstrap import Engine
 from bot.opening import LAST_SEEN
@@ -14,6 +16,7 @@ from core.cycle import CycleResult, run_cycle
 from core.domain.views import Health
 from core.execution import watch
 from core.execution.views import publish_daily_report
+from core.feed.backfill import BackFiller
 from core.feed.telling import BarTeller, places
 from core.learning.training import Recipe
 from core.ports import Worker
@@ -21,7 +24,9 @@ from core.settings import Settings
 from jobs.retrain import retrain
 from jobs.schedule import JobSkipped
 from jobs.scoring import score_predictions
-from jobs.table import MarketWork
+from jobs.table import BACKFILL, MarketWork
+
+log = logging.getLogger(__name__)
 
 MARKET_DATA = "market data"
 MARKET_TIME = "market_time"
@@ -148,7 +153,15 @@ def market_work(
             raise JobSkipped("this trading day has its report")
         return f"published; {scored} predictions scored"
 
+    def fill(filler: BackFiller, due: datetime) -> str:
+        done = filler.fill(desk.instruments, engine.sizes, due)
+        desk.health(BACKFILL, Health.RUNNING, done.words)
+        if done.bars:
+            log.info("back-fill: %s", done.words)
+        return done.words
+
     return MarketWork(
+        fill=None if engine.filler is None else partial(fill, engine.filler),
         collect=collect,
         cycle=cycle,
         guard=lambda due: watch.guard(desk, desk.market_clock.now(), due),

@@ -13,6 +13,7 @@ from jobs.schedule import GUARD_PERIOD, RETRAIN_PERIOD, TICK_PERIOD, Job, Timeba
 from jobs.writer import Urgency, WriterLike
 
 TICK, GUARD, RETRAIN, REPORT, MAINTENANCE = "tick", "guard", "retrain", "report", "maintenance"
+BACKFILL = "back-fill"
 LEASE_PERIOD = timedelta(seconds=10)
 EXPIRY_PERIOD = timedelta(seconds=30)
 HEALTH_PERIOD = timedelta(seconds=20)
@@ -25,7 +26,8 @@ HOUR, PAST_THE_HOUR = timedelta(hours=1), timedelta(minutes=40)
 class MarketWork:
     """What follows market time. `collect` fetches outside any lock; all but it and `retrain` run in the writer.
 
-    The `..._idle` rules tell the virtual driver which runs could change nothing.
+    The `..._idle` rules tell the virtual driver which runs could change nothing. `fill` fetches what is missing inside
+    the stored series, where that is to be done.
     """
 
     collect: Callable[[datetime], CollectReport]
@@ -36,6 +38,7 @@ class MarketWork:
     tick_idle: Callable[[datetime], bool] = lambda _due: False
     guard_idle: Callable[[datetime], bool] = lambda _due: False
     retrain_idle: Callable[[datetime], bool] = lambda _due: False
+    fill: Callable[[datetime], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,20 @@ def market_jobs(work: MarketWork, writer: WriterLike, calendar: Calendar) -> Seq
     def report(due: datetime) -> str:
         return writer.submit(Urgency.TICK, work.report, due).result()
 
+    fill = () if work.fill is None else (_backfill(work.fill),)
     return (
         Job(TICK, every(TICK_PERIOD), Timebase.MARKET, 240.0, 0, tick, work.tick_idle),
         Job(GUARD, every(GUARD_PERIOD), Timebase.MARKET, 50.0, 1, guard, work.guard_idle, is_news=False),
         Job(RETRAIN, every(RETRAIN_PERIOD), Timebase.MARKET, 900.0, 2, work.retrain, work.retrain_idle),
         Job(REPORT, at_day_end(calendar), Timebase.MARKET, 60.0, 3, report),
+        *fill,
     )
+
+
+def _backfill(fill: Callable[[datetime], str]) -> Job:
+    """Between two ticks, so that neither waits for the other's calls."""
+    rule = every(TICK_PERIOD, TICK_PERIOD / 2)
+    return Job(BACKFILL, rule, Timebase.MARKET, 240.0, 4, fill, recorded=False, is_news=False)
 
 
 def house_jobs(work: HouseWork, writer: WriterLike) -> Sequence[Job]:

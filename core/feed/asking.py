@@ -120,27 +120,36 @@ def _until_one_answers(asked: Callable[[str], Reply], names: Iterable[str]) -> t
 
 
 def ask(source: MarketData, request: Request, count: int, known: BarSeries | None, now: datetime) -> Reply:
-    """`known` are stored bars of the same source, to judge the answer beside."""
-    instrument, size = request.instrument, request.size
+    """The newest bars. `known` are stored ones of the same source, to judge the answer beside."""
+    reply = ask_until(source, request.instrument, request.size, now, count, known)
+    inspection = reply.inspection
+    if inspection is None:
+        return reply
+    if not len(inspection.good) and request.newest is None:
+        return Reply(source.name, inspection, _nothing_good(request.size, inspection))
+    if request.is_overdue and not _has_newer(inspection.good, request.newest):
+        return Reply(source.name, inspection, f"gave no bar since {request.newest:%Y-%m-%d %H:%MZ}", transient=True)
+    return reply
+
+
+def ask_until(
+    source: MarketData, instrument: Instrument, size: BarSize, end: datetime, count: int, known: BarSeries | None
+) -> Reply:
+    """At most `count` bars closed at or before `end`."""
     try:
-        series = source.bars(instrument, size, now, count)
+        series = source.bars(instrument, size, end, count)
     except DataFault as fault:
         return Reply(source.name, error=fault.reason)
     except Transient as trouble:
         return Reply(source.name, error=str(trouble), transient=True, retry_at=trouble.retry_at)
-    inspection = inspect(series, now, known)
-    if not len(inspection.good) and request.newest is None:
-        return Reply(source.name, inspection, _nothing_good(series, inspection))
-    if request.is_overdue and not _has_newer(inspection.good, request.newest):
-        return Reply(source.name, inspection, f"gave no bar since {request.newest:%Y-%m-%d %H:%MZ}", transient=True)
-    return Reply(source.name, inspection)
+    return Reply(source.name, inspect(series, end, known))
 
 
 def _has_newer(series: BarSeries, newest: datetime | None) -> bool:
     return bool(len(series)) and (newest is None or int(series.closed_at[-1]) > seconds_of(newest))
 
 
-def _nothing_good(series: BarSeries, inspection: Inspection) -> str:
-    if not len(series):
-        return f"no {series.size} bars yet"
-    return f"all {len(series)} bars were refused; the last: {inspection.refused[-1].sentence}"
+def _nothing_good(size: BarSize, inspection: Inspection) -> str:
+    if not inspection.refused:
+        return f"no {size} bars yet"
+    return f"all {len(inspection.refused)} bars were refused; the last: {inspection.refused[-1].sentence}"
