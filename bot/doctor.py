@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,8 +16,11 @@ from pathlib import Path
 
 from bot.worlds import Place, all_places
 from core.clock import SystemClock
-from core.health import read_pulse
+from core.domain.bars import Quote
+from core.errors import AccessRefused, DataFault, RateLimited, Transient, Unreachable
+from core.health import Pulse, read_pulse
 from core.settings import Settings, SettingsError, load_settings
+from core.settings.checks import WorldChoice
 from core.storage.advice import in_words
 from core.storage.backup import backups_of, taken_at
 from core.storage.engine import database_path
@@ -32,6 +35,12 @@ OLDEST_PYTHON = (3, 11)
 INSTALL = "run ./start_master_orchestrator.sh, which installs what is missing"
 OLD_BACKUP = timedelta(days=2)
 CLOCK_TOLERANCE = timedelta(minutes=5)
+_TRY_LATER = "run doctor again in an hour; if it stays, install a newer yfinance: Yahoo may have changed its answers"
+_YAHOO_ADVICE: tuple[tuple[type[Exception], str], ...] = (
+    (RateLimited, "ask no more until then; the program waits by itself, and makes no entries on old bars"),
+    (AccessRefused, "wait an hour; if it stays, stop the program and delete the folder yahoo in the data folder"),
+    (Unreachable, "check this machine's network and, if it has one, its proxy (HTTPS_PROXY)"),
+)
 _REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -48,8 +57,12 @@ class Finding:
         return f"{mark}  {self.about}: {self.words}" + (f"\n     -> {self.todo}" if self.todo else "")
 
 
-def examine(environ: Mapping[str, str], dotenv: Path) -> Iterator[Finding]:
-    """Every check in turn; without usable settings those that need none."""
+AskYahoo = Callable[[Path], Quote]
+"""Asks Yahoo for one price, with its cookie in the folder. Raises what core.errors has for a source of prices."""
+
+
+def examine(environ: Mapping[str, str], dotenv: Path, ask_yahoo: AskYahoo | None = None) -> Iterator[Finding]:
+    """Every check in turn; without usable settings those that need none. Yahoo is asked where `ask_yahoo` is given."""
     yield from _program()
     try:
         settings = load_settings(environ, dotenv)
@@ -61,6 +74,8 @@ def examine(environ: Mapping[str, str], dotenv: Path) -> Iterator[Finding]:
     now = SystemClock().now()
     pulse = read_pulse(settings.heartbeat_file, now)
     yield Finding("engine", pulse.text)
+    if ask_yahoo is not None and settings.world is not WorldChoice.SIMULATED:
+        yield _yahoo(ask_yahoo, settings.data_dir / "yahoo", pulse)
     url = settings.database_url.get_secret_value() if settings.database_url else None
     for place in all_places(url, settings.data_dir):
         path = database_path(place.database)
@@ -122,6 +137,19 @@ def _cannot_write(folder: Path) -> str:
             return ""
     except OSError as error:
         return f"{folder} cannot be written to ({error.strerror}): give it to the user {os.getuid()} or set STATE_DIR"
+
+
+def _yahoo(ask: AskYahoo, folder: Path, pulse: Pulse) -> Finding:
+    """How Yahoo is now. Two programs that ask at once ask too often: a running engine tells what it found itself."""
+    about = "prices from Yahoo"
+    if pulse.is_well:
+        return Finding(about, "asked by the running engine; what it found stands with it above")
+    try:
+        quote = ask(folder)
+    except (Transient, DataFault) as trouble:
+        todo = next((words for kind, words in _YAHOO_ADVICE if isinstance(trouble, kind)), _TRY_LATER)
+        return Finding(about, f"Yahoo {trouble.reason if isinstance(trouble, DataFault) else trouble}", todo)
+    return Finding(about, f"Yahoo answers: {quote.symbol} {quote.price:,.2f} USD, {quote.at:%Y-%m-%d %H:%M} UTC")
 
 
 def _ledger(settings: Settings, place: Place, path: Path, wrong: list[str], now: datetime) -> Iterator[Finding]:
@@ -190,10 +218,10 @@ def _venue_advice(file: Path, broken: list[str]) -> str:
     return f"stop the program, move {file.name} (with -wal and -shm) away, and copy {copies[0]} in its place"
 
 
-def report(environ: Mapping[str, str], dotenv: Path) -> int:
+def report(environ: Mapping[str, str], dotenv: Path, ask_yahoo: AskYahoo | None = None) -> int:
     """Prints every finding; the exit code: 1 where something has to be done."""
     findings = []
-    for finding in examine(environ, dotenv):
+    for finding in examine(environ, dotenv, ask_yahoo):
         print(finding)
         findings.append(finding)
     due = sum(bool(finding.todo) for finding in findings)

@@ -19,9 +19,12 @@ from core.settings import Settings, load_settings
 from core.settings.checks import is_symbol
 
 MOST_PROBLEMS = 20
+YAHOO_SECONDS = 8.0
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+    from core.domain.bars import Quote
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -173,11 +176,17 @@ def doctor(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.restore is None:
         from bot.doctor import report
 
-        return report(environ, options.env_file or Path(".env"))
+        return report(environ, options.env_file or Path(".env"), None if options.offline else _ask_yahoo)
     from bot.restoring import restore_ledger
 
     print(restore_ledger(_settings(options, environ), options.restore))
     return 0
+
+
+def _ask_yahoo(cache_folder: Path) -> Quote:
+    from bot.bootstrap import make_calendar, make_yahoo
+
+    return make_yahoo(make_calendar(), SystemClock(), cache_folder).look(YAHOO_SECONDS)
 
 
 def owner(options: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -10,10 +10,10 @@ from datetime import datetime
 from functools import partial
 
 from bot.bootstrap import Engine
+from bot.data_health import data_health
 from bot.opening import LAST_SEEN
-from core.collect import Collector, CollectReport
+from core.collect import CollectReport
 from core.cycle import CycleResult, run_cycle
-from core.domain.views import Health
 from core.execution import watch
 from core.execution.views import publish_daily_report
 from core.feed.backfill import BackFiller
@@ -84,24 +84,6 @@ def recipe_of(settings: Settings) -> Recipe:
     return Recipe(trees=settings.model_trees, jobs=os.cpu_count() or 1)
 
 
-def _data_health(collected: CollectReport, collector: Collector) -> tuple[Health, str]:
-    """Degraded while any instrument is without new bars: it takes no entries, the others go on. Where a silence is
-    given some patience, only once that is over, or while another source than the best is in charge."""
-    failed = {entry.symbol: entry.error for entry in collected.entries if entry.error}
-    elsewhere = places(collector.standings, collector.best)
-    symbols = {entry.symbol for entry in collected.entries}
-    parts = []
-    if failed:
-        reasons = "; ".join(f"{symbol}: {reason}" for symbol, reason in sorted(failed.items()))
-        parts.append(f"no new bars for {len(failed)} of {len(symbols)} instruments, so no entries in them ({reasons})")
-    if moved := sorted(symbol for symbol, place in elsewhere.items() if not place.held):
-        parts.append(f"bars of {', '.join(moved)} come from {', '.join(sorted({elsewhere[s].source for s in moved}))}")
-    if not parts:
-        return Health.RUNNING, "all instruments have their bars"
-    is_over = bool(elsewhere) if collector.rules is not None else bool(failed)
-    return Health.DEGRADED if is_over else Health.RUNNING, "; ".join(parts)
-
-
 class _Feed:
     """What is told of the bars' sources; a process begins with what the one before has told."""
 
@@ -133,7 +115,9 @@ def market_work(
 
     def collect(due: datetime) -> CollectReport:
         collected = engine.collector.collect(desk.instruments, engine.sizes, due)
-        desk.health(MARKET_DATA, *_data_health(collected, engine.collector))
+        elsewhere = places(engine.collector.standings, engine.collector.best)
+        patient = engine.collector.rules is not None
+        desk.health(MARKET_DATA, *data_health(collected, elsewhere, is_patient=patient))
         return collected
 
     def cycle(due: datetime, collected: CollectReport) -> CycleResult:

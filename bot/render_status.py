@@ -9,7 +9,7 @@ from bot.markup import bold, line, paragraphs, table
 from bot.message import Message
 from bot.render_accounts import account_block, day_results
 from bot.render_marks import all_badges, first_line
-from bot.render_reasons import sentence
+from bot.render_reasons import sentence, words
 from bot.render_safety import brake_name, scope_words
 from core.domain.views import Health, StatusView
 
@@ -94,7 +94,7 @@ def _clock_words(view: StatusView, zone: ZoneInfo) -> str:
 
 def _worries(view: StatusView, zone: ZoneInfo) -> str:
     lines = [
-        f"{_HEALTH_ICONS[part.state]} {line(part.name, 40)}: {line(part.reason)} "
+        f"{_HEALTH_ICONS[part.state]} {line(part.name, 40)}: {line(words(part.reason, zone))} "
         f"(since {numbers.clock_time(part.since, zone)})"
         for part in view.components
         if part.state is not Health.RUNNING
