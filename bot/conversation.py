@@ -92,6 +92,8 @@ class Conversation:
     async def _turn_away(self, update: Update, bot: Bot, admission: Admission) -> None:
         if not admission.words or update.effective_chat is None:
             return
+        # The owner is told of him at once, and not when the queue is next looked at.
+        self._delivery.wake()
         try:
             await bot.send_message(update.effective_chat.id, admission.words)
         except TelegramError as error:

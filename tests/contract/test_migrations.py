@@ -22,6 +22,7 @@ from core.clock import VirtualClock
 from core.domain.accounts import World
 from core.errors import Fatal
 from core.storage import migrate as migrate_module
+from core.storage import store as store_module
 from core.storage.backup import DAYS, UPGRADES, BackupFailed, back_up, backups_of, outlived
 from core.storage.chain import NO_HASH, link_hash, payload_of
 from core.storage.engine import database_path, engine_for
@@ -79,6 +80,14 @@ def test_the_migrated_schema_is_the_schema_of_the_tables(tmp_path: Path) -> None
     METADATA.create_all(created)
     created.dispose()
     assert shape(tmp_path / "migrated.db") == shape(tmp_path / "created.db")
+
+
+def test_the_file_that_other_tests_begin_with_is_the_one_the_migrations_make(tmp_path: Path) -> None:
+    """tests/conftest.py: they open copies."""
+    assert store_module.migrate is not migrate
+    store_module.migrate(tmp_path / "copied.db", START)
+    migrate(tmp_path / "migrated.db", START)
+    assert (tmp_path / "copied.db").read_bytes() == (tmp_path / "migrated.db").read_bytes()
 
 
 def test_the_program_knows_the_newest_migration() -> None:
