@@ -1,4 +1,4 @@
-"""What every test gets: new ledgers without the wait for their migrations."""
+"""What all tests share: new ledgers without the wait for their migrations, and the order in which files are begun."""
 
 from __future__ import annotations
 
@@ -12,6 +12,45 @@ import pytest
 from core.clock import SystemClock
 from core.storage.engine import database_path
 from core.storage.migrate import migrate
+
+LONGEST_FIRST = (
+    "property/test_order_machine.py",
+    "property/test_simulated_broker.py",
+    "fault/test_kill_points.py",
+    "golden/test_replay.py",
+    "e2e/test_process.py",
+    "e2e/test_product.py",
+    "fault/test_kill_nine.py",
+    "soak/test_fault_soak.py",
+    "e2e/test_local_phone_media.py",
+    "e2e/test_local_phone.py",
+    "fault/test_cycle_crash.py",
+    "fault/test_bot_connection.py",
+    "fault/test_delivery_kills.py",
+    "fault/test_venue_crash.py",
+    "fault/test_sleeping.py",
+    "fault/test_damage.py",
+    "golden/test_scenes.py",
+    "property/test_own_books.py",
+    "unit/test_scheduler.py",
+    "unit/test_worker.py",
+)
+"""Files that take more than five seconds each. A file stays on one processor: begun last, it leaves the other idle."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # By itself pytest-xdist begins with the files of the most tests, which are seldom the long ones.
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Raises UsageError where the list names a file that is not there."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    lost = [str(path) for path in ranks if not path.exists()]
+    if lost:
+        raise pytest.UsageError(f"tests/conftest.py: LONGEST_FIRST names {', '.join(lost)}")
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(scope="session", autouse=True)

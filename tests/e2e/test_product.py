@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Locator, expect
 
 from core.domain.instruments import DEFAULT_SYMBOLS
+from core.settings import load_settings
 from tests.e2e.phone_page import PhonePage, chromium, phone_page
 from tests.e2e.process import Orchestrator
 from tests.e2e.small_png import small_png
@@ -21,16 +22,20 @@ pytestmark = [
     pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine"),
 ]
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "phone.png"
+TAKES_README_PICTURE = bool(os.environ.get("AUTOTRADER_README_PICTURE"))
+QUICK_TREES, DEFAULT_TREES = 50, int(load_settings({}, None).model_trees)
+"""Three forests are grown until a newcomer sees his phone: most of the wait, and the same code whatever their size."""
 START_SECONDS = 240.0
 """On two busy cores the search for a lively start and the first training take most of a minute."""
 SOON_MS = 90_000
 """At 300 times real time the signal, the trade and the card come within seconds of the ready line."""
 
 
-@pytest.fixture
-def product(tmp_path: Path) -> Iterator[Orchestrator]:
+@pytest.fixture(params=[QUICK_TREES, pytest.param(DEFAULT_TREES, marks=pytest.mark.long)])
+def product(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Orchestrator]:
+    trees = DEFAULT_TREES if TAKES_README_PICTURE else request.param
     started = Orchestrator(
-        tmp_path, SYMBOLS=",".join(DEFAULT_SYMBOLS), MODEL_TREES="200", SIMULATION_SEED="5", SPEED="300"
+        tmp_path, SYMBOLS=",".join(DEFAULT_SYMBOLS), MODEL_TREES=str(trees), SIMULATION_SEED="5", SPEED="300"
     )
     try:
         started.until_said("Ready in", START_SECONDS)
@@ -82,7 +87,7 @@ async def _the_first_minutes(page: PhonePage) -> None:
 
 async def _take_picture(page: PhonePage, folder: Path) -> None:
     """The README's picture: a signal with its reasons, the trade and the card, on a long phone."""
-    path = PICTURE if os.environ.get("AUTOTRADER_README_PICTURE") else folder / "phone.png"
+    path = PICTURE if TAKES_README_PICTURE else folder / "phone.png"
     path.parent.mkdir(exist_ok=True)
     shown = [told(page, words).first for words in ("Why I want to buy", re.compile(r"BUY .*\s#1"), " bought ")]
     tops = [await one.evaluate("e => e.offsetTop") for one in shown]

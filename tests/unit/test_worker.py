@@ -91,11 +91,15 @@ def test_a_process_that_dies_is_transient_and_the_next_task_runs() -> None:
 
 
 def test_a_hanging_task_is_killed_at_its_deadline(tmp_path: Path) -> None:
-    worker = SpawnedWorker()
+    worker = SpawnedWorker(keep=True)
+    # Its process is up and knows the tasks: the deadline need not allow for that.
+    pid = worker.run(worker_tasks.own_pid, deadline=PATIENCE)
     with pytest.raises(Transient, match="killed after"):
-        worker.run(worker_tasks.hang, tmp_path / "pid", deadline=6.0)
-    eventually(lambda: not is_alive(int((tmp_path / "pid").read_text())))
+        worker.run(worker_tasks.hang, tmp_path / "pid", deadline=1.0)
+    assert int((tmp_path / "pid").read_text()) == pid
+    eventually(lambda: not is_alive(pid))
     assert worker.run(worker_tasks.add, 20, 22, deadline=PATIENCE) == 42
+    worker.stop()
 
 
 def test_stopping_ends_a_running_task(tmp_path: Path) -> None:
