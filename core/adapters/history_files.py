@@ -8,6 +8,8 @@ as its vendor would have told it at the time that is asked for: in the shares of
 Columns `dividend` (USD a share, in the file's own shares) and `split` (new shares for one old) of daily files become
 corporate actions. A split of a file that is adjusted for it is none: its bars have no jump.
 
+A size that no file of a symbol holds is made of its finer bars, where it has such.
+
 Rulings (DESIGN 8, replay): BTCUSDT is BTC-USD, but a file of BTC-USD's own name wins; of files marked `extended` only
 bars inside a session count, and only for sessions that no other file covers; overlaps are refused unless equal;
 `adj` (dividend-adjusted) and `pre2014` files are not used.
@@ -33,6 +35,7 @@ from core.domain.corporate import CorporateAction
 from core.domain.instruments import Instrument, instrument_for
 from core.domain.values import ONE
 from core.errors import DataFault, Fatal
+from core.feed.aggregate import FINER, aggregate
 from core.quality import Defect, Refusal, inspect
 from core.series import BarSeries, Floats, Seconds, concatenated, seconds_of, time_of
 
@@ -152,7 +155,7 @@ class HistoryFiles:
         symbol, size = key
         files = self._files.get(key, ())
         if not files:
-            return DataFault(symbol, f"no file with {size} bars")
+            return self._made_of_finer(symbol, size)
         refused: list[Refusal] = []
         try:
             regular = _joined(symbol, size, [self._parse(file, refused) for file in files if not file.extended])
@@ -165,6 +168,18 @@ class HistoryFiles:
         if not len(series):
             return DataFault(symbol, f"no usable {size} bar in {', '.join(file.path.name for file in files)}")
         return series
+
+    def _made_of_finer(self, symbol: str, size: BarSize) -> BarSeries | DataFault:
+        """Bars of a size that no file holds, made of the largest finer ones."""
+        finer = next((each for each in FINER[size] if (symbol, each) in self._files), None)
+        if finer is None:
+            return DataFault(symbol, f"no file with {size} bars")
+        # Not by `_load`, which holds the lock around this.
+        small = self._series[symbol, finer] if (symbol, finer) in self._series else self._read((symbol, finer))
+        if isinstance(small, DataFault):
+            return small
+        made = aggregate(self._calendar, instrument_for(symbol).asset_class, small, size)
+        return _frozen(made) if len(made) else DataFault(symbol, f"no whole {size} bar among its {finer} bars")
 
     def _parse(self, file: _File, refused: list[Refusal]) -> BarSeries:
         """The good bars of one file, with close times from the calendar."""

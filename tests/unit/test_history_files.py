@@ -182,3 +182,18 @@ def test_an_outage_stays_a_gap(real: HistoryFiles) -> None:
     bars = real.bars(BTC, BarSize.H1, resumed + timedelta(hours=1), 2)
     assert bars.bar(1).opened_at == resumed
     assert bars.bar(0).opened_at == datetime(2018, 2, 8, 0, tzinfo=UTC)
+
+
+@pytest.mark.feature("S2")
+def test_a_size_without_a_file_is_made_of_the_finer_bars_that_are_there(
+    tmp_path: Path, calendar: ExchangeCalendar
+) -> None:
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    minutes = [(f"{start + number * BarSize.M1.span:%Y-%m-%dT%H:%M:%SZ}", 1.0 + number) for number in range(1_447)]
+    put(tmp_path, "BTC-USD.1m.csv", *minutes)
+    files = HistoryFiles(tmp_path, calendar)
+    assert closes(files, "BTC-USD", BarSize.D1) == [24.0 * 60]
+    assert closes(files, "BTC-USD", BarSize.M5)[-2:] == [24.0 * 60, 24.0 * 60 + 5]
+    put(tmp_path, "ETH-USD.5m.csv", ("2024-01-01T00:05:00Z", 1.0))
+    with pytest.raises(DataFault, match="no whole 1d bar among its 5m bars"):
+        HistoryFiles(tmp_path, calendar).bars(instrument_for("ETH-USD"), BarSize.D1, LATE, 1)
