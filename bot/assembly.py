@@ -12,7 +12,7 @@ from bot.bootstrap import (
     Clocks,
     Engine,
     Hooks,
-    PriceSource,
+    Prices,
     back_up_venue,
     build_engine,
     make_calendar,
@@ -20,6 +20,8 @@ from bot.bootstrap import (
     make_simulated_market,
     make_yahoo,
     open_ledger,
+    real_prices,
+    simulated_prices,
 )
 from bot.deadman import DeadManPing
 from bot.live import Live, LiveParts
@@ -110,8 +112,12 @@ class LiveAssembly:
             self._live.lease = lease
             seed = self._seed(database) if place.world is World.SIMULATED else None
             clock = self._market_clock(database, seed)
-            market = None if seed is None else make_simulated_market(seed, self._calendar)
-            return self._assemble(place, database, lease, market or yahoo, clock)
+            prices = (
+                real_prices(settings, yahoo, self._calendar, self._system)
+                if seed is None
+                else simulated_prices(make_simulated_market(seed, self._calendar))
+            )
+            return self._assemble(place, database, lease, prices, clock)
         except BaseException:
             self._live.lease = None
             lease.release()
@@ -122,7 +128,8 @@ class LiveAssembly:
         settings = self._settings
         url = settings.database_url.get_secret_value() if settings.database_url else None
         has_token = settings.telegram_bot_token is not None
-        place = choose_place(self._options.world, has_token, url, settings.data_dir, yahoo_answers)
+        has_keys = settings.alpaca_keys is not None
+        place = choose_place(self._options.world, has_token, url, settings.data_dir, yahoo_answers, has_keys=has_keys)
         log.info("%s prices%s", place.world, f": {place.reason}" if place.reason else "")
         return place
 
@@ -165,7 +172,7 @@ class LiveAssembly:
         place: Place,
         database: Database,
         lease: LeaseKeeper,
-        source: PriceSource,
+        prices: Prices,
         clock: SystemClock | ScaledClock,
     ) -> LiveParts:
         settings, system = self._settings, self._system
@@ -187,9 +194,9 @@ class LiveAssembly:
             database,
             Clocks(system, clock),
             hooks,
-            [source],
+            prices.sources,
             self._calendar,
-            quotes=source,
+            quotes=prices.quotes,
             parallel=None if place.world is World.SIMULATED else PARALLEL_FETCHES,
             rules=Rules(),
         )
@@ -215,6 +222,7 @@ class LiveAssembly:
             market_clock=clock,
             speed=self._options.speed if place.world is World.SIMULATED else 1.0,
             play_money=settings.start_cash if place.play_money else ZERO,
+            release_prices=prices.close,
         )
 
     def _sign_of_life(self, health: HealthDesk) -> DeadManPing | None:

@@ -37,11 +37,13 @@ from core.errors import Fatal
 from core.execution.desk import Desk
 from core.execution.manual_broker import ManualBroker
 from core.feed.backfill import BackFiller
+from core.feed.quotes import QuoteChain
 from core.feed.standing import Rules
 from core.ports import Broker, Clock, MarketData, Quotes, SecondChannel
 from core.series import BarSeries
 from core.settings import Settings
 from core.settings.book import SettingsBook
+from core.settings.checks import FeedChoice
 from core.storage.advice import in_words
 from core.storage.backup import back_up, backups_of
 from core.storage.engine import database_path
@@ -52,7 +54,6 @@ from jobs.champion import Champion
 
 SIMULATED, MANUAL = AccountKind.SIMULATED.value, AccountKind.MANUAL.value
 EVERY_BAR = 1_000_000
-PriceSource = SimulatedMarket | YahooData
 HistorySource = SimulatedMarket | HistoryFiles
 
 
@@ -72,6 +73,19 @@ class Hooks:
     next_cycle_at: Callable[[], datetime | None] = lambda: None
     checkpoint: Checkpoint = nowhere
     fence: Callable[[], None] = lambda: None
+
+
+def _nothing() -> None:
+    """Where nothing is to be let go of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Sources of bars, the best first, and of last prices; `close` lets go of what they hold."""
+
+    sources: Sequence[MarketData]
+    quotes: Quotes
+    close: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +289,29 @@ def make_calendar() -> ExchangeCalendar:
 
 def make_yahoo(calendar: ExchangeCalendar, clock: SystemClock, cache_folder: Path) -> YahooData:
     return YahooData(calendar, clock, clock.sleep, cache_folder, default_rng(secrets.randbits(64)))
+
+
+def simulated_prices(market: SimulatedMarket) -> Prices:
+    return Prices((market,), market)
+
+
+def real_prices(settings: Settings, yahoo: YahooData, calendar: ExchangeCalendar, clock: SystemClock) -> Prices:
+    """Those that the owner's settings name; Alpaca's only with its keys. Last prices come from Alpaca first: in real
+    time, and streamed."""
+    keys = settings.alpaca_keys
+    if keys is None or "alpaca" not in settings.data_sources:
+        return Prices((yahoo,), yahoo)
+    # Loaded only here: without keys nothing of it is needed.
+    from core.adapters.alpaca import Alpaca
+    from core.adapters.alpaca_service import Feed
+    from core.adapters.alpaca_transport import AlpacaKeys
+
+    chance = default_rng(secrets.randbits(64))
+    feed: Feed = "sip" if settings.alpaca_feed is FeedChoice.SIP else "iex"
+    alpaca = Alpaca(AlpacaKeys(*keys), calendar, clock, clock.sleep, chance, feed=feed)
+    sources: Mapping[str, MarketData] = {"yahoo": yahoo, "alpaca": alpaca.data}
+    chain: list[Quotes] = [alpaca.quotes, *([yahoo] if "yahoo" in settings.data_sources else [])]
+    return Prices([sources[name] for name in settings.data_sources], QuoteChain(chain), alpaca.close)
 
 
 def make_second_channels(settings: Settings, clock: Clock) -> Sequence[SecondChannel]:

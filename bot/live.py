@@ -37,7 +37,8 @@ OVERRUNS_BEFORE_SLOWING = 2
 
 @dataclass(frozen=True, slots=True)
 class LiveParts:
-    """Everything that was built for this run. `speed` is the factor at which simulated time starts to run."""
+    """Everything that was built for this run. `speed` is the factor at which simulated time starts to run;
+    `release_prices` lets go of what the sources of prices hold."""
 
     engine: Engine
     owner: OwnerDesk
@@ -50,6 +51,7 @@ class LiveParts:
     market_clock: SystemClock | ScaledClock
     speed: float
     play_money: Decimal
+    release_prices: Callable[[], None]
 
 
 class Live:
@@ -190,6 +192,7 @@ class Live:
             await self._scheduler.stop()
         await parts.telephone.close()
         await asyncio.to_thread(parts.writer.stop)
+        await asyncio.to_thread(parts.release_prices)
         try:
             if self.lease is not None:
                 self.lease.check(self._system.now())

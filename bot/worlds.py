@@ -24,12 +24,18 @@ class Place:
 
 
 def choose_place(
-    wanted: str, has_token: bool, database_url: str | None, data: Path, yahoo_answers: Callable[[], bool]
+    wanted: str,
+    has_token: bool,
+    database_url: str | None,
+    data: Path,
+    yahoo_answers: Callable[[], bool],
+    *,
+    has_keys: bool = False,
 ) -> Place:
-    """The world and its files (DESIGN 8, worlds). `wanted` is auto, real or simulated.
+    """The world and its files (DESIGN 8, worlds). `wanted` is auto, real or simulated; `has_keys` are those of Alpaca.
 
     Simulated prices and play money never share a ledger with what the owner really holds. A simulated world is chosen
-    only on a first start without a token where Yahoo does not answer, and remembered by its file. Raises Fatal.
+    only on a first start without token and keys where Yahoo does not answer, and remembered by its file. Raises Fatal.
     """
     if wanted == World.SIMULATED and has_token:
         raise Fatal("WORLD=simulated goes with the local phone only; remove TELEGRAM_BOT_TOKEN or set WORLD=auto")
@@ -38,7 +44,7 @@ def choose_place(
     if has_token:
         return _real(data, database_url)
     tryout = _tryout(data)
-    if wanted == World.REAL or (data / TRYOUT).exists():
+    if wanted == World.REAL or has_keys or (data / TRYOUT).exists():
         return tryout
     if (data / SIMULATED).exists():
         return _simulated(data, "this installation began in the simulated market")

@@ -14,8 +14,17 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 _SQLITE = "sqlite:///"
 _TOKEN_SHAPE = re.compile(r"\d{3,}:[A-Za-z0-9_-]{30,}")
+_KEY_SHAPE = re.compile(r"[A-Za-z0-9+/=_-]{16,128}")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _SYMBOL_SHAPE = re.compile(r"[A-Z0-9][A-Z0-9.-]{0,19}")
+
+
+DATA_SOURCES = ("yahoo", "alpaca")
+
+
+class FeedChoice(StrEnum):
+    IEX = "iex"
+    SIP = "sip"
 
 
 class WorldChoice(StrEnum):
@@ -50,6 +59,19 @@ class LogLevel(StrEnum):
 def _token(value: SecretStr) -> SecretStr:
     if not _TOKEN_SHAPE.fullmatch(value.get_secret_value()):
         raise ValueError("this is not a bot token: digits, a colon, then at least 30 letters, digits, - or _")
+    return value
+
+
+def _alpaca_key(value: SecretStr) -> SecretStr:
+    if not _KEY_SHAPE.fullmatch(value.get_secret_value()):
+        raise ValueError("this is not a key of Alpaca's: at least 16 letters, digits, +, /, =, _ or -")
+    return value
+
+
+def _sources(value: tuple[str, ...]) -> tuple[str, ...]:
+    bad = [name for name in value if name not in DATA_SOURCES]
+    if bad or not value:
+        raise ValueError(f"must name {' or '.join(DATA_SOURCES)}, the best first")
     return value
 
 
@@ -93,6 +115,10 @@ def _mail_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _named(value: object) -> object:
+    return tuple(dict.fromkeys(re.findall(r"[^\s,]+", value.lower()))) if isinstance(value, str) else value
+
+
 def _listed(value: object) -> object:
     return tuple(dict.fromkeys(re.findall(r"[^\s,]+", value.upper()))) if isinstance(value, str) else value
 
@@ -134,6 +160,8 @@ def _upper(value: object) -> object:
 
 
 BotToken = Annotated[SecretStr, AfterValidator(_token)]
+AlpacaKey = Annotated[SecretStr, AfterValidator(_alpaca_key)]
+DataSources = Annotated[tuple[str, ...], BeforeValidator(_named), AfterValidator(_sources)]
 StateFolder = Annotated[Path, AfterValidator(_folder)]
 MailUrl = Annotated[SecretStr, AfterValidator(_mail_url)]
 WebUrl = Annotated[SecretStr, AfterValidator(_web_url)]

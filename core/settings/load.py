@@ -12,10 +12,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from core.logs import Redactor
+from core.settings.checks import DATA_SOURCES
 from core.settings.rows import ROWS
 from core.settings.table import Settings, SettingsError
 
 _ALIKE = 0.8
+KEYS = ("ALPACA_KEY_ID", "ALPACA_SECRET_KEY")
 _WORDS = {
     "int_parsing": "this is not a whole number",
     "int_from_float": "this is not a whole number",
@@ -39,12 +41,24 @@ def load_settings(environ: Mapping[str, str], dotenv: Path | None) -> Settings:
         settings = Settings.model_validate({**given, "unknown_names": unknown})
     except ValidationError as error:
         problems += [in_words(details, given) for details in error.errors(include_url=False, include_context=False)]
+    problems += _together(given)
     if problems:
         count = "one setting" if len(problems) == 1 else f"{len(problems)} settings"
         text = "\n".join([f"{count} cannot be used:", *(f"  {problem}" for problem in problems)])
         # A token pasted into the wrong line is a secret all the same.
         raise SettingsError(Redactor()(text))
     return settings
+
+
+def _together(given: Mapping[str, str]) -> list[str]:
+    """What is wrong with settings that only make sense beside others."""
+    half = [name for name in KEYS if name in given]
+    if len(half) == 1:
+        missing = next(name for name in KEYS if name not in given)
+        return [f"{missing}: missing beside {half[0]}; the two belong together"]
+    if not half and given.get("DATA_SOURCES", "").strip(" ,").lower() == "alpaca":
+        return [f"DATA_SOURCES=alpaca: needs {' and '.join(KEYS)}; for example DATA_SOURCES={','.join(DATA_SOURCES)}"]
+    return []
 
 
 def _read(dotenv: Path | None) -> tuple[dict[str, str], tuple[str, ...], list[str]]:

@@ -20,6 +20,7 @@ _HEADER = """\
 """
 _GROUPS = {
     "TELEGRAM_BOT_TOKEN": "Telegram",
+    "ALPACA_KEY_ID": "Prices and Alpaca",
     "STATE_DIR": "Where things are kept",
     "SYMBOLS": "Trading",
     "RETRAIN_MIN_NEW_LABELS": "Learning",

@@ -10,10 +10,14 @@ from zoneinfo import ZoneInfo
 
 from core.errors import Fatal
 from core.settings.checks import (
+    DATA_SOURCES,
+    AlpacaKey,
     AnyCase,
     AnyCaseLevel,
     BotToken,
     BrowserChoice,
+    DataSources,
+    FeedChoice,
     LogFormat,
     LogLevel,
     MailUrl,
@@ -71,6 +75,32 @@ class Settings(TradingSettings):
         "smtp://user:password@mail.example.com:587/?to=me@example.com",
         "Mail server and address for the same alarms",
         words="none",
+    )
+    alpaca_key_id: AlpacaKey | None = setting(
+        "ALPACA_KEY_ID",
+        None,
+        "PKYOUROWNKEYID123456",
+        "Key id of your account at Alpaca; with it and the secret key prices come from there, too",
+        words="none",
+    )
+    alpaca_secret_key: AlpacaKey | None = setting(
+        "ALPACA_SECRET_KEY",
+        None,
+        "yourOwnSecretKeyWithManyLettersAndDigits",
+        "Secret key that belongs to it",
+        words="none",
+    )
+    alpaca_feed: Annotated[FeedChoice, AnyCase] = setting(
+        "ALPACA_FEED",
+        FeedChoice.IEX,
+        "iex",
+        "Alpaca's prices of stocks: iex (one exchange, free) or sip (all exchanges, with a subscription)",
+    )
+    data_sources: DataSources = setting(
+        "DATA_SOURCES",
+        DATA_SOURCES,
+        "alpaca,yahoo",
+        "Where real prices come from, the best first; alpaca counts only with its keys",
     )
     state_dir: StateFolder = setting(
         "STATE_DIR",
@@ -165,9 +195,17 @@ class Settings(TradingSettings):
     def heartbeat_file(self) -> Path:
         return self.data_dir / "health.json"
 
+    @property
+    def alpaca_keys(self) -> tuple[str, str] | None:
+        """Key id and secret key, where both are set."""
+        if self.alpaca_key_id is None or self.alpaca_secret_key is None:
+            return None
+        return self.alpaca_key_id.get_secret_value(), self.alpaca_secret_key.get_secret_value()
+
     def secrets(self) -> tuple[str, ...]:
         """What must never be logged or shown."""
-        given = (self.telegram_bot_token, self.dead_man_url, self.ntfy_url, self.mail_url)
+        urls = (self.dead_man_url, self.ntfy_url, self.mail_url)
+        given = (self.telegram_bot_token, *urls, self.alpaca_key_id, self.alpaca_secret_key)
         whole = [each.get_secret_value() for each in given if each]
         passwords = [urlsplit(each).password for each in whole if "://" in each]
         return tuple(dict.fromkeys([*whole, *(form for each in passwords if each for form in (each, unquote(each)))]))

@@ -170,7 +170,7 @@ def test_a_stop_follows_the_price_only_where_the_owner_wants_it() -> None:
 
 def test_the_example_file_begins_with_what_everybody_sets() -> None:
     groups = [line for line in env_example().splitlines() if line.startswith("# ---")]
-    assert groups[:3] == ["# --- Telegram ---", "# --- Where things are kept ---", "# --- Trading ---"]
+    assert groups[:3] == ["# --- Telegram ---", "# --- Prices and Alpaca ---", "# --- Where things are kept ---"]
     assert list(ROWS).index("TELEGRAM_BOT_TOKEN") < list(ROWS).index("SYMBOLS") < list(ROWS).index("MODEL_TREES")
 
 
@@ -191,6 +191,30 @@ def test_secrets_are_never_echoed(tmp_path: Path) -> None:
     watched = load_settings({"TELEGRAM_BOT_TOKEN": TOKEN, "DEAD_MAN_URL": url}, None)
     assert watched.secrets() == (TOKEN, url)
     assert "hunter4" not in repr(watched)
+
+
+def test_keys_of_alpaca_belong_together_and_are_secrets(tmp_path: Path) -> None:
+    key_id, secret = "PKTESTKEYID123456789", "sEcReT0hAlfOfTheKeyThatNobodySees1234567"
+    settings = load_settings({"ALPACA_KEY_ID": key_id, "ALPACA_SECRET_KEY": secret}, None)
+    assert settings.alpaca_keys == (key_id, secret)
+    assert set(settings.secrets()) == {key_id, secret}
+    assert key_id not in repr(settings) and secret not in repr(settings)
+    for given, missing in (
+        (("ALPACA_KEY_ID", key_id), "ALPACA_SECRET_KEY"),
+        (("ALPACA_SECRET_KEY", secret), "ALPACA_KEY_ID"),
+    ):
+        words = refusal(dict([given]))
+        assert f"{missing}: missing beside {given[0]}" in words and given[1] not in words
+    assert secret not in refusal({"ALPACA_KEY_ID": "short", "ALPACA_SECRET_KEY": secret + "!"})
+    assert load_settings({}, None).alpaca_keys is None
+
+
+def test_sources_of_prices_are_named_the_best_first(tmp_path: Path) -> None:
+    assert load_settings({}, None).data_sources == ("yahoo", "alpaca")
+    assert load_settings({"DATA_SOURCES": "Alpaca, yahoo"}, None).data_sources == ("alpaca", "yahoo")
+    assert "must name yahoo or alpaca" in refusal({"DATA_SOURCES": "google"})
+    assert "needs ALPACA_KEY_ID and ALPACA_SECRET_KEY" in refusal({"DATA_SOURCES": "alpaca"})
+    assert "ALPACA_FEED=otc: must be" in refusal({"ALPACA_FEED": "otc"})
 
 
 def test_a_misspelt_name_in_the_file_is_refused_and_a_foreign_one_is_only_noted(tmp_path: Path) -> None:
@@ -235,8 +259,9 @@ def test_the_example_file_is_in_step_with_the_table() -> None:
 
 
 def test_every_example_and_every_default_is_accepted(tmp_path: Path) -> None:
+    keys = {name: ROWS[name].example for name in ("ALPACA_KEY_ID", "ALPACA_SECRET_KEY")}
     for name, row in ROWS.items():
-        assert load_settings({name: row.example}, None)
+        assert load_settings({name: row.example} | (keys if name in keys else {}), None)
     uncommented = env_example().replace("\n#", "\n").replace("\n ", "\n# ")
     assert load_settings({}, dotenv(tmp_path, uncommented)) == load_settings({}, None)
 

@@ -51,3 +51,10 @@ def test_simulated_prices_are_refused_beside_a_token(tmp_path):
 def test_the_owner_may_ask_for_either_world(tmp_path):
     assert choose_place("simulated", False, None, tmp_path, never).reason == "asked for"
     assert choose_place("real", False, None, tmp_path, never).world is World.REAL
+
+
+def test_keys_of_alpaca_mean_real_prices_without_asking_yahoo(tmp_path):
+    (tmp_path / SIMULATED).touch()
+    place = choose_place("auto", False, None, tmp_path, never, has_keys=True)
+    assert (place.world, place.play_money) == (World.REAL, True)
+    assert choose_place("simulated", False, None, tmp_path, never, has_keys=True).world is World.SIMULATED
