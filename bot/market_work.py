@@ -14,6 +14,7 @@ from bot.data_health import data_health
 from bot.opening import LAST_SEEN
 from core.collect import CollectReport
 from core.cycle import CycleResult, run_cycle
+from core.domain.views import Health
 from core.execution import watch
 from core.execution.views import publish_daily_report
 from core.feed.backfill import BackFiller
