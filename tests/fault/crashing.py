@@ -32,6 +32,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.fault.crash_nest import CrashNest
+
 CRASH_NAME = "CRASH_AT"
 CRASH_OCCURRENCE = "CRASH_OCCURRENCE"
 FACTS_FILE = "CRASH_FACTS"
@@ -97,8 +99,9 @@ def run_scenario(
     crash: Crash | None = None,
     environment: Mapping[str, str] | None = None,
     deadline: float = 60.0,
+    nest: CrashNest | None = None,
 ) -> Run:
-    """Runs `script` on `folder` (its first argument) to its end or its crash.
+    """Runs `script` on `folder` (its first argument) to its end or its crash, in a new process or a fork of `nest`.
 
     Raises AssertionError with the scenario's own traceback when it fails in any other way, TimeoutExpired (after
     killing it) when it is not done within `deadline` seconds.
@@ -107,30 +110,28 @@ def run_scenario(
     for leftover in (facts, trail):
         leftover.unlink(missing_ok=True)
     chosen = {CRASH_NAME: crash.name, CRASH_OCCURRENCE: str(crash.occurrence)} if crash else {}
-    done = subprocess.run(
-        [sys.executable, str(script), str(folder), *arguments],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            **(environment or {}),
-            FACTS_FILE: str(facts),
-            TRAIL_FILE: str(trail),
-            **chosen,
-        },
-        capture_output=True,
-        text=True,
-        timeout=deadline,
-        check=False,
-    )
+    own = {**(environment or {}), FACTS_FILE: str(facts), TRAIL_FILE: str(trail), **chosen}
+    if nest is None:
+        done = subprocess.run(
+            [sys.executable, str(script), str(folder), *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **own},
+            capture_output=True,
+            text=True,
+            timeout=deadline,
+            check=False,
+        )
+        code, stderr = done.returncode, done.stderr
+    else:
+        code, stderr = nest.run(folder, arguments, own)
     run = Run(
-        done.returncode,
+        code,
         json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else None,
         trail.read_text(encoding="utf-8").splitlines() if trail.exists() else [],
-        done.stderr,
+        stderr,
     )
-    assert done.returncode == 0 or (crash is not None and run.was_killed), (
-        f"{script.name} ended with {done.returncode} after {list(run.trail)[-3:]}:\n{done.stderr}"
+    assert code == 0 or (crash is not None and run.was_killed), (
+        f"{script.name} ended with {code} after {list(run.trail)[-3:]}:\n{stderr}"
     )
     return run
 
