@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from telegram import BotCommand, Update
 from telegram.error import InvalidToken, TelegramError
-from telegram.ext import Application, ApplicationBuilder, ExtBot, TypeHandler, Updater
+from telegram.ext import Application, ApplicationBuilder, TypeHandler, Updater
 
 from bot import render_status
 from bot.commands.table import COMMANDS
@@ -34,7 +34,7 @@ from bot.message import Message
 from bot.ownership import Identity
 from bot.pace import TELEGRAM_PACE, Pace
 from bot.pairing import Pairing
-from bot.poll_watch import PollWatch, Trouble
+from bot.poll_watch import PollWatch, PromptBot, Trouble
 from bot.transport import TelegramTransport
 from core.checkpoints import Checkpoint, nowhere
 from core.domain.accounts import Badge, World
@@ -48,7 +48,7 @@ ALLOWED_UPDATES = (Update.MESSAGE, Update.CALLBACK_QUERY)
 TELEGRAM_URL = "https://api.telegram.org/bot"
 _LONG_POLL = timedelta(seconds=25)
 _FIRST_WAIT = 1.0
-_LONGEST_WAIT = 30.0
+_LONGEST_WAIT = 5.0
 _AFTER_TROUBLE = {Trouble.SECOND_POLLER: 60.0, Trouble.DEAD_TOKEN: 600.0}
 _STOP_LIMIT = 5.0
 _OWNER_CHECKED_EVERY = 1.0
@@ -161,10 +161,9 @@ class BotApp:
                 self.delivery.retry_now()
                 await self._fill_menu()
                 reason = await trouble
-                await self._end_polling()
-                await self._sleep(_AFTER_TROUBLE[reason])
-                wait = _FIRST_WAIT
-                continue
+                if self._watch.was_connected:
+                    wait = _FIRST_WAIT
+                wait = _AFTER_TROUBLE.get(reason, wait)
             await self._end_polling()
             await self._sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT)
@@ -176,13 +175,15 @@ class BotApp:
         """
         application = self._application
         await application.initialize()
+        # Asked first: of each attempt to poll an API that is out of reach the library would log a traceback.
+        await application.bot.get_me()
         if not application.running:
             await application.start()
         self._updater = Updater(application.bot, application.update_queue)
         await self._updater.initialize()
         await self._updater.start_polling(
             timeout=_LONG_POLL,
-            bootstrap_retries=-1,
+            bootstrap_retries=0,
             allowed_updates=list(ALLOWED_UPDATES),
             error_callback=_already_reported,
         )
@@ -247,7 +248,8 @@ def _application(parts: BotParts, watch: PollWatch) -> AnyApplication:
     if _is_loopback(parts.base_url):
         # A proxy from the environment must not come between us and our own machine.
         options["httpx_kwargs"] = {"trust_env": False}
-    bot: ExtBot[None] = ExtBot(
+    bot = PromptBot(
+        watch,
         parts.token,
         base_url=parts.base_url or TELEGRAM_URL,
         request=FencedRequest(parts.fence, connection_pool_size=16, **options),

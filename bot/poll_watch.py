@@ -6,6 +6,8 @@ import asyncio
 from enum import StrEnum
 from typing import Any
 
+from telegram import Update
+from telegram.ext import ExtBot
 from telegram.request import HTTPXRequest
 
 from bot.health_hook import HealthHook, OnChange
@@ -22,24 +24,32 @@ NO_NETWORK = "Telegram cannot be reached; trading goes on and messages are kept"
 
 
 class Trouble(StrEnum):
+    """NETWORK: the library waits up to half a minute between its tries; ours are closer together."""
+
+    NETWORK = "network"
     SECOND_POLLER = "second poller"
     DEAD_TOKEN = "dead token"
 
 
 class PollWatch:
-    """Counts the outcomes of polls. `trouble` is set when polling on as before makes no sense."""
+    """Counts the outcomes of polls. The future that `begin` gives is done when polling on as before makes no sense.
+
+    `is_connected`: the newest poll was answered. `was_connected`: one was since `begin`.
+    """
 
     def __init__(self, health: HealthHook) -> None:
         self._health = OnChange(health, COMPONENT)
         self._failures = 0
         self._conflicts = 0
-        self._is_connected = False
+        self.is_connected = False
+        self.was_connected = False
         self._trouble: asyncio.Future[Trouble] | None = None
 
     def begin(self) -> asyncio.Future[Trouble]:
         """A new attempt at polling: the future tells when it has to end."""
         self._trouble = asyncio.get_running_loop().create_future()
         self._conflicts = 0
+        self.was_connected = False
         return self._trouble
 
     def answered(self, code: int) -> None:
@@ -57,13 +67,12 @@ class PollWatch:
         """A poll got no answer, or one that says nothing about us. A few are forgiven: a network blinks."""
         self._failures += 1
         if self._failures >= _PATIENCE:
-            self._is_connected = False
-            self._health(Health.DEGRADED, NO_NETWORK)
+            self._end(Trouble.NETWORK, Health.DEGRADED, NO_NETWORK)
 
     def _connected(self) -> None:
         self._failures = self._conflicts = 0
-        if not self._is_connected:
-            self._is_connected = True
+        if not self.is_connected:
+            self.is_connected = self.was_connected = True
             self._health(Health.RUNNING, "connected")
 
     def _conflict(self) -> None:
@@ -73,10 +82,24 @@ class PollWatch:
             self._end(Trouble.SECOND_POLLER, Health.DEGRADED, SECOND_POLLER)
 
     def _end(self, trouble: Trouble, state: Health, reason: str) -> None:
-        self._is_connected = False
+        self.is_connected = False
         self._health(state, reason)
         if self._trouble is not None and not self._trouble.done():
             self._trouble.set_result(trouble)
+
+
+class PromptBot(ExtBot[None]):
+    """Asks for updates without waiting for some as long as nobody has answered: a connection is noticed at once, not
+    only when the first long poll is over."""
+
+    def __init__(self, watch: PollWatch, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._watch = watch
+
+    async def get_updates(self, *arguments: Any, **options: Any) -> tuple[Update, ...]:
+        if not self._watch.is_connected:
+            options["timeout"] = 0
+        return await super().get_updates(*arguments, **options)
 
 
 class WatchedRequest(HTTPXRequest):

@@ -106,6 +106,28 @@ async def test_a_start_without_telegram_succeeds_and_catches_up_when_it_appears(
         assert server.count("setMyCommands") == 1
 
 
+@pytest.mark.feature("D7")
+async def test_a_connection_that_is_back_is_told_at_once_though_nobody_says_anything(tmp_path: Path) -> None:
+    """The server holds a poll without news for half a minute, as Telegram does."""
+    server = BotApiServer()
+    async with a_bench(tmp_path, server) as bench:
+        await eventually(lambda: bench.health.newest("telegram") == (Health.RUNNING, "connected"), 5)
+        await eventually(lambda: server.count("getUpdates") == 2)
+        await server.stop()
+        await eventually(lambda: bench.health.newest("telegram") == (Health.DEGRADED, NO_NETWORK), 15)
+        bench.publish(CHATTER)
+        await server.start()
+        await eventually(lambda: bench.health.newest("telegram") == (Health.RUNNING, "connected"), 5)
+        await eventually(lambda: bench.states() == [OutboxState.SENT], 5)
+        bench.said("/status")
+        await eventually(lambda: any("RUNNING" in text for text in server.texts()), 5)
+        assert [state for name, state, _ in bench.health.said if name == "telegram"] == [
+            Health.RUNNING,
+            Health.DEGRADED,
+            Health.RUNNING,
+        ]
+
+
 @pytest.mark.feature("D8")
 async def test_a_second_poller_is_explained_and_polling_goes_on_once_it_is_gone(tmp_path: Path) -> None:
     server = BotApiServer(longest_poll=0.02)

@@ -30,7 +30,7 @@ TOKEN = "123456789:" + "A" * 35
 class BotApiServer(LocalPhone):
     """`calls` are the requests as they came, also those that a fault ate. `limits` are off until switched on.
 
-    A poll without news is answered after `longest_poll` seconds, so that a bot soon knows that it is connected.
+    A poll without news is answered after `longest_poll` seconds.
     """
 
     def __init__(
