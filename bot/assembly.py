@@ -233,7 +233,7 @@ class LiveAssembly:
         channels = make_second_channels(self._settings, self._system)
         if not channels:
             return None
-        return SecondLine(engine.desk, channels, self._settings.zone, health.report).look
+        return SecondLine(engine.desk, channels, health.report).look
 
     def _jobs(
         self,
@@ -265,7 +265,7 @@ class LiveAssembly:
             ),
             check_health=check_health,
             maintain=lambda: self._maintain(engine, health, place),
-            attest=lambda: ask_weekly(engine.desk, self._settings.zone),
+            attest=lambda: ask_weekly(engine.desk),
             watch=Watchdog(engine.desk, health.report, engine.desk.speed, self._sign_of_life(health)).look,
             second_line=self._second_line(engine, health),
         )

@@ -190,6 +190,7 @@ def build_engine(
         speed=hooks.speed,
         next_cycle_at=hooks.next_cycle_at,
         default_mode=settings.mode or (Mode.AUTO if venue else Mode.MANUAL),
+        zone=lambda: book.current.zone,
     )
     collector = Collector(
         sources, database.bars, calendar, parallel=parallel, overlap=overlap, checkpoint=hooks.checkpoint, rules=rules

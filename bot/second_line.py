@@ -39,10 +39,9 @@ _THERE = frozenset({OutboxState.SENT, OutboxState.MUTED})
 class SecondLine:
     """`look` each minute, in any thread but the writer's."""
 
-    def __init__(self, desk: Desk, channels: Sequence[SecondChannel], zone: ZoneInfo, health: HealthHook) -> None:
+    def __init__(self, desk: Desk, channels: Sequence[SecondChannel], health: HealthHook) -> None:
         self._desk = desk
         self._channels = channels
-        self._zone = zone
         self._health = {channel.name: OnChange(health, f"second channel {channel.name}") for channel in channels}
 
     def look(self) -> str:
@@ -60,7 +59,7 @@ class SecondLine:
             return f"{channel.name}: nothing"
         try:
             with self._desk.changing("alarm"):
-                channel.send(*words(news, self._zone))
+                channel.send(*words(news, self._desk.zone()))
         except Transient as error:
             _LOG.warning("%d alarms could not be sent: %s", len(news), error)
             self._health[channel.name](Health.DEGRADED, f"{error}; tried again each minute")

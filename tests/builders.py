@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -40,6 +41,7 @@ E = TypeVar("E")
 
 MONDAY = datetime(2024, 3, 4, tzinfo=UTC)
 FIVE = timedelta(minutes=5)
+UNIVERSAL = ZoneInfo("UTC")
 COIN = "BTC-USD"
 BROKER_ACCOUNT = Account("simulated", AccountKind.SIMULATED, World.REAL)
 MANUAL_ACCOUNT = Account("manual", AccountKind.MANUAL, World.REAL)
@@ -103,6 +105,7 @@ class Bench:
     venue_file: Path | None = None
     fence: Callable[[], None] = no_fence
     calendar: Any = field(default_factory=AlwaysOpen)
+    zone: ZoneInfo = UNIVERSAL
 
     def __post_init__(self) -> None:
         self.clock = VirtualClock(MONDAY)
@@ -163,6 +166,7 @@ class Bench:
             checkpoint=self._pass,
             fence=self.fence,
             default_mode=self.mode,
+            zone=lambda: self.zone,
         )
         self.owner = OwnerDesk(self.desk)
 

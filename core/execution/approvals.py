@@ -73,6 +73,14 @@ def at_price(desk: Desk, old: Instruction, order: Order, price: Decimal, now: da
     return changing.priced(moved, manual.repriced(desk, old, moved), changing.pricing_of(order, old))
 
 
+def proposal_at(work: UnitOfWork, desk: Desk, old: Instruction, order: Order, moved: Order) -> Decimal:
+    """The most that the owner may choose once `order` is `moved` to another price: the same money as was proposed,
+    whatever part of it he had chosen."""
+    instrument = desk.instrument(order.symbol) or instrument_for(order.symbol)
+    whole = _scaled(changing.proposal_of(work, old), order, moved.reference_price, instrument)
+    return max(moved.quantity, whole)
+
+
 def _scaled(quantity: Decimal, order: Order, shown: Decimal, instrument: Instrument) -> Decimal:
     return floor_to(quantity * min(Decimal(1), order.reference_price / shown), instrument.quantity_step)
 
@@ -85,8 +93,7 @@ def _ask_again(
         return refused(f"{order.symbol} costs {plain(price)} USD by now: too dear for this card.", old)
     work.save_order(moved)
     card = manual.repriced(desk, old, moved)
-    instrument = desk.instrument(order.symbol) or instrument_for(order.symbol)
-    most = max(moved.quantity, _scaled(changing.proposal_of(work, old), order, card.price, instrument))
+    most = proposal_at(work, desk, old, order, moved)
     what = (
         f"The price of {order.symbol} is {plain(card.price)} USD by now, outside {plain(old.band_low)} to "
         f"{plain(old.band_high)}"

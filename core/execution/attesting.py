@@ -27,8 +27,9 @@ _OVERDUE = timedelta(days=10)
 """A machine that never runs in the morning asks at another hour of the day once this much time has passed."""
 
 
-def ask_weekly(desk: Desk, zone: ZoneInfo) -> str:
-    """Asks in the owner's morning, a week after the last time; not while a question is open or nothing is held."""
+def ask_weekly(desk: Desk) -> str:
+    """Asks in the owner's morning, by the zone he lives in now, a week after the last time; not while a question is
+    open or nothing is held."""
     now = desk.system_clock.now()
     with desk.ledger() as work:
         portfolio = work.portfolio(MANUAL)
@@ -37,7 +38,7 @@ def ask_weekly(desk: Desk, zone: ZoneInfo) -> str:
         if questions.open_question(work, QuestionKind.ATTEST, MANUAL, "") is not None:
             return "asked already"
         stored = work.value(ASKED)
-        if stored is not None and not _is_due(datetime.fromisoformat(stored), now, zone):
+        if stored is not None and not _is_due(datetime.fromisoformat(stored), now, desk.zone()):
             return "not due"
         work.set_value(ASKED, now.isoformat())
         if stored is not None:

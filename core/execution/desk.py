@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from core.checkpoints import Checkpoint, calling, nowhere
 from core.domain.accounts import Account, AccountKind, Badge, Mode, World
@@ -37,6 +38,10 @@ def _unfenced() -> None:
     """The fence where nobody else can hold the ledger: replays and tests."""
 
 
+def _utc() -> ZoneInfo:
+    return ZoneInfo("UTC")
+
+
 def _unscheduled() -> datetime | None:
     return None
 
@@ -48,7 +53,8 @@ class Desk:
     `brokers` maps account ids to venues, the manual account's included. `broker_account` is None when there is only
     the manual account. `speed` is how fast the market clock runs; `next_cycle_at` when the tick is due next.
     `fence` raises LeaseLost when another process may hold the ledger by now: asked last before every call that changes
-    something outside. `rules` gives the numbers in force, which the owner may change between two decisions. `reader`
+    something outside. `rules` gives the numbers in force, which the owner may change between two decisions;
+    `zone` is his, which he may change too. `reader`
     gives units of work that only read and wait for nobody; without it reads go through `ledger`.
     """
 
@@ -75,6 +81,7 @@ class Desk:
     speed: Callable[[], float] = _real_time
     next_cycle_at: Callable[[], datetime | None] = _unscheduled
     default_mode: Mode = Mode.AUTO
+    zone: Callable[[], ZoneInfo] = _utc
     tick_job: str = "tick"
     _by_symbol: Mapping[str, Instrument] = field(init=False, repr=False)
 

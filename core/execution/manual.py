@@ -63,12 +63,19 @@ def issue(work: UnitOfWork, desk: Desk, order: Order, signal: Signal | None, now
 
 
 def reissue(
-    work: UnitOfWork, desk: Desk, instruction: Instruction, now: datetime, *, limit_price: Decimal | None = None
+    work: UnitOfWork,
+    desk: Desk,
+    instruction: Instruction,
+    now: datetime,
+    *,
+    proposed: Decimal | None = None,
+    limit_price: Decimal | None = None,
 ) -> None:
-    """Writes this version of an instruction and its card; a card of an earlier version no longer counts."""
+    """Writes this version of an instruction and its card; a card of an earlier version no longer counts. `proposed` is
+    the most that the owner may choose, where he has chosen less."""
     work.save_instruction(instruction)
     card = card_of(work, instruction, desk)
-    work.publish(replace(card, limit_price=limit_price), market_time=now)
+    work.publish(replace(card, proposed=proposed, limit_price=limit_price), market_time=now)
 
 
 def change_card(

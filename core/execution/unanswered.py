@@ -83,12 +83,14 @@ def _ask_again(work: UnitOfWork, desk: Desk, old: Instruction, now: datetime) ->
     moved = approvals.at_price(desk, old, order, price, now) if untouched and price is not None else order
     if moved is None:
         return False
+    proposed = approvals.proposal_at(work, desk, old, order, moved) if old.needs_approval else None
     work.save_order(moved)
     card = manual.repriced(desk, old, moved) if untouched else replace(old, version=old.version + 1)
     detail = f"{_unanswered(desk)}: asked again below ({times + 1} of {MOST_REPEATS} times)"
     work.publish(manual.settlement(desk, old, "asked again", detail), market_time=now)
     expires_at = desk.system_clock.now() + desk.policy.instruction_life
-    manual.reissue(work, desk, replace(card, expires_at=expires_at), now, limit_price=moved.limit_price)
+    again = replace(card, expires_at=expires_at)
+    manual.reissue(work, desk, again, now, proposed=proposed, limit_price=moved.limit_price)
     work.set_value(ASKED_AGAIN, json.dumps({**repeats, str(old.number): times + 1}))
     return True
 

@@ -138,14 +138,14 @@ class Channel:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path).start()
+    bench = Bench(tmp_path, zone=ZONE).start()
     bench.declare_cash()
     yield bench
     bench.close()
 
 
 def a_line(bench: Bench, *channels: Channel) -> SecondLine:
-    return SecondLine(bench.desk, channels, ZONE, bench.health)
+    return SecondLine(bench.desk, channels, bench.health)
 
 
 def publish(bench: Bench, *events: Any) -> None:

@@ -212,7 +212,7 @@ class House:
         sign_of_life = self.witness.over(SimpleNamespace(ping=lambda: True), PING)
         channel = self.witness.over(SimpleNamespace(name="ntfy", send=lambda _title, _text: None), ALARM)
         house = HouseWork(
-            attest=lambda: ask_weekly(self.desk, self.settings.zone),
+            attest=lambda: ask_weekly(self.desk),
             renew_lease=lambda: self.lease.renew(self.clock.now()).holder,
             expire=lambda: (
                 f"{expire_instructions(self.desk)} expired, {remind(self.desk)} reminders; {away.look(self.desk)}"
@@ -220,7 +220,7 @@ class House:
             check_health=self.health.check,
             maintain=lambda: maintain(self.database, self.clock.now() + timedelta(days=1), self.health.report),
             watch=Watchdog(self.desk, self.health.report, lambda: 1.0, sign_of_life).look,
-            second_line=SecondLine(self.desk, [channel], self.settings.zone, self.health.report).look,
+            second_line=SecondLine(self.desk, [channel], self.health.report).look,
         )
         table = (*market_jobs(work, self.writer, calendar), *house_jobs(house, self.writer))
         self.jobs = {job.name: job for job in table}

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.domain.accounts import Mode
-from core.domain.events import InstructionChanged, InstructionSettled
+from core.domain.events import InstructionChanged, InstructionIssued, InstructionSettled
 from core.domain.instruments import instrument_for
 from core.domain.orders import Bracket, OrderState, OrderType
 from core.domain.records import (
@@ -243,6 +243,31 @@ def test_a_manual_account_never_acts_by_itself_and_its_sales_wait_for_ever(tmp_p
         assert expire_instructions(bench.desk) == 0
     assert bench.owner.pending() == (sale,)
     assert bench.read(lambda work: work.portfolio("manual")).quantity(COIN) == 10
+
+
+@pytest.mark.feature("T6")
+@pytest.mark.feature("T7")
+def test_a_card_asked_again_offers_what_was_proposed_however_little_was_chosen(tmp_path: Path) -> None:
+    bench = a_bench(tmp_path, NoAnswer.REMIND)
+    card = a_card(bench)
+    bench.owner.change(card.number, 1, QUARTER, "tap-1")
+    assert bench.owner.pending()[0].quantity == Decimal("2.5")
+    most = Decimal(10)
+    for price in (110, 110):
+        bench.bar(float(price))
+        bench.system.advance(timedelta(minutes=60))
+        expire_instructions(bench.desk)
+        (again,) = bench.owner.pending()
+        most = min(most, Decimal(1000) / price)
+        offer = bench.owner.offer(card.number)
+        assert offer is not None and offer.proposed == offer.sizes[4]
+        assert most - Decimal("0.00001") < offer.proposed <= most
+        assert again.quantity * price <= 250
+    assert bench.events(InstructionIssued)[-1].proposed == offer.proposed
+    shown = bench.owner.card(card.number)
+    assert shown is not None and shown.proposed == offer.proposed
+    bench.owner.change(card.number, again.version, WHOLE, "tap-2")
+    assert bench.owner.pending()[0].quantity == offer.proposed
 
 
 @pytest.mark.feature("T6")

@@ -42,6 +42,14 @@ def test_play_money_pays_as_at_alpaca_and_meets_no_injected_fault(engine: Engine
     assert engine.venue._door is None
 
 
+@pytest.mark.feature("M15")
+def test_the_desk_lives_in_the_zone_that_the_owner_chose_last(engine: Engine) -> None:
+    engine.book.change({"TIME_ZONE": "Asia/Tokyo"}, "owner")
+    assert engine.desk.zone().key == "Asia/Tokyo"
+    engine.book.change({"TIME_ZONE": "America/New_York"}, "owner")
+    assert engine.desk.zone().key == "America/New_York"
+
+
 def test_a_coins_volume_is_believed_of_the_simulated_market_alone(engine: Engine) -> None:
     assert engine.venue is not None
     market = make_simulated_market(1, engine.calendar)
