@@ -1,4 +1,4 @@
-"""The command line: autotrader run | replay | import | verify | doctor | owner | healthcheck."""
+"""The command line: autotrader run | replay | import | bars | verify | doctor | owner | healthcheck."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def _dispatch(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     verbs = {
         "replay": entry.replay,
         "import": entry.take_files,
+        "bars": entry.bars,
         "verify": entry.verify,
         "doctor": entry.doctor,
         "healthcheck": entry.healthcheck,
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_replay(commands)
     _add_import(commands)
+    _add_bars(commands)
     for name, words in (
         ("verify", "recompute the ledger's hash chain"),
         ("healthcheck", "exit 0 if the running engine is alive and not halted"),
@@ -101,6 +103,15 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command.add_argument("--zone", metavar="ZONE", help="zone of times that have none, such as UTC or America/New_York")
     command.add_argument("--dry-run", action="store_true", help="say what would be taken, write nothing")
     command.add_argument("--again", action="store_true", help="read also files that were taken before")
+
+
+def _add_bars(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = "how complete the stored bars are: gaps, refusals, seams; also while the engine runs"
+    bars = commands.add_parser("bars", help=words, description=words)
+    _add_environment(bars)
+    bars.add_argument("--symbols", nargs="+", metavar="SYMBOL", help="only these")
+    bars.add_argument("--picture", type=Path, metavar="FILE", help="draw it as well, into this PNG")
+    bars.add_argument("--gaps", action="store_true", help="list every gap, with what its source said")
 
 
 def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -145,6 +145,15 @@ def _advance(bar: tqdm[Any], days: int) -> None:
     bar.update(days - bar.n)
 
 
+def bars(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """autotrader bars: a table of what is stored, in use or not; changes nothing."""
+    from bot.bars_report import report
+
+    symbols = [_symbol_of(symbol) for symbol in options.symbols or ()]
+    print(report(_settings(options, environ), symbols, gaps=options.gaps, file=options.picture))
+    return 0
+
+
 def verify(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """autotrader verify: recomputes the hash chain of every ledger, in use or not, and changes nothing."""
     from bot.worlds import all_places

@@ -162,6 +162,12 @@ class SqlBarStore:
         with self._engine.connect() as connection:
             return bar_notes.seams(connection, after_id)
 
+    def all_series(self) -> Sequence[tuple[str, BarSize]]:
+        """Symbol and size of every stored series, sorted."""
+        with self._engine.connect() as connection:
+            found = connection.execute(select(_B.c.symbol, _B.c.size).distinct()).all()
+        return sorted((symbol, size) for symbol, size in found)
+
     def refusals(self) -> Mapping[tuple[str, BarSize], Mapping[str, int]]:
         """By series and class of defect, how many bars were refused."""
         with self._engine.connect() as connection:
