@@ -15,6 +15,7 @@ from bot.bootstrap import (
     Prices,
     back_up_venue,
     build_engine,
+    make_alpaca,
     make_calendar,
     make_second_channels,
     make_simulated_market,
@@ -113,7 +114,7 @@ class LiveAssembly:
             seed = self._seed(database) if place.world is World.SIMULATED else None
             clock = self._market_clock(database, seed)
             prices = (
-                real_prices(settings, yahoo, self._calendar, self._system)
+                real_prices(settings, yahoo, make_alpaca(settings, self._calendar, self._system))
                 if seed is None
                 else simulated_prices(make_simulated_market(seed, self._calendar))
             )

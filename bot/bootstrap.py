@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from numpy.random import default_rng
 
@@ -51,6 +52,10 @@ from core.storage.soundness import faults_at_start, page_faults
 from core.storage.store import Database, open_database
 from core.strategy.predictor import ForestPredictor
 from jobs.champion import Champion
+
+if TYPE_CHECKING:
+    from core.adapters.alpaca import Alpaca
+    from core.adapters.alpaca_service import Feed
 
 SIMULATED, MANUAL = AccountKind.SIMULATED.value, AccountKind.MANUAL.value
 EVERY_BAR = 1_000_000
@@ -296,20 +301,22 @@ def simulated_prices(market: SimulatedMarket) -> Prices:
     return Prices((market,), market)
 
 
-def real_prices(settings: Settings, yahoo: YahooData, calendar: ExchangeCalendar, clock: SystemClock) -> Prices:
-    """Those that the owner's settings name; Alpaca's only with its keys. Last prices come from Alpaca first: in real
-    time, and streamed."""
-    keys = settings.alpaca_keys
-    if keys is None or "alpaca" not in settings.data_sources:
-        return Prices((yahoo,), yahoo)
-    # Loaded only here: without keys nothing of it is needed.
+def make_alpaca(settings: Settings, calendar: ExchangeCalendar, clock: SystemClock) -> Alpaca | None:
+    """The owner's account at Alpaca; None without its keys. Loaded only here: without them nothing of it is needed."""
+    if settings.alpaca_keys is None:
+        return None
     from core.adapters.alpaca import Alpaca
-    from core.adapters.alpaca_service import Feed
     from core.adapters.alpaca_transport import AlpacaKeys
 
-    chance = default_rng(secrets.randbits(64))
     feed: Feed = "sip" if settings.alpaca_feed is FeedChoice.SIP else "iex"
-    alpaca = Alpaca(AlpacaKeys(*keys), calendar, clock, clock.sleep, chance, feed=feed)
+    chance = default_rng(secrets.randbits(64))
+    return Alpaca(AlpacaKeys(*settings.alpaca_keys), calendar, clock, clock.sleep, chance, feed=feed)
+
+
+def real_prices(settings: Settings, yahoo: YahooData, alpaca: Alpaca | None) -> Prices:
+    """Those that the owner's settings name. Last prices come from Alpaca first: in real time, and streamed."""
+    if alpaca is None or "alpaca" not in settings.data_sources:
+        return Prices((yahoo,), yahoo)
     sources: Mapping[str, MarketData] = {"yahoo": yahoo, "alpaca": alpaca.data}
     chain: list[Quotes] = [alpaca.quotes, *([yahoo] if "yahoo" in settings.data_sources else [])]
     return Prices([sources[name] for name in settings.data_sources], QuoteChain(chain), alpaca.close)

@@ -118,7 +118,7 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     words = "look for what is wrong and say what to do; with --restore, put a backup in the ledger's place"
     doctor = commands.add_parser("doctor", help=words, description=words)
     _add_environment(doctor)
-    doctor.add_argument("--offline", action="store_true", help="look at this machine alone: do not ask Yahoo")
+    doctor.add_argument("--offline", action="store_true", help="look at this machine alone: ask no source of prices")
     doctor.add_argument("--restore", type=Path, metavar="FILE", help="a file from data/backups, or any other copy")
 
 

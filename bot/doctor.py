@@ -20,7 +20,7 @@ from core.domain.bars import Quote
 from core.errors import AccessRefused, DataFault, RateLimited, Transient, Unreachable
 from core.health import Pulse, read_pulse
 from core.settings import Settings, SettingsError, load_settings
-from core.settings.checks import WorldChoice
+from core.settings.checks import FeedChoice, WorldChoice
 from core.storage.advice import in_words
 from core.storage.backup import backups_of, taken_at
 from core.storage.engine import database_path
@@ -41,6 +41,12 @@ _YAHOO_ADVICE: tuple[tuple[type[Exception], str], ...] = (
     (AccessRefused, "wait an hour; if it stays, stop the program and delete the folder yahoo in the data folder"),
     (Unreachable, "check this machine's network and, if it has one, its proxy (HTTPS_PROXY)"),
 )
+_ALPACA_LATER = "run doctor again in an hour; if it stays, install the newest version of this program"
+_ALPACA_ADVICE: tuple[tuple[type[Exception], str], ...] = (
+    (RateLimited, "wait a minute; other programs with the same keys use up its requests, too"),
+    (AccessRefused, "make new keys at Alpaca and set ALPACA_KEY_ID and ALPACA_SECRET_KEY to both halves"),
+    (Unreachable, "check this machine's network and, if it has one, its proxy (HTTPS_PROXY)"),
+)
 _REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -59,10 +65,18 @@ class Finding:
 
 AskYahoo = Callable[[Path], Quote]
 """Asks Yahoo for one price, with its cookie in the folder. Raises what core.errors has for a source of prices."""
+AskAlpaca = Callable[[Settings], None]
+"""Asks Alpaca for one price with the keys that are set. Raises Transient."""
 
 
-def examine(environ: Mapping[str, str], dotenv: Path, ask_yahoo: AskYahoo | None = None) -> Iterator[Finding]:
-    """Every check in turn; without usable settings those that need none. Yahoo is asked where `ask_yahoo` is given."""
+def examine(
+    environ: Mapping[str, str],
+    dotenv: Path,
+    ask_yahoo: AskYahoo | None = None,
+    ask_alpaca: AskAlpaca | None = None,
+) -> Iterator[Finding]:
+    """Every check in turn; without usable settings those that need none. Sources of prices are asked where they are
+    used and given here."""
     yield from _program()
     try:
         settings = load_settings(environ, dotenv)
@@ -76,6 +90,8 @@ def examine(environ: Mapping[str, str], dotenv: Path, ask_yahoo: AskYahoo | None
     yield Finding("engine", pulse.text)
     if ask_yahoo is not None and settings.world is not WorldChoice.SIMULATED:
         yield _yahoo(ask_yahoo, settings.data_dir / "yahoo", pulse)
+    if ask_alpaca is not None and settings.alpaca_keys is not None:
+        yield _alpaca(ask_alpaca, settings)
     url = settings.database_url.get_secret_value() if settings.database_url else None
     for place in all_places(url, settings.data_dir):
         path = database_path(place.database)
@@ -152,6 +168,21 @@ def _yahoo(ask: AskYahoo, folder: Path, pulse: Pulse) -> Finding:
     return Finding(about, f"Yahoo answers: {quote.symbol} {quote.price:,.2f} USD, {quote.at:%Y-%m-%d %H:%M} UTC")
 
 
+def _alpaca(ask: AskAlpaca, settings: Settings) -> Finding:
+    """Whether the keys are good for prices. An account may ask 200 times a minute: once more beside a running engine
+    does no harm."""
+    about = "prices from Alpaca"
+    try:
+        ask(settings)
+    except Transient as trouble:
+        todo = next((words for kind, words in _ALPACA_ADVICE if isinstance(trouble, kind)), _ALPACA_LATER)
+        if isinstance(trouble, AccessRefused) and settings.alpaca_feed is FeedChoice.SIP and "keys" not in str(trouble):
+            todo = "set ALPACA_FEED=iex, or subscribe to the prices of all exchanges at Alpaca"
+        return Finding(about, f"Alpaca {trouble}", todo)
+    used = "" if "alpaca" in settings.data_sources else "; DATA_SOURCES leaves them out"
+    return Finding(about, f"Alpaca accepts the keys and gives prices (feed {settings.alpaca_feed}){used}")
+
+
 def _ledger(settings: Settings, place: Place, path: Path, wrong: list[str], now: datetime) -> Iterator[Finding]:
     """Everything about one ledger. A damaged one is told once, with the way back."""
     name = path.name
@@ -218,10 +249,15 @@ def _venue_advice(file: Path, broken: list[str]) -> str:
     return f"stop the program, move {file.name} (with -wal and -shm) away, and copy {copies[0]} in its place"
 
 
-def report(environ: Mapping[str, str], dotenv: Path, ask_yahoo: AskYahoo | None = None) -> int:
+def report(
+    environ: Mapping[str, str],
+    dotenv: Path,
+    ask_yahoo: AskYahoo | None = None,
+    ask_alpaca: AskAlpaca | None = None,
+) -> int:
     """Prints every finding; the exit code: 1 where something has to be done."""
     findings = []
-    for finding in examine(environ, dotenv, ask_yahoo):
+    for finding in examine(environ, dotenv, ask_yahoo, ask_alpaca):
         print(finding)
         findings.append(finding)
     due = sum(bool(finding.todo) for finding in findings)

@@ -19,6 +19,7 @@ from core.settings import Settings, load_settings
 from core.settings.checks import is_symbol
 
 MOST_PROBLEMS = 20
+ALPACA_SECONDS = 10.0
 YAHOO_SECONDS = 8.0
 
 if TYPE_CHECKING:
@@ -185,7 +186,8 @@ def doctor(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.restore is None:
         from bot.doctor import report
 
-        return report(environ, options.env_file or Path(".env"), None if options.offline else _ask_yahoo)
+        asked = (None, None) if options.offline else (_ask_yahoo, _ask_alpaca)
+        return report(environ, options.env_file or Path(".env"), *asked)
     from bot.restoring import restore_ledger
 
     print(restore_ledger(_settings(options, environ), options.restore))
@@ -196,6 +198,14 @@ def _ask_yahoo(cache_folder: Path) -> Quote:
     from bot.bootstrap import make_calendar, make_yahoo
 
     return make_yahoo(make_calendar(), SystemClock(), cache_folder).look(YAHOO_SECONDS)
+
+
+def _ask_alpaca(settings: Settings) -> None:
+    from bot.bootstrap import make_alpaca, make_calendar
+
+    alpaca = make_alpaca(settings, make_calendar(), SystemClock())
+    if alpaca is not None:
+        alpaca.data.look(ALPACA_SECONDS)
 
 
 def owner(options: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -25,12 +25,11 @@ from core.domain.corporate import CorporateAction
 from core.domain.instruments import AssetClass, Instrument
 from core.domain.values import ONE, ZERO, exact
 from core.errors import MalformedAnswer
+from core.feed.aggregate import aggregate
 from core.series import BarSeries, Floats, Seconds
 
 LETTERS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
-HOUR = 3_600
-# A coin's day that Alpaca knows fewer hours of is not told as a day.
-LEAST_HOURS = 18
+HOUR, HALF = 3_600, 1_800
 _STOCK = re.compile(r"[A-Z]{1,7}(-[A-Z]{1,2})?")
 _COIN = re.compile(r"[A-Z0-9]{2,10}-USD")
 
@@ -84,49 +83,30 @@ def bars_of(rows: Rows, instrument: Instrument, size: BarSize, calendar: Exchang
     if size is BarSize.H1 and not instrument.is_crypto:
         return _hours_of_sessions(rows, instrument, calendar)
     if size is BarSize.D1 and instrument.is_crypto:
-        return _days_of_hours(series_of(rows, instrument, BarSize.H1, calendar))
+        return aggregate(calendar, AssetClass.CRYPTO, series_of(rows, instrument, BarSize.H1, calendar), size)
     return series_of(rows, instrument, size, calendar)
 
 
 def _hours_of_sessions(rows: Rows, instrument: Instrument, calendar: ExchangeCalendar) -> BarSeries:
-    """Hours counted from the session's open, the last one cut by its close."""
-    # Half hours are read as hours first: their own ends do not matter, only that they begin in a session.
-    halves = _ascending(rows)
-    inside = calendar.bar_closes(AssetClass.STOCK, BarSize.M5, halves.times) != NO_CLOSE
-    times, columns = halves.times[inside], {name: column[inside] for name, column in halves.columns.items()}
-    session_opens = calendar.bar_opens(AssetClass.STOCK, BarSize.D1, times // DAY * DAY)
-    opened = session_opens + (times - session_opens) // HOUR * HOUR
-    closes = calendar.bar_closes(AssetClass.STOCK, BarSize.H1, opened)
-    return _together(instrument.symbol, BarSize.H1, opened, closes, columns)
-
-
-def _ascending(rows: Rows) -> Rows:
-    """One row of each time: of a time told twice, the later one told."""
+    """Hours counted from the session's open, the last one cut by its close; none of which a half is missing."""
     order = np.argsort(rows.times, kind="stable")
     times = rows.times[order]
-    last = np.append(times[1:] != times[:-1], True) if len(times) else np.empty(0, np.bool_)
-    return Rows(times[last], {name: column[order][last] for name, column in rows.columns.items()})
-
-
-def _days_of_hours(hours: BarSeries) -> BarSeries:
-    """Days from 00:00Z to 24:00Z; those with fewer than LEAST_HOURS hours are left out."""
-    days = hours.opened_at // DAY * DAY
-    whole = np.unique(days, return_inverse=True, return_counts=True)
-    kept = whole[2][whole[1]] >= LEAST_HOURS if len(days) else np.empty(0, np.bool_)
-    part, days = hours.part(kept), days[kept]
-    columns = {name: getattr(part, name) for name in LETTERS}
-    return _together(hours.symbol, BarSize.D1, days, days + DAY, columns)
-
-
-def _together(symbol: str, size: BarSize, opened: Seconds, closes: Seconds, columns: Mapping[str, Floats]) -> BarSeries:
-    """One bar of all rows that open with it; a value that is missing in one of them is missing in it."""
-    if not len(opened):
-        return BarSeries.empty(symbol, size)
-    first = np.flatnonzero(np.append(True, opened[1:] != opened[:-1]))
+    sessions = calendar.bar_opens(AssetClass.STOCK, BarSize.D1, times // DAY * DAY)
+    # Of a half hour told twice the later telling counts; one that begins outside its session has no close.
+    kept = np.append(times[1:] != times[:-1], True) if len(times) else np.empty(0, np.bool_)
+    kept &= (calendar.bar_closes(AssetClass.STOCK, BarSize.M5, times) != NO_CLOSE) & ((times - sessions) % HALF == 0)
+    times, order = times[kept], order[kept]
+    if not len(times):
+        return BarSeries.empty(instrument.symbol, BarSize.H1)
+    opened = sessions[kept] + (times - sessions[kept]) // HOUR * HOUR
+    closes = calendar.bar_closes(AssetClass.STOCK, BarSize.H1, opened)
+    first = np.flatnonzero(np.diff(opened, prepend=-1) != 0)
     last = np.append(first[1:], len(opened)) - 1
-    return BarSeries(
-        symbol,
-        size,
+    whole = (last - first + 1) * HALF == closes[first] - opened[first]
+    columns = {name: column[order] for name, column in rows.columns.items()}
+    hours = BarSeries(
+        instrument.symbol,
+        BarSize.H1,
         opened[first],
         closes[first],
         columns["open"][first],
@@ -135,6 +115,7 @@ def _together(symbol: str, size: BarSize, opened: Seconds, closes: Seconds, colu
         columns["close"][last],
         np.add.reduceat(columns["volume"], first),
     )
+    return hours.part(whole)
 
 
 def actions_of(answer: Any, symbol: str, calendar: ExchangeCalendar) -> Sequence[CorporateAction]:

@@ -70,18 +70,20 @@ def test_a_half_day_ends_its_last_hour_early() -> None:
     assert bars.bar(19).closed_at == datetime(2024, 11, 29, 18, tzinfo=UTC)
 
 
-def test_a_coins_day_of_which_hours_are_missing_is_not_told_as_a_day(stand: Stand) -> None:
+def test_a_coins_day_and_a_stocks_hour_of_which_a_part_is_missing_are_not_told(stand: Stand) -> None:
     hours = TRUTH.bars(BTC, BarSize.H1, NOW, 24 * 20)
-    whole = stand.alpaca.bars(BTC, BarSize.D1, NOW, 10)
-    holed = whole.opened_at[4]
-    stand.server.series["BTC-USD", BarSize.H1] = hours.part(
-        (hours.opened_at < holed) | (hours.opened_at >= holed + 25_200)
-    )
-    assert holed not in stand.alpaca.bars(BTC, BarSize.D1, NOW, 10).opened_at
-    stand.server.series["BTC-USD", BarSize.H1] = hours.part(
-        (hours.opened_at < holed) | (hours.opened_at >= holed + 7_200)
-    )
-    assert holed in stand.alpaca.bars(BTC, BarSize.D1, NOW, 10).opened_at
+    holed = stand.alpaca.bars(BTC, BarSize.D1, NOW, 10).opened_at[4]
+    stand.server.series["BTC-USD", BarSize.H1] = hours.part(hours.opened_at != holed + 7_200)
+    days = stand.alpaca.bars(BTC, BarSize.D1, NOW, 10).opened_at
+    assert holed not in days and holed + 86_400 in days
+    halves = [row(f"2024-11-26T{at}:00Z", price) for at, price in (("15:30", 2.0), ("16:00", 3.0), ("17:00", 4.0))]
+    halves += [row("2024-11-26T20:30:00Z", 5.0), row("2024-11-26T20:30:00Z", 6.0), row("2024-11-26T21:00:00Z", 9.0)]
+    stand.server.raw["SPY"] = halves
+    told = stand.alpaca.bars(SPY, BarSize.H1, NOW, 100)
+    assert [(bar.opened_at.hour, bar.open, bar.close, bar.volume) for bar in told.bars()] == [
+        (15, 2.0, 3.0, 10.0),
+        (20, 6.0, 6.0, 5.0),
+    ]
 
 
 def test_more_bars_than_a_page_holds_come_whole(stand: Stand) -> None:

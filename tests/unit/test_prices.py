@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bot.bootstrap import Prices, make_calendar, make_yahoo, real_prices
+from bot.bootstrap import Prices, make_alpaca, make_calendar, make_yahoo, real_prices
+from bot.doctor import examine
 from core.adapters.alpaca_data import AlpacaData
+from core.adapters.alpaca_transport import AlpacaKeys
 from core.adapters.yahoo import YahooData
 from core.clock import SystemClock
 from core.domain.bars import Quote
 from core.domain.instruments import Instrument, instrument_for
 from core.errors import RateLimited, Transient, Unreachable
 from core.feed.quotes import QuoteChain
-from core.settings import load_settings
+from core.settings import Settings, load_settings
+from tests.alpaca_stand import KNOWN, source_at
+from tests.alpaca_stand import NOW as STAND_NOW
+from tests.servers.alpaca_data_server import AlpacaDataServer
 
 NOW = datetime(2024, 11, 27, 16, tzinfo=UTC)
 SPY, QQQ, VTI = (instrument_for(symbol) for symbol in ("SPY", "QQQ", "VTI"))
@@ -29,7 +35,8 @@ CALENDAR = make_calendar()
 def prices(folder: Path, environ: Mapping[str, str]) -> Prices:
     clock = SystemClock()
     settings = load_settings({"STATE_DIR": str(folder), **environ}, None)
-    return real_prices(settings, make_yahoo(CALENDAR, clock, folder / "yahoo"), CALENDAR, clock)
+    yahoo = make_yahoo(CALENDAR, clock, folder / "yahoo")
+    return real_prices(settings, yahoo, make_alpaca(settings, CALENDAR, clock))
 
 
 @pytest.mark.feature("S2")
@@ -56,23 +63,30 @@ def test_bars_come_from_the_sources_that_are_named_and_have_their_keys(
     found.close()
 
 
-def test_without_keys_nothing_of_alpaca_is_loaded_and_with_them_not_before_the_first_question(tmp_path: Path) -> None:
-    seen = (
-        "import sys, test_prices_probe as probe\n"
-        "heavy = {'alpaca', 'msgpack', 'websockets', 'requests'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-        "probe.prices(probe.Path(sys.argv[1]), {})\n"
-        "assert not {'core.adapters.alpaca', 'alpaca'} & set(sys.modules)\n"
-        "probe.prices(probe.Path(sys.argv[1]), probe.KEYS)\n"
-        "assert 'core.adapters.alpaca' in sys.modules\n"
-        "assert not {'alpaca', 'msgpack', 'websockets'} & set(sys.modules)\n"
-    )
-    # The probe is this module without what only its tests import.
-    source = Path(__file__).read_text().split("\n@pytest", 1)[0]
-    source = source.replace("import pytest\n", "").replace("from core.adapters.alpaca_data import AlpacaData\n", "")
-    (tmp_path / "test_prices_probe.py").write_text(source)
-    path = {"PYTHONPATH": f"{tmp_path}:{Path(__file__).resolve().parents[2]}"}
-    subprocess.run([sys.executable, "-c", seen, str(tmp_path)], check=True, env=path, timeout=60)
+PROBE = """
+import sys
+from pathlib import Path
+from bot.bootstrap import make_alpaca, make_calendar, make_yahoo, real_prices
+from core.clock import SystemClock
+from core.settings import load_settings
+
+def prices(environ):
+    settings, clock, calendar = load_settings(environ, None), SystemClock(), make_calendar()
+    return real_prices(settings, make_yahoo(calendar, clock, Path()), make_alpaca(settings, calendar, clock))
+
+vendor = {"alpaca", "msgpack", "websockets"}
+prices({})
+loaded = (vendor | {"requests", "core.adapters.alpaca"}) & set(sys.modules)
+assert not loaded, loaded
+prices(KEYS)
+assert "core.adapters.alpaca" in sys.modules
+assert not vendor & set(sys.modules)
+"""
+
+
+def test_without_keys_nothing_of_alpaca_is_loaded_and_with_them_not_before_the_first_question() -> None:
+    path = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    subprocess.run([sys.executable, "-c", f"KEYS = {KEYS}\n{PROBE}"], check=True, env=path, timeout=60)
 
 
 class Told:
@@ -108,3 +122,52 @@ def test_trouble_of_one_source_is_no_trouble_while_another_answers() -> None:
     with pytest.raises(RateLimited, match="slow down"):
         QuoteChain([limited, down]).last([SPY], NOW)
     assert QuoteChain([Told({}), Told({})]).last([SPY], NOW) == {}
+
+
+@pytest.fixture
+def examined(tmp_path: Path) -> Callable[..., str]:
+    """What the doctor says of Alpaca, with a server in its place."""
+
+    def look(address: str, environ: Mapping[str, str] = KEYS, **options: Any) -> str:
+        def ask(settings: Settings) -> None:
+            assert settings.alpaca_keys is not None
+            source_at(address, keys=AlpacaKeys(*settings.alpaca_keys), feed=settings.alpaca_feed.value).look(3.0)
+
+        findings = examine({"STATE_DIR": str(tmp_path), **environ}, tmp_path / ".env", ask_alpaca=ask)
+        return next((str(each) for each in findings if each.about == "prices from Alpaca"), "")
+
+    return look
+
+
+@pytest.mark.feature("U4")
+def test_the_doctor_says_whether_alpacas_keys_are_good_for_prices(examined: Callable[..., str]) -> None:
+    with AlpacaDataServer(KNOWN, lambda: STAND_NOW) as server:
+        said = examined(server.address)
+        assert said == "ok   prices from Alpaca: Alpaca accepts the keys and gives prices (feed iex)"
+        assert "DATA_SOURCES leaves them out" in examined(server.address, KEYS | {"DATA_SOURCES": "yahoo"})
+        wrong = examined(server.address, KEYS | {"ALPACA_SECRET_KEY": "x" * 40})
+        assert wrong.startswith("fix  prices from Alpaca: Alpaca does not accept the keys (HTTP 403)")
+        assert "make new keys" in wrong and "x" * 40 not in wrong
+        sip = examined(server.address, KEYS | {"ALPACA_FEED": "sip"})
+        assert "recent SIP data" in sip and "set ALPACA_FEED=iex" in sip
+        assert examined(server.address, {}) == ""
+
+
+@pytest.mark.feature("U4")
+@pytest.mark.parametrize(
+    ("fault", "said", "todo"),
+    [
+        ("429", "asks us to slow down", "wait a minute"),
+        ("502", "is out of order (HTTP 502)", "network"),
+        ("reset", "cannot be reached: no connection", "network"),
+        ("page", "gave an answer that cannot be used", "newest version"),
+        ("422", "does not answer the question", "newest version"),
+    ],
+)
+def test_the_doctor_says_how_alpaca_fails_and_what_to_do(
+    examined: Callable[..., str], fault: str, said: str, todo: str
+) -> None:
+    with AlpacaDataServer(KNOWN, lambda: STAND_NOW) as server:
+        server.faults.standing = {"": fault}
+        words = examined(server.address)
+    assert words.startswith(f"fix  prices from Alpaca: Alpaca {said}") and todo in words
