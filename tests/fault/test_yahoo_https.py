@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli import main
 from core.adapters.yahoo_session import YahooSession
 from core.domain.bars import BarSize
 from core.domain.instruments import instrument_for
@@ -83,6 +84,26 @@ def test_yfinance_alone_finds_the_server_as_it_finds_yahoo(
     table = yfinance.Ticker("SPY").history(period="5d", interval="1d", auto_adjust=False)
     assert list(table["Close"])[:-1] == list(TRUTH.bars(SPY, D1, NOW, len(table) - 1).close)
     assert str(table.index.tz) == "America/New_York"
+
+
+@pytest.mark.feature("U4")
+def test_the_doctor_command_asks_yahoo_as_the_product_does(
+    proxy: HttpsProxy,
+    server: YahooServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    price = TRUTH.bars(SPY, M5, NOW, 1).close[-1]
+    server.exchange.live["SPY"] = (NOW, float(price))
+    main(["doctor"])
+    assert f"prices from Yahoo: Yahoo answers: SPY {price:,.2f} USD, 2024-11-27 16:02 UTC" in capsys.readouterr().out
+    asked = len(server.asked)
+    main(["doctor", "--offline"])
+    assert "prices from Yahoo" not in capsys.readouterr().out
+    assert len(server.asked) == asked
 
 
 def test_a_proxy_that_does_not_connect_and_a_certificate_that_nobody_trusts_have_their_words(

@@ -257,7 +257,8 @@ def test_an_absent_server_is_unreachable_and_after_a_few_failures_left_alone_for
     with YahooServer({}, NOW) as gone:
         session = gone.session()
     clock = StillClock(NOW)
-    lost = ask_at(stand.server, tmp_path, clock, session=session)
+    slept: list[float] = []
+    lost = ask_at(stand.server, tmp_path, clock, slept.append, session=session)
     assert not lost.reachable(2.0)
     with pytest.raises(Unreachable, match="cannot be reached"):
         lost.last([SPY], NOW)
@@ -265,6 +266,7 @@ def test_an_absent_server_is_unreachable_and_after_a_few_failures_left_alone_for
         lost.bars(SPY, D1, NOW, 5)
     assert told.value.retry_at is not None
     assert told.value.retry_at - NOW <= 1.25 * OUT_OF_REACH.longest
+    assert len(slept) == 2, "nobody waits for a second try where a pause has begun"
 
 
 def test_one_symbol_that_always_breaks_does_not_silence_the_others(stand: Stand) -> None:
@@ -273,7 +275,9 @@ def test_one_symbol_that_always_breaks_does_not_silence_the_others(stand: Stand)
         with pytest.raises(Unreachable) as broken:
             stand.yahoo.bars(SPY, D1, NOW, 5)
         assert broken.value.retry_at is None
-        assert len(stand.yahoo.bars(BTC, D1, NOW, 5)) == 5
+        with pytest.raises(UnknownSymbol):
+            stand.yahoo.bars(instrument_for("NOSUCH"), D1, NOW, 5)
+    assert len(stand.yahoo.bars(BTC, D1, NOW, 5)) == 5
 
 
 def test_a_slow_answer_within_the_budget_is_an_answer(stand: Stand) -> None:

@@ -53,7 +53,9 @@ def test_of_the_past_only_its_own_time_is_asked_for_and_an_answer_is_never_a_rem
     stand.server.faults.once["SPY"] = [page(502, "gone"), page(502, "gone")]
     with pytest.raises(Exception, match="out of order"):
         stand.yahoo.bars(SPY, BarSize.M5, end, 30)
-    assert same(stand.yahoo.bars(SPY, BarSize.M5, end, 30), TRUTH.bars(SPY, BarSize.M5, end, 30))
+    for _ in range(2):
+        assert same(stand.yahoo.bars(SPY, BarSize.M5, end, 30), TRUTH.bars(SPY, BarSize.M5, end, 30))
+    assert [each.status for each in stand.server.charts()] == [502, 502, 200, 200]
     spans = {(int(each.query["period1"]), int(each.query["period2"])) for each in stand.server.charts("SPY")}
     assert spans == {(seconds_of(end - timedelta(minutes=150)), seconds_of(end))}
 
@@ -138,6 +140,29 @@ def test_minutes_come_in_the_fewest_calls_that_yahoos_limits_allow(stand: Stand,
     assert len(bars) == min(minutes, 24 * 60 * 29 - 1), "the minute that was open 29 days ago is not whole"
     assert (np.diff(bars.closed_at) == 60).all()
     assert {each.status for each in stand.server.charts()} == {200}
+
+
+def test_a_live_row_beside_each_part_of_the_past_gets_into_none(stand: Stand) -> None:
+    """Yahoo adds its newest row whatever was asked for; here it bears the time of a whole minute."""
+    minutes = 24 * 60 * 20
+    truth = steady_series("BTC-USD", BarSize.M1, NOW.replace(second=0) - MINUTE * minutes, minutes)
+    stand.server.exchange.series["BTC-USD", BarSize.M1] = truth
+    stand.server.exchange.live["BTC-USD"] = (NOW.replace(second=0) - 3 * MINUTE, 1e6)
+    bars = stand.yahoo.bars(BTC, BarSize.M1, NOW, minutes)
+    assert len(stand.server.charts()) == 3
+    assert bars.high.max() < 1e6
+    assert (np.diff(bars.closed_at) > 0).all()
+    assert len(bars) == minutes - 1, "the minute that was told in two ways is left out"
+
+
+@pytest.mark.parametrize("size", [BarSize.M5, BarSize.D1])
+def test_a_time_that_is_told_twice_with_different_prices_is_left_out(stand: Stand, size: BarSize) -> None:
+    def double(result: Any) -> None:
+        result["timestamp"][5] = result["timestamp"][6]
+
+    stand.server.faults.standing["BTC-USD"] = spoiled(double)
+    bars, truth = stand.yahoo.bars(BTC, size, NOW, 20), TRUTH.bars(BTC, size, NOW, 20)
+    assert same(bars, truth.part(np.r_[0:5, 7:20]))
 
 
 @pytest.mark.feature("S3")
