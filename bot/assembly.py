@@ -46,9 +46,11 @@ from core.execution.attesting import ask_weekly
 from core.execution.escalation import remind
 from core.execution.owner import OwnerDesk
 from core.execution.unanswered import expire_instructions
+from core.feed.importing import SOURCE as IMPORTED
 from core.feed.standing import Rules
 from core.ports import LeaseKeeper
 from core.settings import Settings
+from core.settings.keeping import oldest_kept
 from core.storage.lease import TTL
 from core.storage.store import Database
 from jobs.health import HealthDesk
@@ -277,4 +279,10 @@ class LiveAssembly:
         now = self._system.now()
         with engine.database.reading() as work:
             skip_if_done(work.last_run(MAINTENANCE, JobOutcome.DONE), now)
-        return maintain(engine.database, now - KEEP_RUNS, health.report, lambda: back_up_venue(place, now))
+        return maintain(
+            engine.database,
+            now - KEEP_RUNS,
+            health.report,
+            lambda: back_up_venue(place, now),
+            lambda: engine.database.bars.forget(oldest_kept(self._settings, engine.desk.market_clock.now()), IMPORTED),
+        )

@@ -71,6 +71,7 @@ COMMITS = (
     "bars",
     "import",
     "bars.rescale",
+    "old bars",
 )
 CALLS = (
     "fills",

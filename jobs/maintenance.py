@@ -1,4 +1,4 @@
-"""The daily housekeeping: the ledger's integrity checked, a backup made, old records of runs let go."""
+"""The daily housekeeping: the ledger's integrity checked, a backup made, old records of runs and old bars let go."""
 
 from __future__ import annotations
 
@@ -39,9 +39,11 @@ def maintain(
     keep_runs_since: datetime,
     health: Callable[[str, Health, str], None],
     others: Callable[[], Path | None] = lambda: None,
+    forget_bars: Callable[[], int] = lambda: 0,
 ) -> str:
-    """One line for the record. `others` backs up what belongs to the ledger. A backup that fails degrades health and is
-    tried again in an hour. Raises Fatal when the file or the record of decisions and entries is broken."""
+    """One line for the record. `others` backs up what belongs to the ledger, `forget_bars` lets old ones go. A backup
+    that fails degrades health and is tried again in an hour. Raises Fatal when the file or the record of decisions and
+    entries is broken."""
     problems = ledger.verify()
     if problems:
         more = f" ({len(problems)} in all)" if len(problems) > 1 else ""
@@ -53,4 +55,5 @@ def maintain(
         health(COMPONENT, Health.DEGRADED, str(failure))
         raise JobSkipped(f"verified; no backup: {failure}") from failure
     health(COMPONENT, Health.RUNNING, f"made {copy.name}")
-    return f"verified; backed up to {copy.name}; {ledger.forget_runs(keep_runs_since)} old run records removed"
+    runs, bars = ledger.forget_runs(keep_runs_since), forget_bars()
+    return f"verified; backed up to {copy.name}; {runs} old run records and {bars:,} old bars removed"

@@ -125,6 +125,18 @@ class Settings(TradingSettings):
         le=1_000_000,
     )
     model_trees: int = setting("MODEL_TREES", 200, "200", "Trees in the random forest, count", ge=10, le=5_000)
+    keep_1m_days: int = setting(
+        "KEEP_1M_DAYS",
+        90,
+        "90",
+        "How long bars of a minute are kept, days; daily and imported bars stay for good",
+        ge=7,
+        le=36_500,
+    )
+    keep_5m_days: int = setting(
+        "KEEP_5M_DAYS", 730, "365", "How long bars of five minutes are kept, days", ge=60, le=36_500
+    )
+    keep_1h_days: int = setting("KEEP_1H_DAYS", 3_650, "1825", "How long hourly bars are kept, days", ge=700, le=36_500)
     world: Annotated[WorldChoice, AnyCase] = setting(
         "WORLD",
         WorldChoice.AUTO,

@@ -56,6 +56,12 @@ def refusals(connection: Connection) -> Mapping[tuple[str, BarSize], Mapping[str
     return found
 
 
+def forget(connection: Connection, size: BarSize, before: int) -> None:
+    """What is known of bars of that size from before a time (seconds); seams stay: they are few, and history."""
+    connection.execute(delete(_G).where(_G.c.size == size, _G.c.last < before))
+    connection.execute(delete(_R).where(_R.c.size == size, _R.c.at < before))
+
+
 def _in_seconds(row: dict[str, Any], *names: str) -> dict[str, Any]:
     return row | {name: seconds_of(row[name]) for name in names}
 

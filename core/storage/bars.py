@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, bindparam, func, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, func, select, update
 
 from core.domain.bar_records import NO_NOTES, BarNotes, KnownGap, Seam
 from core.domain.bars import BarSize
@@ -46,6 +46,7 @@ _CLOSES = (
 _HELD = select(*(_B.c[name] for name in COLUMNS), _B.c.source).where(_OF).order_by(_B.c.closed_at)
 _OLDEST = select(func.min(_B.c.closed_at)).where(_OF)
 _SOURCE = select(_B.c.source).where(_OF).order_by(_B.c.closed_at.desc()).limit(1)
+_FORGET = delete(_B).where(_OF, _B.c.closed_at < bindparam("end"), _B.c.source != bindparam("spared"))
 _FAR_AWAY: Final = 2**62
 
 
@@ -116,6 +117,24 @@ class SqlBarStore:
                 self._writes[key] = self._writes.get(key, 0) + 1
                 self._tails.pop(key, None)
         return done
+
+    def forget(self, before: Mapping[BarSize, datetime], spared: str) -> int:
+        """Removes the bars of each size that closed before its time, except those of the source `spared`, and what is
+        noted of them; returns how many."""
+        keys = [key for key in self.all_series() if key[1] in before]
+        with self._one_by_one:
+            with self._writing("old bars") as connection:
+                gone = 0
+                for symbol, size in keys:
+                    old = {"of_symbol": symbol, "of_size": size, "end": seconds_of(before[size]), "spared": spared}
+                    gone += connection.execute(_FORGET, old).rowcount
+                for size, at in before.items():
+                    bar_notes.forget(connection, size, seconds_of(at))
+            with self._lock:
+                for key in keys:
+                    self._writes[key] = self._writes.get(key, 0) + 1
+                    self._tails.pop(key, None)
+        return gone
 
     def _news(self, series: BarSeries, source: str) -> BarSeries:
         known = self._tail((series.symbol, series.size))

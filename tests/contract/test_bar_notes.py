@@ -94,3 +94,23 @@ def test_notes_last_and_are_not_written_without_their_bars(tmp_path: Path) -> No
     again = open_database(tmp_path / "ledger.db")
     assert again.bars.seams() == [replace(SEAM, id=1)]
     again.close()
+
+
+@pytest.mark.feature("S2")
+def test_old_bars_go_with_what_was_noted_of_them_and_others_stay(database: Database) -> None:
+    store = database.bars
+    old, days = steady_series("SPY", M5, START, 100), steady_series("SPY", BarSize.D1, START, 3)
+    store.write_all([(old, "yahoo"), (days, "yahoo")], asked(0, 90, gap(1, 4), gap(60, 69)))
+    store.write(steady_series("QQQ", M5, START, 100), "imported")
+    bad = RefusedBar("SPY", M5, START, "not finite", "yahoo", "a value is missing", LATER)
+    store.write_all([], BarNotes(refused=(bad, replace(bad, at=LATER))))
+    store.read("SPY", M5, LATER, 5)
+    before = START + 40 * STEP
+    assert store.forget({M5: before}, "imported") == 39
+    assert store.oldest_close("SPY", M5) == before
+    assert len(store.read("SPY", M5, LATER, 1_000)) == 61
+    assert len(store.read("SPY", BarSize.D1, LATER, 1_000)) == 3
+    assert len(store.read("QQQ", M5, LATER, 1_000)) == 100
+    assert store.known_gaps("SPY", M5) == [gap(60, 69)]
+    assert store.refusals() == {("SPY", M5): {"not finite": 1}}
+    assert store.forget({M5: before}, "imported") == 0

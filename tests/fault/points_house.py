@@ -218,7 +218,14 @@ class House:
                 f"{expire_instructions(self.desk)} expired, {remind(self.desk)} reminders; {away.look(self.desk)}"
             ),
             check_health=self.health.check,
-            maintain=lambda: maintain(self.database, self.clock.now() + timedelta(days=1), self.health.report),
+            maintain=lambda: maintain(
+                self.database,
+                self.clock.now() + timedelta(days=1),
+                self.health.report,
+                forget_bars=lambda: self.database.bars.forget(
+                    {BarSize.M5: self.clock.now() - timedelta(hours=2)}, "imported"
+                ),
+            ),
             watch=Watchdog(self.desk, self.health.report, lambda: 1.0, sign_of_life).look,
             second_line=SecondLine(self.desk, [channel], self.health.report).look,
         )

@@ -1,15 +1,19 @@
 """Settings from the environment and .env: precedence, limits, and words for every bad value at once."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from core.domain.accounts import Mode
+from core.domain.bars import BarSize
 from core.domain.instruments import DEFAULT_SYMBOLS
+from core.feed.depth import DEPTH
 from core.settings import Settings, SettingsError, load_settings
+from core.settings.keeping import oldest_kept
 from core.settings.rows import ROWS, env_example
 from core.strategy.policy import NoAnswer, Policy
 
@@ -269,3 +273,26 @@ def test_every_example_and_every_default_is_accepted(tmp_path: Path) -> None:
 def test_every_setting_has_one_line_that_fits() -> None:
     assert all(len(line) <= 120 for line in env_example().splitlines())
     assert all(row.about and row.example for row in ROWS.values())
+
+
+def test_bars_are_kept_for_as_long_as_is_set_and_daily_ones_for_good(tmp_path: Path) -> None:
+    now = datetime(2024, 6, 1, tzinfo=UTC)
+    settings = Settings.model_validate({"STATE_DIR": tmp_path, "KEEP_5M_DAYS": "60"})
+    assert oldest_kept(settings, now) == {
+        BarSize.M1: now - timedelta(days=90),
+        BarSize.M5: now - timedelta(days=60),
+        BarSize.H1: now - timedelta(days=3_650),
+    }
+    with pytest.raises(ValidationError):
+        Settings.model_validate({"STATE_DIR": tmp_path, "KEEP_5M_DAYS": "59"})
+    assert all(settings_floor >= DEPTH[size] for size, settings_floor in floors().items())
+
+
+def floors() -> dict[BarSize, timedelta]:
+    """The fewest days that may be set: no less than the engine fetches again by itself."""
+    names = {BarSize.M1: "keep_1m_days", BarSize.M5: "keep_5m_days", BarSize.H1: "keep_1h_days"}
+    found = {}
+    for size, name in names.items():
+        (least,) = (limit.ge for limit in Settings.model_fields[name].metadata if hasattr(limit, "ge"))
+        found[size] = timedelta(days=least)
+    return found
