@@ -38,9 +38,8 @@ from bot.poll_watch import PollWatch, PromptBot, Trouble
 from bot.transport import TelegramTransport
 from core.checkpoints import Checkpoint, nowhere
 from core.domain.accounts import Badge, World
-from core.domain.instruments import DEFAULT_SYMBOLS
 from core.errors import AutoTraderError
-from core.ports import Clock, Owner, UnitOfWorkFactory
+from core.ports import Clock, Owner, SymbolLookup, UnitOfWorkFactory
 from core.settings.book import SettingsBook
 
 _LOG = logging.getLogger(__name__)
@@ -67,6 +66,7 @@ class BotParts:
     pairing. `announce_code` shows a pairing code and its end on the console. `health` is called from the event loop. In
     a simulated `world` every message says so. `fence` raises LeaseLost when another process holds the ledger: asked
     before every request, in any thread. `reader` gives units of work that only read and wait for nobody.
+    `lookup` is the source of prices that is asked about a symbol; without it none can be added.
     """
 
     token: str
@@ -80,7 +80,7 @@ class BotParts:
     announce_code: Callable[[str, datetime], None]
     base_url: str | None = None
     fixed_owner: Identity | None = None
-    symbols: tuple[str, ...] = DEFAULT_SYMBOLS
+    lookup: SymbolLookup | None = None
     world: World = World.REAL
     fence: Callable[[], None] = _unfenced
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -232,7 +232,7 @@ def build_app(parts: BotParts) -> BotApp:
         status=lambda: _live_status(parts),
     )
     live = LiveStatusDesk(parts.ledger, parts.clock, parts.market_clock)
-    talk = Talk(parts.owner, hands, parts.market_clock, parts.book, parts.ledger, live, parts.clock, parts.symbols)
+    talk = Talk(parts.owner, hands, parts.market_clock, parts.book, parts.ledger, live, parts.clock, parts.lookup)
     conversation = Conversation(talk, gate, transport, delivery, parts.ledger, parts.sleep)
     application.add_handler(TypeHandler(Update, conversation.on_update))
     application.add_error_handler(conversation.on_error)

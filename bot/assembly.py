@@ -15,6 +15,7 @@ from bot.bootstrap import (
     Prices,
     back_up_venue,
     build_engine,
+    lookup_of,
     make_alpaca,
     make_calendar,
     make_second_channels,
@@ -211,6 +212,7 @@ class LiveAssembly:
             clock,
             local=self._local,
             checkpoint=self._checkpoint,
+            lookup=lookup_of(source, clock),
         )
         jobs = self._jobs(place, engine, writer, lease, health, telephone)
         return LiveParts(

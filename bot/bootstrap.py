@@ -21,7 +21,7 @@ from core.adapters.model_files import ModelFiles
 from core.adapters.ntfy import Ntfy
 from core.adapters.simulated_actions import ActionsBetween
 from core.adapters.simulated_broker import SimulatedBroker, stocks_only
-from core.adapters.simulated_market import SimulatedMarket
+from core.adapters.simulated_market import SimulatedLookup, SimulatedMarket
 from core.adapters.simulated_profiles import ALPACA
 from core.adapters.simulated_venue_journal import newest_time
 from core.adapters.yahoo import YahooData
@@ -31,7 +31,7 @@ from core.collect import OVERLAP, Collector
 from core.domain.accounts import Account, AccountKind, Mode
 from core.domain.bars import BarSize
 from core.domain.corporate import CorporateAction
-from core.domain.instruments import DEFAULT_SYMBOLS, Instrument, instrument_for
+from core.domain.instruments import DEFAULT_SYMBOLS, Universe
 from core.domain.orders import OrderNamespace
 from core.domain.views import ComponentHealth, Health
 from core.errors import Fatal
@@ -40,7 +40,7 @@ from core.execution.manual_broker import ManualBroker
 from core.feed.backfill import BackFiller
 from core.feed.quotes import QuoteChain
 from core.feed.standing import Rules
-from core.ports import Broker, Clock, MarketData, Quotes, SecondChannel
+from core.ports import Broker, Clock, MarketData, Quotes, SecondChannel, SymbolLookup
 from core.series import BarSeries
 from core.settings import Settings
 from core.settings.book import SettingsBook
@@ -161,16 +161,16 @@ def build_engine(
 ) -> Engine:
     """Wires ledger, venues, market data and model into a desk. Play money means: the simulated broker trades.
     `sources` of bars, the best first: by `rules` another one continues where one fails."""
-    instruments = tuple(instrument_for(symbol) for symbol in symbols or settings.symbols)
+    book = SettingsBook(settings, database.unit_of_work, clocks.system)
+    universe = Universe.of(symbols) if symbols else Universe(lambda: book.current.symbols)
     champion = Champion(database.reading, ModelFiles(settings.models_dir, ForestPredictor.from_bytes), hooks.health)
-    world = (settings, place, database, clocks, hooks, calendar, confirm_size, actions_of(sources, instruments))
+    world = (settings, place, database, clocks, hooks, calendar, confirm_size, actions_of(sources, universe))
     venue = _venue(*world) if place.play_money else None
     manual = ManualBroker(
         Account(MANUAL, AccountKind.MANUAL, place.world), database.unit_of_work, clocks.system, database.reading
     )
     brokers: Mapping[str, Broker] = {**({SIMULATED: venue} if venue else {}), MANUAL: manual}
     installation = database.installation()
-    book = SettingsBook(settings, database.unit_of_work, clocks.system)
     desk = Desk(
         ledger=database.unit_of_work,
         reader=database.reading,
@@ -181,7 +181,7 @@ def build_engine(
         system_clock=clocks.system,
         namespace=OrderNamespace(installation.installation_id, installation.epoch),
         rules=book.policy,
-        instruments=instruments,
+        universe=universe,
         world=place.world,
         signals_folder=settings.signals_dir,
         broker_account=SIMULATED if venue else None,
@@ -244,7 +244,7 @@ def _venue(
     )
 
 
-def actions_of(sources: Sequence[MarketData], instruments: Sequence[Instrument]) -> ActionsBetween:
+def actions_of(sources: Sequence[MarketData], universe: Universe) -> ActionsBetween:
     """The dividends and splits that belong to the files' bars; the other sources tell of none."""
     files = [source for source in sources if isinstance(source, HistoryFiles)]
 
@@ -252,7 +252,7 @@ def actions_of(sources: Sequence[MarketData], instruments: Sequence[Instrument])
         found = [
             action
             for source in files
-            for instrument in instruments
+            for instrument in universe.all()
             for action in source.actions(instrument.symbol, after, until)
         ]
         return sorted(found, key=lambda action: (action.at, action.symbol))
@@ -335,6 +335,10 @@ def make_second_channels(settings: Settings, clock: Clock) -> Sequence[SecondCha
 def make_simulated_market(seed: int, calendar: ExchangeCalendar) -> SimulatedMarket:
     """It knows the default symbols; any other has no data there, which is told when it is asked for."""
     return SimulatedMarket(seed, DEFAULT_SYMBOLS, calendar)
+
+
+def lookup_of(source: PriceSource, market_clock: Clock) -> SymbolLookup:
+    return SimulatedLookup(source, market_clock.now) if isinstance(source, SimulatedMarket) else source
 
 
 def make_bar_files(calendar: ExchangeCalendar) -> BarFolder:

@@ -34,7 +34,7 @@ def whole_menu(view: StatusView) -> Message:
         (("🔄 Status", "status"), ("📊 Positions", "positions"), ("✋ Pending", "pending")),
         (("📈 Signals", "signals"), ("📄 Report", "report"), ("📍 Live", "status-live")),
         (brake, ("🛑 Locks", "locks"), ("🎛 Mode", "mode")),
-        (("⚙️ Settings", "settings"), ("🔔 Messages", "notify"), ("🌙 Quiet", "quiet")),
+        (("⚙️ Settings", "settings"), ("👀 Watched", "watch"), ("🔔 Messages", "notify")),
         (("🏁 Sell everything", "flatten"), ("📖 Help", "help")),
     )
     keyboard = tuple(tuple(Button(label, menu_token(action)) for label, action in row) for row in rows)

@@ -11,7 +11,7 @@ from bot.message import Button, Keyboard, Message
 from bot.render_marks import first_line
 from core.domain.events import SettingsDiffer
 from core.settings.book import Change, SettingsBook
-from core.settings.editable import EDITABLE, Editable, Group, Unit
+from core.settings.editable import CHANGEABLE, EDITABLE, Editable, Group, Unit
 
 _UNITS = {Unit.MINUTES: "min", Unit.HOURS: "h", Unit.DAYS: "days", Unit.COUNT: ""}
 _UNIT_WORDS = {
@@ -173,7 +173,7 @@ def _undo_row(change: Change | None) -> Keyboard:
 
 def changed(change: Change) -> str:
     """Stop loss: 5% → 4%, as a toast or a line."""
-    known = EDITABLE[change.name]
+    known = CHANGEABLE[change.name]
     return f"{spoken(change.name)}: {shown(known, change.before)} → {shown(known, change.after)}"
 
 
@@ -181,7 +181,7 @@ def differs(event: SettingsDiffer) -> Message:
     """Said at a start: .env has been changed, what was chosen in the chat stays."""
     lines = []
     for name, value, before, now in event.changes[:20]:
-        known = EDITABLE.get(name)
+        known = CHANGEABLE.get(name)
         told = [shown(known, text) if known else text or "off" for text in (value, before, now)]
         lines.append(
             f"{bold(esc(spoken(name), 60))} stays {esc(told[0], 60)}, as you chose here "

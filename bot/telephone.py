@@ -18,7 +18,7 @@ from bot.ownership import Identity
 from core.checkpoints import Checkpoint, nowhere
 from core.clock import ScaledClock, SystemClock
 from core.domain.accounts import World
-from core.ports import Owner, UnitOfWorkFactory
+from core.ports import Owner, SymbolLookup, UnitOfWorkFactory
 from core.settings import Settings
 from core.settings.book import SettingsBook
 
@@ -37,12 +37,14 @@ class Telephone:
         *,
         local: bool,
         checkpoint: Checkpoint = nowhere,
+        lookup: SymbolLookup | None = None,
     ) -> None:
         self._settings = settings
         self._store_path = store_path
         self._system = system_clock
         self._market = market_clock
         self._checkpoint = checkpoint
+        self._lookup = lookup
         self._phone = (
             LocalPhone(store_path=store_path, clock=system_clock, port=settings.local_phone_port) if local else None
         )
@@ -80,7 +82,7 @@ class Telephone:
                 announce_code=_announce_code,
                 base_url=self._phone.base_url if self._phone is not None else None,
                 fixed_owner=self._owner(),
-                symbols=self._settings.symbols,
+                lookup=self._lookup,
                 # Only a simulated market has a clock of its own.
                 world=World.SIMULATED if isinstance(self._market, ScaledClock) else World.REAL,
                 checkpoint=self._checkpoint,

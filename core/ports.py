@@ -15,7 +15,7 @@ from core.domain.bars import BarSize, Quote
 from core.domain.decisions import Brake, BrakeKind, Decision, ModelVersion, Prediction, Signal
 from core.domain.drafts import Deed, Draft, DraftAnswer
 from core.domain.events import DailyReport, Event, InstructionIssued
-from core.domain.instruments import AssetClass, Instrument
+from core.domain.instruments import AssetClass, Instrument, Listing
 from core.domain.orders import Order
 from core.domain.portfolio import CashKind, Entry, Fill, Guard, Portfolio
 from core.domain.records import (
@@ -111,6 +111,16 @@ class MarketData(Protocol):
 class Quotes(Protocol):
     def last(self, instruments: Sequence[Instrument], now: datetime) -> Mapping[str, Quote]:
         """The last price at or before `now` of each instrument that has one. Raises Transient."""
+        ...
+
+
+class SymbolLookup(Protocol):
+    def look_up(self, symbol: str) -> Listing:
+        """What the source says of a symbol that may be traded. Blocking; called in threads.
+
+        Raises UnknownSymbol, DataFault (it knows the symbol, and we do not trade such: in other money, of another kind,
+        by another clock) and Transient.
+        """
         ...
 
 

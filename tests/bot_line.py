@@ -15,6 +15,7 @@ from bot.app import BotApp, BotParts, build_app
 from bot.ownership import Identity
 from core.clock import SystemClock, VirtualClock
 from core.domain.views import Health
+from core.ports import SymbolLookup
 from core.settings import load_settings
 from core.settings.book import SettingsBook
 from core.storage.store import Database, open_database
@@ -135,6 +136,7 @@ async def a_line(
     market_now: datetime = NOON,
     fence: Callable[[], None] = lambda: None,
     environ: dict[str, str] | None = None,
+    lookup: SymbolLookup | None = None,
 ) -> AsyncIterator[Line]:
     owner = owner or FakeOwner()
     with a_ledger(folder) as ledger:
@@ -148,14 +150,18 @@ async def a_line(
             paired=paired,
             fence=fence,
             environ=environ,
+            lookup=lookup,
         ) as line:
             yield line
 
 
 @asynccontextmanager
-async def a_desk_line(bench: Bench) -> AsyncIterator[Line]:
+async def a_desk_line(
+    bench: Bench, lookup: SymbolLookup | None = None, environ: dict[str, str] | None = None
+) -> AsyncIterator[Line]:
     """The conversation with a real engine behind it."""
-    async with _a_line(bench.folder, bench.owner, bench.database, bench.system, bench.clock) as line:
+    parts = (bench.folder, bench.owner, bench.database, bench.system, bench.clock)
+    async with _a_line(*parts, lookup=lookup, environ=environ) as line:
         yield line
 
 
@@ -170,6 +176,7 @@ async def _a_line(
     paired: bool = True,
     fence: Callable[[], None] = lambda: None,
     environ: dict[str, str] | None = None,
+    lookup: SymbolLookup | None = None,
 ) -> AsyncIterator[Line]:
     phone = BotApiServer(folder / "phone.sqlite")
     health, codes = HealthLog(), []
@@ -191,6 +198,7 @@ async def _a_line(
                 base_url=phone.base_url,
                 fixed_owner=Identity(phone.owner_id, phone.owner_id) if paired else None,
                 fence=fence,
+                lookup=lookup,
             )
         )
         await app.start()

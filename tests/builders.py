@@ -19,7 +19,7 @@ from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, Mode, World
 from core.domain.bars import Bar, BarSize
 from core.domain.decisions import Decision, Prediction, Signal, Verdict
-from core.domain.instruments import Instrument, instrument_for
+from core.domain.instruments import Instrument, Universe, instrument_for
 from core.domain.orders import Bracket, Order, OrderNamespace, OrderState, Purpose, Side
 from core.domain.records import Instruction
 from core.execution import executor
@@ -156,7 +156,7 @@ class Bench:
             system_clock=self.system,
             namespace=self.namespace,
             rules=lambda: self.policy,
-            instruments=tuple(instrument_for(symbol) for symbol in self.symbols),
+            universe=Universe.of(self.symbols),
             world=self.world,
             signals_folder=self.folder / "signals",
             broker_account="simulated" if self.has_broker else None,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from bot import render_settings
-from bot.commands import waiting
+from bot.commands import waiting, watch
 from bot.commands.amounts import parse_amount
 from bot.commands.talk import Reply, Request, Talk, reply
 from bot.commands.waiting import Answer
@@ -17,7 +17,7 @@ from bot.message import Message, asking
 from core.domain.values import plain
 from core.settings import SettingsError
 from core.settings.book import Change
-from core.settings.editable import EDITABLE, Editable, Group, Unit
+from core.settings.editable import EDITABLE, WATCHED, Editable, Group, Unit
 
 ASKED_SETTING = "setting"
 _OFF = frozenset({"off", "none", "no", "0%", "0"})
@@ -89,6 +89,8 @@ async def _undo(talk: Talk, number: str, by: str) -> Reply:
     wanted = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
     if newest is None or (number and newest.number != wanted):
         return reply(render_settings.groups(talk.book), "that is undone already; nothing was changed")
+    if newest.name == WATCHED:
+        return await watch.undo(talk, newest, by)
     changes = await talk.hands.change(talk.book.undo, newest.number, by)
     return _shown(talk, newest.name, changes, "is undone already")
 
@@ -133,6 +135,8 @@ def _refused(name: str, problem: str) -> Reply:
 
 
 def _unknown(name: str) -> Reply:
+    if name.strip().upper() == WATCHED:
+        return reply(Message("What is traded is set by /watch. Nothing was changed."), "set by /watch")
     text = f"“{esc(name, 40)}” cannot be set from here. /settings shows what can. Nothing was changed."
     return reply(Message(text), "unknown setting")
 

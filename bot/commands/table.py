@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from bot.commands import audit, books, control, fills, hand, monitor, notices, safety, settings, waiting
+from bot.commands import audit, books, control, fills, hand, monitor, notices, safety, settings, waiting, watch
 from bot.commands.guide import Chapter, help_message
 from bot.commands.talk import Command, Reply, Request, Talk
 from bot.commands.waiting import Answer, Deed
@@ -36,6 +36,7 @@ CHAPTERS: tuple[Chapter, ...] = (
             Command("pending", "", "what waits for you", monitor.pending),
             Command("signals", "", "what each asset is judged to be", monitor.signals),
             Command("why", "SPY", "why it was bought or not", monitor.why),
+            Command("watch", "add DIA", "what is traded: add a symbol, remove one", watch.watch),
             Command("report", "", "the day so far, against buy and hold", monitor.report),
             Command("menu", "", "everything as buttons", monitor.menu),
         ),
@@ -88,9 +89,9 @@ CHAPTERS: tuple[Chapter, ...] = (
     ),
 )
 COMMANDS: tuple[Command, ...] = tuple(command for chapter in CHAPTERS for command in chapter.commands)
-DEEDS: Mapping[str, Deed] = {**hand.DEEDS}
+DEEDS: Mapping[str, Deed] = {**hand.DEEDS, **watch.DEEDS}
 """What a confirmed card does, by its kind."""
-ANSWERS: Mapping[str, Answer] = {**hand.ANSWERS, **settings.ANSWERS, **safety.ANSWERS}
+ANSWERS: Mapping[str, Answer] = {**hand.ANSWERS, **settings.ANSWERS, **safety.ANSWERS, **watch.ANSWERS}
 """What becomes of the text that answers a question, by its kind."""
 _BY_NAME = {command.name: command for command in COMMANDS}
 

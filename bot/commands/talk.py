@@ -12,7 +12,7 @@ from bot.hands import Hands
 from bot.live_status import LiveStatusDesk
 from bot.message import Message
 from core.domain.instruments import DEFAULT_SYMBOLS
-from core.ports import Clock, Owner, UnitOfWorkFactory
+from core.ports import Clock, Owner, SymbolLookup, UnitOfWorkFactory
 from core.settings.book import SettingsBook
 
 
@@ -26,7 +26,7 @@ class MarketClock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """The engine as commands see it. `book` holds the settings; coins among `symbols` may be named in short. What the
+    """The engine as commands see it. `book` holds the settings; `lookup` is asked about symbols. What the
     owner wants to be told, and how, and what waits for his word, is kept in the `ledger` by the commands themselves.
     `clock` is the system's: the owner's own time."""
 
@@ -37,7 +37,12 @@ class Talk:
     ledger: UnitOfWorkFactory
     live: LiveStatusDesk
     clock: Clock
-    symbols: Sequence[str] = DEFAULT_SYMBOLS
+    lookup: SymbolLookup | None = None
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """What is traded, and the coins that always have a short name."""
+        return tuple(dict.fromkeys((*self.book.current.symbols, *DEFAULT_SYMBOLS)))
 
     @property
     def zone(self) -> ZoneInfo:

@@ -32,9 +32,9 @@ from core.adapters.calendars import NO_CLOSE, ExchangeCalendar
 from core.adapters.history_actions import corporate_actions
 from core.domain.bars import BarSize
 from core.domain.corporate import CorporateAction
-from core.domain.instruments import Instrument, instrument_for
+from core.domain.instruments import Instrument, Listing, instrument_for
 from core.domain.values import ONE
-from core.errors import DataFault, Fatal
+from core.errors import DataFault, Fatal, UnknownSymbol
 from core.feed.aggregate import FINER, aggregate
 from core.quality import Defect, Refusal, inspect
 from core.series import BarSeries, Floats, Seconds, concatenated, seconds_of, time_of
@@ -96,6 +96,15 @@ class HistoryFiles:
         """First open and last close. Raises DataFault where there is no usable bar."""
         series = self._load(symbol, size)
         return time_of(series.opened_at[0]), time_of(series.closed_at[-1])
+
+    def look_up(self, symbol: str) -> Listing:
+        """core.ports.SymbolLookup: the newest daily bar there is. Raises UnknownSymbol."""
+        try:
+            series = self._load(symbol, BarSize.D1)
+        except DataFault as fault:
+            raise UnknownSymbol(symbol, f"no file has daily bars of it: {fault.reason}") from fault
+        first, last = time_of(series.opened_at[0]), time_of(series.closed_at[-1])
+        return Listing(symbol, symbol, "file", "USD", float(series.close[-1]), last, first.date())
 
     def refused(self) -> Mapping[Key, Sequence[Refusal]]:
         """Why rows were left out, per series read so far."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
@@ -17,8 +18,8 @@ from core.adapters.calendars import DAY, ExchangeCalendar
 from core.adapters.simulated_days import ASSETS, FIRST_DAY, LAST_DAY, Asset, days_of_all
 from core.adapters.simulated_paths import daily_bars, five_minute_bars, hourly_bars, minute_prices
 from core.domain.bars import BarSize, Quote
-from core.domain.instruments import Instrument
-from core.errors import DataFault
+from core.domain.instruments import AssetClass, Instrument, Listing
+from core.errors import DataFault, NoBars, UnknownSymbol
 from core.series import BarSeries, concatenated, seconds_of, time_of
 
 # Two months of eight assets; a month of coins is half a megabyte.
@@ -63,6 +64,18 @@ class SimulatedMarket:
         with self._lock:
             quotes = [self._quote(asset, now) for asset in known]
         return {quote.symbol: quote for quote in quotes if quote is not None}
+
+    def listing(self, symbol: str, now: datetime) -> Listing:
+        """What stands there at market time `now`. Raises UnknownSymbol."""
+        if symbol not in self.symbols:
+            raise UnknownSymbol(symbol, f"the simulated market has only {', '.join(self.symbols)}")
+        asset = ASSETS[symbol]
+        with self._lock:
+            quote = self._quote(asset, now)
+        if quote is None:
+            raise NoBars(symbol, "the simulated market begins later")
+        kind = "simulated coin" if asset.asset_class is AssetClass.CRYPTO else "simulated fund"
+        return Listing(symbol, f"{symbol}, made up", kind, "USD", quote.price, quote.at, FIRST_DAY)
 
     def _asset(self, symbol: str) -> Asset:
         if symbol not in self.symbols:
@@ -146,3 +159,14 @@ def _concatenated(symbol: str, size: BarSize, parts: Sequence[BarSeries]) -> Bar
     if not filled:
         return BarSeries.empty(symbol, size)
     return concatenated(*filled)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedLookup:
+    """core.ports.SymbolLookup; `now` is market time."""
+
+    market: SimulatedMarket
+    now: Callable[[], datetime]
+
+    def look_up(self, symbol: str) -> Listing:
+        return self.market.listing(symbol, self.now())

@@ -21,12 +21,12 @@ from numpy.random import Generator
 
 from core.adapters.calendars import ExchangeCalendar
 from core.adapters.pacing import Pacer, Restraint
-from core.adapters.yahoo_chart import Chart, actions, traded_at
+from core.adapters.yahoo_chart import Chart, actions, listing, traded_at
 from core.adapters.yahoo_rows import series_of
 from core.adapters.yahoo_spans import REACH, Span, first_open, newest_close, spans
 from core.domain.bars import BarSize, Quote
 from core.domain.corporate import CorporateAction
-from core.domain.instruments import Instrument, instrument_for
+from core.domain.instruments import Instrument, Listing, instrument_for
 from core.errors import AutoTraderError, DataFault, MalformedAnswer, NoBars, Transient, UnknownSymbol, Unreachable
 from core.series import BarSeries, concatenated, seconds_of
 
@@ -142,6 +142,11 @@ class YahooData:
         except AutoTraderError:
             return False
         return True
+
+    def look_up(self, symbol: str) -> Listing:
+        """core.ports.SymbolLookup. Raises as `bars`; NoBars where nothing was traded lately."""
+        chart, _ = self._ask(instrument_for(symbol), BarSize.D1, self._budget, {"period": "5d", "interval": "1d"})
+        return listing(chart, symbol)
 
     def actions(self, symbol: str, after: datetime, until: datetime) -> Sequence[CorporateAction]:
         """Dividends and splits in effect after `after` and by `until`, ascending, as the answers so far told of them:

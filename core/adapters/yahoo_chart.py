@@ -18,7 +18,7 @@ import numpy as np
 
 from core.domain.bars import BarSize
 from core.domain.corporate import CorporateAction
-from core.domain.instruments import AssetClass, Instrument
+from core.domain.instruments import AssetClass, Instrument, Listing
 from core.domain.values import ONE, ZERO, exact
 from core.errors import DataFault, NoBars, UnknownSymbol
 from core.ports import Calendar
@@ -197,6 +197,18 @@ def traded_at(chart: Chart) -> tuple[float, datetime] | None:
     if not isinstance(price, int | float) or not isinstance(second, int) or not 0 < second < LAST_SECOND:
         return None
     return (float(price), time_of(second)) if 0 < price < math.inf else None
+
+
+def listing(chart: Chart, symbol: str) -> Listing:
+    """What the answer says of its symbol. Raises NoBars where nothing was traded lately."""
+    traded = traded_at(chart)
+    if traded is None:
+        raise NoBars(symbol, "has no price: nothing was traded lately")
+    names = (chart.meta.get(each) for each in ("longName", "shortName", "symbol"))
+    name = next((" ".join(each.split())[:80] for each in names if isinstance(each, str) and each.strip()), symbol)
+    second = chart.meta.get("firstTradeDate")
+    first = time_of(second).date() if type(second) is int and FIRST_SECOND < second < LAST_SECOND else None
+    return Listing(symbol, name, str(chart.meta["instrumentType"]), str(chart.meta["currency"]), *traded, first)
 
 
 def _get(part: Any, name: str) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -40,3 +42,44 @@ def instrument_for(symbol: str) -> Instrument:
 
 
 DEFAULT_SYMBOLS = ("SPY", "QQQ", "IWM", "VTI", "BTC-USD", "ETH-USD", "ADA-USD", "SOL-USD")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a source says of a symbol: `kind` in its own word (ETF, EQUITY), the last price in `currency` and when it
+    was made, and the day of the oldest daily bar where that is known."""
+
+    symbol: str
+    name: str
+    kind: str
+    currency: str
+    price: float
+    at: datetime
+    first: date | None
+
+
+class Universe:
+    """What is traded: the list in force at the time of asking, which the owner may change between two decisions."""
+
+    def __init__(self, listed: Callable[[], Sequence[str]]) -> None:
+        self._listed = listed
+        self._known: tuple[Sequence[str], tuple[Instrument, ...], dict[str, Instrument]] = ((), (), {})
+
+    @classmethod
+    def of(cls, symbols: Iterable[str]) -> Universe:
+        """One that never changes."""
+        fixed = tuple(symbols)
+        return cls(lambda: fixed)
+
+    def all(self) -> tuple[Instrument, ...]:
+        return self._now()[1]
+
+    def find(self, symbol: str) -> Instrument | None:
+        return self._now()[2].get(symbol)
+
+    def _now(self) -> tuple[Sequence[str], tuple[Instrument, ...], dict[str, Instrument]]:
+        listed = self._listed()
+        if listed is not self._known[0]:
+            instruments = tuple(instrument_for(symbol) for symbol in listed)
+            self._known = (listed, instruments, {each.symbol: each for each in instruments})
+        return self._known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from core.checkpoints import Checkpoint, calling, nowhere
 from core.domain.accounts import Account, AccountKind, Badge, Mode, World
 from core.domain.bars import BarSize
-from core.domain.instruments import Instrument
+from core.domain.instruments import Instrument, Universe
 from core.domain.orders import OrderNamespace
 from core.domain.views import ComponentHealth, Health
 from core.ports import BarStore, Broker, Calendar, Clock, Predictor, Quotes, UnitOfWork, UnitOfWorkFactory
@@ -53,9 +53,9 @@ class Desk:
     `brokers` maps account ids to venues, the manual account's included. `broker_account` is None when there is only
     the manual account. `speed` is how fast the market clock runs; `next_cycle_at` when the tick is due next.
     `fence` raises LeaseLost when another process may hold the ledger by now: asked last before every call that changes
-    something outside. `rules` gives the numbers in force, which the owner may change between two decisions;
-    `zone` is his, which he may change too. `reader`
-    gives units of work that only read and wait for nobody; without it reads go through `ledger`.
+    something outside. `rules` gives the numbers in force, `universe` what is traded, `zone` his own: the owner may
+    change them between two decisions. `reader` gives units of work that only read and wait for nobody; without it
+    reads go through `ledger`.
     """
 
     ledger: UnitOfWorkFactory
@@ -66,7 +66,7 @@ class Desk:
     system_clock: Clock
     namespace: OrderNamespace
     rules: Callable[[], Policy]
-    instruments: tuple[Instrument, ...]
+    universe: Universe
     world: World
     signals_folder: Path
     broker_account: str | None
@@ -83,10 +83,11 @@ class Desk:
     default_mode: Mode = Mode.AUTO
     zone: Callable[[], ZoneInfo] = _utc
     tick_job: str = "tick"
-    _by_symbol: Mapping[str, Instrument] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_symbol", {instrument.symbol: instrument for instrument in self.instruments})
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """What is traded now."""
+        return self.universe.all()
 
     @property
     def policy(self) -> Policy:
@@ -102,7 +103,7 @@ class Desk:
         return (self.reader or self.ledger)()
 
     def instrument(self, symbol: str) -> Instrument | None:
-        return self._by_symbol.get(symbol)
+        return self.universe.find(symbol)
 
     def account(self, account_id: str) -> Account:
         """The account of that id, whether or not a venue is connected for it."""

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from core.domain.events import SettingsDiffer
 from core.domain.records import AuditRecord
 from core.ports import Clock, UnitOfWork, UnitOfWorkFactory
-from core.settings.editable import EDITABLE, attribute_of
+from core.settings.editable import CHANGEABLE, attribute_of
 from core.settings.load import in_words
 from core.settings.rows import text_of
 from core.settings.table import Settings, SettingsError
@@ -99,7 +99,7 @@ class SettingsBook:
 
         An empty value is off where a rule can be off. A value that is in force already changes nothing.
         """
-        strange = [name for name in values if name not in EDITABLE]
+        strange = [name for name in values if name not in CHANGEABLE]
         if strange:
             raise SettingsError(f"{', '.join(strange)}: set in the environment alone, not from here")
         wanted = {
@@ -180,11 +180,11 @@ class SettingsBook:
             attribute: getattr(self.environment, attribute) for attribute in _set_in(self.environment)
         }
         for name, text in given.items():
-            fields[attribute_of(name)] = None if not text and EDITABLE[name].can_be_off else text
+            fields[attribute_of(name)] = None if not text and CHANGEABLE[name].can_be_off else text
         try:
             return Settings.model_validate(fields)
         except ValidationError as error:
-            known = {attribute_of(name): name for name in EDITABLE}
+            known = {attribute_of(name): name for name in CHANGEABLE}
             problems = []
             for details in error.errors(include_url=False, include_context=False):
                 name = str(details["loc"][0])
@@ -205,7 +205,7 @@ def _written(settings: Settings, name: str) -> str:
 
 
 def _read_all(work: UnitOfWork) -> dict[str, Override]:
-    stored = {name: work.value(_KEY + name) for name in EDITABLE}
+    stored = {name: work.value(_KEY + name) for name in CHANGEABLE}
     return {name: Override(**json.loads(text)) for name, text in stored.items() if text}
 
 

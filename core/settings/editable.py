@@ -114,3 +114,7 @@ def _is_choice(kind: object) -> TypeGuard[type[StrEnum]]:
 
 
 EDITABLE: Mapping[str, Editable] = {row[0]: _editable(*row) for row in _TABLE}
+WATCHED = "SYMBOLS"
+"""What is traded: changed by /watch alone, which asks the source of prices first."""
+CHANGEABLE: Mapping[str, Editable] = {**EDITABLE, WATCHED: _editable(WATCHED, Group.STYLE, Unit.NAME, "0")}
+"""Everything that a choice in the chat may stand for."""

@@ -253,9 +253,7 @@ class House:
             status=lambda: Message("how things are"),
         )
         live = LiveStatusDesk(ledger, self.clock, self.clock)
-        self.talk = Talk(
-            self.owner, self.hands, self.clock, self.engine.book, ledger, live, self.clock, self.scene.symbols
-        )
+        self.talk = Talk(self.owner, self.hands, self.clock, self.engine.book, ledger, live, self.clock)
 
     # what a process does
 

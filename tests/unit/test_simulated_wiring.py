@@ -4,12 +4,15 @@ whose unit is known."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from bot.bootstrap import Clocks, Engine, Hooks, build_engine, make_calendar, make_simulated_market, open_ledger
+from bot.market_work import market_work
+from bot.opening import open_accounts
 from bot.worlds import Place
 from core.adapters.simulated_profiles import ALPACA
 from core.clock import VirtualClock
@@ -17,6 +20,7 @@ from core.domain.accounts import World
 from core.domain.bars import BarSize
 from core.domain.instruments import instrument_for
 from core.settings import load_settings
+from core.settings.editable import WATCHED
 
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 COINS = ("BTC-USD", "ETH-USD")
@@ -58,3 +62,40 @@ def test_a_coins_volume_is_believed_of_the_simulated_market_alone(engine: Engine
         engine.database.bars.write(bars, source)
     tells_volume = engine.venue._market.tells_volume
     assert [tells_volume(symbol) for symbol in (*COINS, "SPY", "ADA-USD")] == [True, False, True, False]
+
+
+@pytest.mark.feature("S3")
+def test_what_the_owner_watches_is_collected_and_judged_from_the_next_tick_on(tmp_path: Path) -> None:
+    settings = load_settings({"STATE_DIR": str(tmp_path), "SYMBOLS": "BTC-USD"}, None)
+    settings.make_folders()
+    clock, calendar = VirtualClock(NOW), make_calendar()
+    place = Place(World.SIMULATED, f"sqlite:///{tmp_path / 'ledger.sqlite'}", True, None, "test")
+    database = open_ledger(place, clock, durable=False)
+    market = make_simulated_market(1, calendar)
+    world = (settings, place, database, Clocks(clock, clock), Hooks(lambda *_: None), [market], calendar)
+    engine = build_engine(*world, quotes=market)
+    open_accounts(engine.desk, Decimal(10_000))
+    work = market_work(engine, lambda _due: "")
+
+    def tick() -> set[str]:
+        """The symbols whose judgement the tick has written."""
+        clock.advance(timedelta(minutes=5))
+        due = clock.now()
+        collected = work.collect(due)
+        work.cycle(due, collected)
+        assert {entry.symbol for entry in collected.entries} == {each.symbol for each in engine.desk.instruments}
+        with database.reading() as unit:
+            return {symbol for symbol, signal in unit.last_signals().items() if signal.at == due}
+
+    assert tick() == {"BTC-USD"}
+    engine.book.change({WATCHED: "BTC-USD,ETH-USD"}, "owner")
+    assert tick() == {"BTC-USD", "ETH-USD"}
+    assert engine.desk.instrument("ETH-USD") is not None
+    engine.book.change({WATCHED: "ETH-USD"}, "owner")
+    assert tick() == {"ETH-USD"}
+    assert engine.desk.instrument("BTC-USD") is None
+    engine.close()
+    # The next process begins with the owner's list.
+    reopened = build_engine(settings, place, open_ledger(place, clock, durable=False), *world[3:])
+    assert [each.symbol for each in reopened.desk.instruments] == ["ETH-USD"]
+    reopened.close()
