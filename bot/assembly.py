@@ -212,7 +212,7 @@ class LiveAssembly:
             clock,
             local=self._local,
             checkpoint=self._checkpoint,
-            lookup=lookup_of(source, clock),
+            lookup=lookup_of(prices, clock),
         )
         jobs = self._jobs(place, engine, writer, lease, health, telephone)
         return LiveParts(

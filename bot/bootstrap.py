@@ -38,6 +38,7 @@ from core.errors import Fatal
 from core.execution.desk import Desk
 from core.execution.manual_broker import ManualBroker
 from core.feed.backfill import BackFiller
+from core.feed.lookup import BarsLookup
 from core.feed.quotes import QuoteChain
 from core.feed.standing import Rules
 from core.ports import Broker, Clock, MarketData, Quotes, SecondChannel, SymbolLookup
@@ -337,8 +338,13 @@ def make_simulated_market(seed: int, calendar: ExchangeCalendar) -> SimulatedMar
     return SimulatedMarket(seed, DEFAULT_SYMBOLS, calendar)
 
 
-def lookup_of(source: PriceSource, market_clock: Clock) -> SymbolLookup:
-    return SimulatedLookup(source, market_clock.now) if isinstance(source, SimulatedMarket) else source
+def lookup_of(prices: Prices, market_clock: Clock) -> SymbolLookup:
+    """Yahoo where it is among the sources: it knows names and kinds. Else the best source."""
+    best = next((each for each in prices.sources if isinstance(each, YahooData | SimulatedMarket)), prices.sources[0])
+    if isinstance(best, YahooData):
+        return best
+    now = market_clock.now
+    return SimulatedLookup(best, now) if isinstance(best, SimulatedMarket) else BarsLookup(best, now)
 
 
 def make_bar_files(calendar: ExchangeCalendar) -> BarFolder:
