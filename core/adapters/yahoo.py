@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PROBE = "SPY"
 RETRY_AFTER = 0.5
+QUOTES_SHARE = 0.4
 _SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 
@@ -111,12 +112,21 @@ class YahooData:
         return REACH[size] if size.is_intraday else None
 
     def last(self, instruments: Sequence[Instrument], now: datetime) -> Mapping[str, Quote]:
-        """The newest trade's price of each instrument that has one. Raises Transient when none could be asked."""
+        """The newest trade's price of each instrument that has one. Raises Transient when none could be asked.
+
+        Who asks waits with a position to guard: all together take at most QUOTES_SHARE of a call's budget, each half of
+        that, and those for whom no time is left are left out.
+        """
         quotes: dict[str, Quote] = {}
         failed: Transient | None = None
+        share = QUOTES_SHARE * self._budget
+        until = self._clock.monotonic() + share
         for instrument in instruments:
+            left = until - self._clock.monotonic()
+            if left <= 0:
+                break
             try:
-                quote = self._quote(instrument, now, self._budget)
+                quote = self._quote(instrument, now, min(left, share / 2))
             except DataFault:
                 continue
             except Transient as error:

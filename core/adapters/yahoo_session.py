@@ -84,7 +84,8 @@ class YahooSession(Session[Any]):
             raise CurlConnectionError("it did not answer a moment ago")
         self._restraint.check()
         if not self._pacer.wait(call.until):
-            raise self._no_answer(call, Timeout("no turn within its time"))
+            # It says nothing about Yahoo, so that no pause follows from it.
+            raise Unreachable(f"was not asked within {call.seconds:g} s: too many questions wait for their turn")
         left = call.until - self._monotonic()
         if left <= 0:
             raise self._no_answer(call, Timeout("its time is used up"))
