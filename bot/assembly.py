@@ -108,7 +108,7 @@ class LiveAssembly:
         settings = self._settings
         settings.make_folders()
         yahoo = make_yahoo(self._calendar, self._system, settings.data_dir / "yahoo")
-        place = self._place(lambda: yahoo.reachable(YAHOO_PROBE_SECONDS))
+        place = self._place(lambda: yahoo.trouble(YAHOO_PROBE_SECONDS))
         database = open_ledger(place, self._system, checkpoint=self._checkpoint)
         lease = database.lease(life=self._lease_life)
         try:
@@ -128,12 +128,12 @@ class LiveAssembly:
             database.close()
             raise
 
-    def _place(self, yahoo_answers: Callable[[], bool]) -> Place:
+    def _place(self, yahoo_trouble: Callable[[], str]) -> Place:
         settings = self._settings
         url = settings.database_url.get_secret_value() if settings.database_url else None
         has_token = settings.telegram_bot_token is not None
         has_keys = settings.alpaca_keys is not None
-        place = choose_place(self._options.world, has_token, url, settings.data_dir, yahoo_answers, has_keys=has_keys)
+        place = choose_place(self._options.world, has_token, url, settings.data_dir, yahoo_trouble, has_keys=has_keys)
         log.info("%s prices%s", place.world, f": {place.reason}" if place.reason else "")
         return place
 

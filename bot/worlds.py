@@ -28,7 +28,7 @@ def choose_place(
     has_token: bool,
     database_url: str | None,
     data: Path,
-    yahoo_answers: Callable[[], bool],
+    yahoo_trouble: Callable[[], str],
     *,
     has_keys: bool = False,
 ) -> Place:
@@ -48,7 +48,8 @@ def choose_place(
         return tryout
     if (data / SIMULATED).exists():
         return _simulated(data, "this installation began in the simulated market")
-    return tryout if yahoo_answers() else _simulated(data, "Yahoo does not answer")
+    trouble = yahoo_trouble()
+    return _simulated(data, f"Yahoo {trouble}") if trouble else tryout
 
 
 def all_places(database_url: str | None, data: Path) -> tuple[Place, ...]:

@@ -145,13 +145,15 @@ class YahooData:
             raise MalformedAnswer("gave a chart without a price")
         return quote
 
-    def reachable(self, deadline: float) -> bool:
-        """Whether Yahoo gives prices now; answers within `deadline` seconds."""
+    def trouble(self, deadline: float) -> str:
+        """Why Yahoo gives no prices now, in words that follow its name; empty where it does. As `look` for the rest."""
         try:
             self.look(deadline)
-        except AutoTraderError:
-            return False
-        return True
+        except DataFault as fault:
+            return fault.reason
+        except Transient as trouble:
+            return str(trouble)
+        return ""
 
     def look_up(self, symbol: str) -> Listing:
         """core.ports.SymbolLookup. Raises as `bars`; NoBars where nothing was traded lately."""

@@ -223,7 +223,7 @@ def test_a_silent_server_costs_no_more_than_the_budget(stand: Stand, tmp_path: P
     began = stand.clock.monotonic()
     with pytest.raises(Unreachable, match=r"did not answer within 0\.4 s"):
         impatient.bars(SPY, D1, NOW, 5)
-    assert not impatient.reachable(0.3)
+    assert impatient.trouble(0.3) == "did not answer within 0.3 s"
     assert stand.clock.monotonic() - began < 5, "a bound of the test's own, far above the two budgets"
     assert len(stand.server.charts("SPY")) == 2, "no second try where there is no time for it"
 
@@ -272,7 +272,7 @@ def test_an_absent_server_is_unreachable_and_after_a_few_failures_left_alone_for
     clock = StillClock(NOW)
     slept: list[float] = []
     lost = ask_at(stand.server, tmp_path, clock, slept.append, session=session)
-    assert not lost.reachable(2.0)
+    assert lost.trouble(2.0).startswith("cannot be reached")
     with pytest.raises(Unreachable, match="cannot be reached"):
         lost.last([SPY], NOW)
     with pytest.raises(Unreachable, match="next try 2024-11-27 16:03 UTC") as told:
@@ -322,7 +322,7 @@ def test_who_gets_no_turn_within_his_time_does_not_ask(stand: Stand, tmp_path: P
 
 
 def test_a_server_that_answers_is_reachable_and_tells_a_price(stand: Stand) -> None:
-    assert stand.yahoo.reachable(5.0)
+    assert stand.yahoo.trouble(5.0) == ""
     assert stand.yahoo.look(5.0).symbol == "SPY"
 
 

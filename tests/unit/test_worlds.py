@@ -12,10 +12,10 @@ def never():
 
 
 def test_a_first_start_without_anything_and_without_yahoo_is_simulated(tmp_path):
-    place = choose_place("auto", False, None, tmp_path, lambda: False)
+    place = choose_place("auto", False, None, tmp_path, lambda: "cannot be reached: no connection")
     assert (place.world, place.play_money) == (World.SIMULATED, True)
     assert place.database.endswith(SIMULATED)
-    assert "Yahoo" in place.reason
+    assert place.reason == "Yahoo cannot be reached: no connection"
 
 
 def test_a_simulated_installation_stays_simulated_without_asking_yahoo(tmp_path):
@@ -30,7 +30,7 @@ def test_an_installation_that_has_seen_real_data_never_turns_simulated(tmp_path)
 
 
 def test_with_yahoo_a_first_start_trades_play_money_at_real_prices_in_a_ledger_of_its_own(tmp_path):
-    place = choose_place("auto", False, None, tmp_path, lambda: True)
+    place = choose_place("auto", False, None, tmp_path, lambda: "")
     assert (place.world, place.play_money) == (World.REAL, True)
     assert place.database.endswith(TRYOUT)
 
