@@ -244,7 +244,7 @@ def _place(settings: Settings) -> Place:
     url = settings.database_url.get_secret_value() if settings.database_url else None
     has_token = settings.telegram_bot_token is not None
     has_keys = settings.alpaca_keys is not None
-    place = choose_place(settings.world, has_token, url, settings.data_dir, lambda: True, has_keys=has_keys)
+    place = choose_place(settings.world, has_token, url, settings.data_dir, lambda: "", has_keys=has_keys)
     if place.world is World.SIMULATED:
         raise Fatal(
             "this installation lives in the simulated market, and real prices are never mixed with simulated ones: set "
