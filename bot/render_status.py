@@ -11,7 +11,8 @@ from bot.render_accounts import account_block, day_results
 from bot.render_marks import all_badges, first_line
 from bot.render_reasons import sentence, words
 from bot.render_safety import brake_name, scope_words
-from core.domain.views import Health, StatusView
+from core.domain.views import ComponentHealth, Health, StatusView
+from core.feed.backfill import LEFT
 
 _HEALTH_ICONS = {Health.RUNNING: "💚", Health.DEGRADED: "🟠", Health.HALTED: "🛑"}
 
@@ -92,12 +93,20 @@ def _clock_words(view: StatusView, zone: ZoneInfo) -> str:
     return f"⏩ In the simulated market it is {now}. Its clock rules the times above{pace}."
 
 
+def _goes_on(part: ComponentHealth) -> bool:
+    """Whether it is well and has work before it that the owner may want to see going on."""
+    return part.state is Health.RUNNING and LEFT in part.reason
+
+
 def _worries(view: StatusView, zone: ZoneInfo) -> str:
     lines = [
         f"{_HEALTH_ICONS[part.state]} {line(part.name, 40)}: {line(words(part.reason, zone))} "
         f"(since {numbers.clock_time(part.since, zone)})"
         for part in view.components
         if part.state is not Health.RUNNING
+    ]
+    lines += [
+        f"🧩 {line(part.name, 40)}: {line(words(part.reason, zone))}" for part in view.components if _goes_on(part)
     ]
     if view.unguarded:
         lines.append(f"🚨 {numbers.count(view.unguarded, 'position')} without a stop")

@@ -30,6 +30,8 @@ LOOK_AGAIN = timedelta(hours=1)
 MOST_PER_CALL = 20_000
 BUDGET = 8
 FOREVER = 2**62
+LEFT = "left in about"
+"""Words of a back-fill that goes on."""
 AROUND = 3
 """So many stored bars on both sides are asked for too, to see whether what comes fits."""
 
@@ -70,7 +72,7 @@ class Filled:
         if not self.calls and not self.left:
             return f"no gaps to fill{lacking}"
         troubled = f", {self.failed} unanswered" if self.failed else ""
-        left = f"{self.left:,} bars left in about {self.left_calls} calls" if self.left else "none left"
+        left = f"{self.left:,} bars {LEFT} {self.left_calls} calls" if self.left else "none left"
         return f"{self.bars:,} missing bars filled in {self.calls} calls{troubled}; {left}{lacking}"
 
 

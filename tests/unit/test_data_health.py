@@ -19,6 +19,7 @@ from core.collect import Collected, Collector, CollectReport
 from core.domain.bars import BarSize, Quote
 from core.domain.views import ComponentHealth, Health
 from core.errors import AccessRefused, AutoTraderError, MalformedAnswer, NoBars, RateLimited, Unreachable
+from core.feed.backfill import Filled
 from core.feed.telling import Place
 from core.health import write_heartbeat
 from tests.fakes_bars import MemoryBarStore
@@ -165,3 +166,14 @@ def test_a_simulated_market_needs_no_yahoo(tmp_path: Path) -> None:
 
     environ = {"STATE_DIR": str(tmp_path), "WORLD": "simulated"}
     assert "prices from Yahoo" not in {each.about for each in examine(environ, tmp_path / ".env", ask)}
+
+
+@pytest.mark.feature("S2")
+def test_status_shows_a_back_fill_that_goes_on_and_none_that_is_done() -> None:
+    busy = Filled(calls=8, bars=1_200, left=4_800, left_calls=12).words
+    for reason, is_shown in ((busy, True), (Filled().words, False), (Filled(calls=2, bars=9).words, False)):
+        part = ComponentHealth("back-fill", Health.RUNNING, reason, NOW)
+        text = visible(status(replace(STATUS, components=(part,), health=Health.RUNNING), NEW_YORK).text)
+        assert (
+            "🧩 back-fill: 1,200 missing bars filled in 8 calls; 4,800 bars left in about 12 calls" in text
+        ) is is_shown
