@@ -86,8 +86,8 @@ def read(answer: Any, instrument: Instrument, size: BarSize) -> Chart:
         raise BadChart(f"its bars are of {str(meta.get('dataGranularity'))[:20]!r}, not {size}")
     times, columns = _table(result, instrument, size)
     events = _get(result, "events")
-    dividends, splits = dict(_dated(events, "dividends", _amount)), dict(_dated(events, "splits", _ratio))
-    return Chart(meta, times, columns, dividends, splits)
+    splits = {second: ratio for second, ratio in _dated(events, "splits", _ratio) if ratio != ONE}
+    return Chart(meta, times, columns, _distributions(events), splits)
 
 
 def _check_kind(meta: Mapping[str, Any], instrument: Instrument) -> None:
@@ -159,6 +159,16 @@ def _open_of(calendar: Calendar, asset_class: AssetClass, at: datetime) -> datet
     return bounds[0] if bounds is not None else calendar.next_open(asset_class, at)
 
 
+def _distributions(events: Any) -> Mapping[int, Decimal]:
+    """Cash on each unit. Yahoo adds a fund's distributed gains to its dividend and tells of them once more: of the two
+    the larger one is all of it."""
+    found: dict[int, Decimal] = {}
+    for kind in ("dividends", "capitalGains"):
+        for second, amount in _dated(events, kind, _amount):
+            found[second] = max(amount, found.get(second, ZERO))
+    return {second: amount for second, amount in found.items() if amount}
+
+
 def _dated(events: Any, kind: str, value: Callable[[Any], Decimal]) -> Iterator[tuple[int, Decimal]]:
     found = _get(events, kind) or {}
     if not isinstance(found, Mapping):
@@ -171,15 +181,18 @@ def _dated(events: Any, kind: str, value: Callable[[Any], Decimal]) -> Iterator[
 
 
 def _amount(entry: Any) -> Decimal:
-    return _positive(_get(entry, "amount"), "dividend")
+    return _number(_get(entry, "amount"), "dividend")
 
 
 def _ratio(entry: Any) -> Decimal:
-    return _positive(_get(entry, "numerator"), "split") / _positive(_get(entry, "denominator"), "split")
+    numerator, denominator = (_number(_get(entry, name), "split") for name in ("numerator", "denominator"))
+    if not (numerator and denominator):
+        raise BadChart("a split is of nothing")
+    return numerator / denominator
 
 
-def _positive(value: Any, what: str) -> Decimal:
-    if type(value) not in (int, float) or not 0 < value < 1e9:
+def _number(value: Any, what: str) -> Decimal:
+    if type(value) not in (int, float) or not 0 <= value < 1e9:
         raise BadChart(f"the size of a {what} is {str(value)[:20]}")
     return exact(float(value))
 

@@ -119,7 +119,7 @@ class YahooSession(Session[Any]):
             raise self._restraint.refused(Unreachable, "is down, and says that it will be right back", OUT_OF_REACH)
         try:
             answer = yahoo_chart.load(response.text)
-            if status >= 400:
+            if status >= 400 or any(yahoo_chart.refusal(answer)):
                 raise _no_for_an_answer(call, status, *yahoo_chart.refusal(answer))
             call.chart = yahoo_chart.read(answer, call.instrument, call.size)
         except BadChart as error:

@@ -91,6 +91,12 @@ TROUBLES = {
         "has no 1d bars in that time",
         1,
     ),
+    "no in a yes": Trouble(
+        always(Answer(200, refusal("Not Found", "No data found, symbol may be delisted"))),
+        UnknownSymbol,
+        "knows no such symbol",
+        1,
+    ),
     "500": Trouble(always(Answer(500, refusal("Internal", "oops"))), Unreachable, r"is out of order \(HTTP 500\)", 2),
     "502": Trouble(BAD_GATEWAY, Unreachable, r"is out of order \(HTTP 502\)", 2),
     "down": Trouble(WILL_BE_BACK, Unreachable, "is down, and says that it will be right back", 2),
@@ -166,6 +172,24 @@ def test_the_pause_grows_while_yahoo_refuses_and_ends_with_its_first_answer(stan
         stand.yahoo.bars(SPY, D1, NOW, 5)
     assert refused.value.retry_at is not None
     assert refused.value.retry_at - stand.clock.time <= timedelta(minutes=1.25)
+
+
+@pytest.mark.feature("S14")
+def test_a_day_of_refusals_costs_a_few_dozen_requests_and_every_tick_says_when_it_is_tried_again(stand: Stand) -> None:
+    """Eight assets in two sizes, every five minutes: 4,608 questions."""
+    stand.server.faults.standing[EVERY_SYMBOL] = TOO_MANY
+    wanted = [(instrument_for(symbol), size) for symbol in DEFAULT_SYMBOLS for size in (D1, M5)]
+    for tick in range(288):
+        stand.clock.time = NOW + tick * timedelta(minutes=5)
+        for instrument, size in wanted:
+            with pytest.raises(RateLimited) as refused:
+                stand.yahoo.bars(instrument, size, stand.clock.time, 5)
+            assert refused.value.retry_at is not None
+            assert stand.clock.time < refused.value.retry_at <= stand.clock.time + timedelta(minutes=40)
+    assert 24 <= len(stand.server.charts()) <= 2 * 60
+    stand.clock.time += timedelta(minutes=40)
+    stand.server.faults.clear()
+    assert len(stand.yahoo.bars(BTC, D1, NOW, 5)) == 5
 
 
 def test_how_long_yahoo_itself_asks_us_to_wait_is_kept(stand: Stand) -> None:

@@ -192,6 +192,32 @@ def test_when_the_try_fails_those_who_waited_ask_nothing(restraint: Restraint, c
     assert heard[0].startswith("asks us to slow down; next try")
 
 
+@given(st.lists(st.tuples(st.integers(0, 4_000), st.sampled_from(["answer", "refuse", "fail"])), max_size=60))
+def test_whatever_happens_a_pause_is_kept_to_the_second_and_forgotten_with_the_first_answer(
+    story: list[tuple[int, str]],
+) -> None:
+    """Only who was let in hears an answer, as with real calls."""
+    clock = StillClock(NOW)
+    restraint = Restraint(clock.now, np.random.default_rng(5))
+    resume_at: datetime | None = None
+    for seconds, what in story:
+        clock.time += timedelta(seconds=seconds)
+        if resume_at is not None and clock.time < resume_at:
+            with pytest.raises(Transient) as told, restraint.admitted(0):
+                raise AssertionError("let in during a pause")
+            assert told.value.retry_at == resume_at
+            continue
+        with restraint.admitted(0):
+            if what == "answer":
+                restraint.succeeded()
+                assert restraint.refusals == 0
+                resume_at = None
+                continue
+            pause = STRICT if what == "refuse" else PATIENT
+            resume_at = restraint.refused(Unreachable, "did not answer", pause).retry_at
+            assert resume_at is None or clock.time < resume_at <= clock.time + 1.25 * pause.longest
+
+
 def test_the_next_try_is_told_to_the_minute_and_never_too_early() -> None:
     assert next_try(NOW) == "next try 2024-11-27 16:03 UTC"
     assert next_try(NOW.replace(second=0)) == "next try 2024-11-27 16:02 UTC"

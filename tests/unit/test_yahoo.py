@@ -18,7 +18,7 @@ from core.errors import DataFault, MalformedAnswer, NoBars, UnknownSymbol
 from core.series import BarSeries, seconds_of
 from tests.fakes_bars import steady_series
 from tests.servers.yahoo_faults import nulls, page, spoiled
-from tests.yahoo_stand import BTC, CALENDAR, NOW, SPY, TRUTH, Stand, same, stand
+from tests.yahoo_stand import BTC, CALENDAR, COUNTS, NOW, SPY, TRUTH, Stand, same, stand
 
 __all__ = ["stand"]
 MINUTE = timedelta(minutes=1)
@@ -26,11 +26,16 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.mark.feature("S2")
 @pytest.mark.parametrize("instrument", [SPY, BTC])
-@pytest.mark.parametrize("size", [BarSize.D1, BarSize.M5])
+@pytest.mark.parametrize("size", list(COUNTS))
 def test_closed_bars_arrive_as_they_are_with_their_close_times(
     stand: Stand, instrument: Instrument, size: BarSize
 ) -> None:
-    assert same(stand.yahoo.bars(instrument, size, NOW, 120), TRUTH.bars(instrument, size, NOW, 120))
+    """The clocks changed on 3 November 2024, and 3 July was a half day."""
+    count = COUNTS[size] - 300 if size is BarSize.M5 else COUNTS[size] - 30
+    bars = stand.yahoo.bars(instrument, size, NOW, count)
+    assert same(bars, TRUTH.bars(instrument, size, NOW, count))
+    assert len(bars) == count
+    assert bars.bar(0).closed_at < datetime(2024, 11, 3, tzinfo=UTC) or instrument is BTC
 
 
 def test_one_symbol_and_size_costs_one_request_for_prices(stand: Stand) -> None:
@@ -262,6 +267,28 @@ def test_a_dividend_on_the_day_of_a_split_is_told_for_the_units_held_before(stan
     told = stand.yahoo.actions("SPY", at - MINUTE, at)[0]
     assert told.ratio == Decimal("1.5")
     assert abs(told.dividend - both.dividend) < Decimal("1e-12")
+
+
+def test_a_funds_distributed_gains_are_cash_once_and_what_is_nothing_is_no_action(stand: Stand) -> None:
+    """Yahoo's dividend holds the gains already where it tells of both."""
+    days = [datetime(2024, 11, day, 14, 30, tzinfo=UTC) for day in (18, 19, 20, 21)]
+    dates = [seconds_of(day) for day in days]
+
+    def distribute(result: Any) -> None:
+        result["events"] = {
+            "dividends": {
+                "a": {"date": dates[0], "amount": 1.5},
+                "b": {"date": dates[1], "amount": 0.25},
+                "c": {"date": dates[3], "amount": 0.0},
+            },
+            "capitalGains": {"a": {"date": dates[0], "amount": 1.2}, "b": {"date": dates[2], "amount": 0.7}},
+            "splits": {"c": {"date": dates[3], "numerator": 1.0, "denominator": 1.0, "splitRatio": "1:1"}},
+        }
+
+    stand.server.faults.standing["SPY"] = spoiled(distribute)
+    assert len(stand.yahoo.bars(SPY, BarSize.D1, NOW, 20)) == 20
+    told = [(action.at, action.dividend) for action in stand.yahoo.actions("SPY", days[0] - MINUTE, NOW)]
+    assert told == [(days[0], Decimal("1.5")), (days[1], Decimal("0.25")), (days[2], Decimal("0.7"))]
 
 
 @pytest.mark.parametrize(
