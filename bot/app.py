@@ -35,7 +35,7 @@ from bot.ownership import Identity
 from bot.pace import TELEGRAM_PACE, Pace
 from bot.pairing import Pairing
 from bot.poll_watch import PollWatch, PromptBot, Trouble
-from bot.transport import TelegramTransport
+from bot.transport import NotSent, TelegramTransport, Undeliverable
 from core.checkpoints import Checkpoint, nowhere
 from core.domain.accounts import Badge, World
 from core.errors import AutoTraderError
@@ -51,6 +51,7 @@ _LONGEST_WAIT = 5.0
 _AFTER_TROUBLE = {Trouble.SECOND_POLLER: 60.0, Trouble.DEAD_TOKEN: 600.0}
 _STOP_LIMIT = 5.0
 _OWNER_CHECKED_EVERY = 1.0
+_EXPIRY_CHECKED_EVERY = 1.0
 AnyApplication = Application[Any, Any, Any, Any, Any, Any]
 
 
@@ -99,6 +100,7 @@ class BotApp:
         hands: Hands,
         delivery: Delivery,
         live: LiveStatusDesk,
+        expire: Callable[[], Awaitable[int]],
         parts: BotParts,
     ) -> None:
         self._application = application
@@ -108,6 +110,8 @@ class BotApp:
         self._connection: asyncio.Task[None] | None = None
         self._delivering: asyncio.Task[None] | None = None
         self._guarding: asyncio.Task[None] | None = None
+        self._expire = expire
+        self._expiring: asyncio.Task[None] | None = None
         self._updater: Updater | None = None
         self.gate = gate
         self.delivery = delivery
@@ -117,6 +121,7 @@ class BotApp:
         """Reads who the owner is, then connects and delivers in the background."""
         await self.gate.open()
         self._guarding = asyncio.create_task(self._watch_owner(), name="gate")
+        self._expiring = asyncio.create_task(self._watch_answers(), name="expiry")
         self._connection = asyncio.create_task(self._keep_connected(), name="telegram")
         self._delivering = asyncio.create_task(self.delivery.run(), name="delivery")
 
@@ -125,7 +130,8 @@ class BotApp:
         self.delivery.stop()
         connection, delivering, self._connection, self._delivering = self._connection, self._delivering, None, None
         guarding, self._guarding = self._guarding, None
-        for task in (connection, guarding):
+        expiring, self._expiring = self._expiring, None
+        for task in (connection, guarding, expiring):
             if task is not None:
                 await _cancelled(task)
         if delivering is not None:
@@ -143,6 +149,17 @@ class BotApp:
                 await self.gate.refresh()
             except AutoTraderError as error:
                 _LOG.warning("who the owner is could not be read: %s", error)
+
+    async def _watch_answers(self) -> None:
+        """A card whose time is over says so within seconds, once there is a connection."""
+        while True:
+            await asyncio.sleep(_EXPIRY_CHECKED_EVERY)
+            if not self._watch.is_connected:
+                continue
+            try:
+                await self._expire()
+            except (AutoTraderError, NotSent, Undeliverable) as error:
+                _LOG.info("what expired could not be told: %s", error)
 
     async def _keep_connected(self) -> None:
         wait = _FIRST_WAIT
@@ -236,7 +253,7 @@ def build_app(parts: BotParts) -> BotApp:
     conversation = Conversation(talk, gate, transport, delivery, parts.ledger, parts.sleep)
     application.add_handler(TypeHandler(Update, conversation.on_update))
     application.add_error_handler(conversation.on_error)
-    return BotApp(application, watch, gate, hands, delivery, live, parts)
+    return BotApp(application, watch, gate, hands, delivery, live, conversation.expire, parts)
 
 
 def _live_status(parts: BotParts) -> Message:

@@ -33,12 +33,13 @@ class Wants(StrEnum):
 
 
 class Outcome(StrEnum):
-    """REPLACED: a newer asking about the same took its place."""
+    """REPLACED: a newer asking about the same took its place. EXPIRED: its time is over, and the owner was told."""
 
     OPEN = "open"
     CONFIRMED = "confirmed"
     DROPPED = "dropped"
     REPLACED = "replaced"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,11 @@ def newest_open(work: UnitOfWork, now: datetime, wants: Wants | None = None) -> 
     return fitting[-1] if fitting else None
 
 
+def lapsed(work: UnitOfWork, now: datetime) -> list[Confirmation]:
+    """What nobody answered in its time, until it is settled as EXPIRED."""
+    return [each for each in _read(work) if each.outcome is Outcome.OPEN and now >= each.expires_at]
+
+
 def settle(work: UnitOfWork, token: str, outcome: Outcome) -> None:
     """In the caller's transaction; an asking that is over keeps its outcome."""
     _write(
@@ -131,8 +137,7 @@ def staleness(asked: Confirmation | None, now: datetime) -> str | None:
         Outcome.CONFIRMED: f"{asked.subject}: you have confirmed that already.",
         Outcome.DROPPED: f"{asked.subject}: you have dropped that. Nothing was changed.",
         Outcome.REPLACED: f"{asked.subject}: a newer card has taken the place of this one. Nothing was changed.",
-        Outcome.OPEN: f"{asked.subject}: this card has expired. Nothing was changed. Ask again.",
-    }[asked.outcome]
+    }.get(asked.outcome, f"{asked.subject}: this card has expired. Nothing was changed. Ask again.")
 
 
 def confirm_keyboard(asked: Confirmation, yes: str, no: str = "✖️ Cancel") -> Keyboard:

@@ -23,6 +23,7 @@ from bot.commands.talk import Reply, Request, Talk
 from bot.confirmations import ConfirmToken
 from bot.delivery import Delivery
 from bot.drafts import DraftToken
+from bot.expiring import Expiring
 from bot.fenced_request import lease_lost_in
 from bot.gate import Admission, Gate, Standing, standing
 from bot.late import DEEDS as LATE_DEEDS
@@ -57,7 +58,8 @@ class Conversation:
     ) -> None:
         self._talk = talk
         self._gate = gate
-        self._voice = Voice(transport, sleep)
+        self._expiring = Expiring(talk, transport)
+        self._voice = Voice(transport, sleep, self._expiring.shown)
         self._delivery = delivery
         self._ledger = ledger
         self._cards = CardTaps(talk, self._voice)
@@ -88,6 +90,10 @@ class Conversation:
         # Behind the answer, which must not wait for the writer.
         await self._talk.hands.change(self._talk.owner.present)
         self._delivery.wake()
+
+    async def expire(self) -> int:
+        """What the owner did not answer in time says so; returns how much. Raises NotSent, Undeliverable."""
+        return await self._expiring.look(self._voice.say)
 
     async def _turn_away(self, update: Update, bot: Bot, admission: Admission) -> None:
         if not admission.words or update.effective_chat is None:

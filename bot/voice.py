@@ -19,11 +19,18 @@ _LONGEST_WAIT = 30.0
 
 
 class Voice:
-    """An answer is tried a few times and then lost: he is there and can ask again."""
+    """An answer is tried a few times and then lost: he is there and can ask again. `shown` hears of each that arrived,
+    with the id of its message."""
 
-    def __init__(self, transport: Transport, sleep: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        sleep: Callable[[float], Awaitable[None]],
+        shown: Callable[[Message, int], Awaitable[None]],
+    ) -> None:
         self._transport = transport
         self._sleep = sleep
+        self._shown = shown
 
     async def answer(self, reply: Reply) -> None:
         for message in reply.messages:
@@ -34,7 +41,7 @@ class Voice:
         done: list[int] = []
         for attempt in range(1, _TRIES + 1):
             try:
-                await send_message(self._transport, message, done)
+                sent = await send_message(self._transport, message, done)
             except NotSent as problem:
                 if attempt == _TRIES:
                     raise
@@ -44,6 +51,7 @@ class Voice:
                 _LOG.info("an answer may not have arrived: %s", doubt)
                 return
             else:
+                await self._shown(message, sent)
                 return
 
     async def change(self, message_id: int, message: Message) -> bool:
@@ -53,6 +61,7 @@ class Voice:
         except (NotSent, MayHaveArrived, Undeliverable, CannotEdit) as error:
             _LOG.info("an old message stays as it was: %s", type(error).__name__)
             return False
+        await self._shown(message, message_id)
         return True
 
     async def replace(self, query: CallbackQuery, message: Message) -> None:

@@ -488,6 +488,14 @@ class Drafting(Protocol):
 
     def drop(self, token: str, by: str) -> OwnerAnswer: ...
 
+    def lapsed_drafts(self) -> Sequence[Draft]:
+        """What nobody decided in its time, until it is let go of."""
+        ...
+
+    def lapse_draft(self, token: str) -> None:
+        """Lets go of a draft whose time is over; of any other it does nothing."""
+        ...
+
 
 class Steering(Protocol):
     """What the owner does to a position by hand. Runs in the writer."""

@@ -278,6 +278,12 @@ class FakeOwner:
         self.drafts.pop(token, None)
         return DraftAnswer(self.answer_to_fill)
 
+    def lapsed_drafts(self) -> list[Draft]:
+        return []
+
+    def lapse_draft(self, token: str) -> None:
+        self.calls.append(("lapse_draft", token))
+
     def drop(self, token: str, by: str) -> OwnerAnswer:
         self.calls.append(("drop", token, by))
         self.drafts.pop(token, None)

@@ -63,6 +63,17 @@ class OwnerDrafts(OwnerBooks):
         with self._desk.reading() as work:
             return tuple(self._standing(work))
 
+    def lapsed_drafts(self) -> Sequence[Draft]:
+        with self._desk.reading() as work:
+            now = self._desk.system_clock.now()
+            return tuple(each for each in self._stored(work) if each.expires_at <= now)
+
+    def lapse_draft(self, token: str) -> None:
+        with self._desk.ledger() as work:
+            if self._found(work, token) is None:
+                self._forget(work, token)
+                self._commit(work)
+
     def confirm(self, token: str, version: int, by: str) -> DraftAnswer:
         """Books a draft, or asks a second time where something looks wrong; AMBIGUOUS then, with the draft's next
         version. Judged anew: what was booked since counts."""
@@ -139,16 +150,20 @@ class OwnerDrafts(OwnerBooks):
 
     def _standing(self, work: UnitOfWork) -> list[Draft]:
         """Those whose time is not over, the oldest first."""
-        stored = [_read(row) for row in json.loads(work.value(DRAFTS) or "[]")]
         now = self._desk.system_clock.now()
-        return [each for each in stored if each is not None and each.expires_at > now]
+        return [each for each in self._stored(work) if each.expires_at > now]
+
+    def _stored(self, work: UnitOfWork) -> list[Draft]:
+        """Those too whose time is over and of whom the owner was not told so yet."""
+        stored = [_read(row) for row in json.loads(work.value(DRAFTS) or "[]")]
+        return [each for each in stored if each is not None]
 
     def _keep(self, work: UnitOfWork, draft: Draft) -> None:
-        others = [each for each in self._standing(work) if each.token != draft.token]
+        others = [each for each in self._stored(work) if each.token != draft.token]
         self._write(work, [*others, draft][-_MOST:])
 
     def _forget(self, work: UnitOfWork, token: str) -> None:
-        self._write(work, [each for each in self._standing(work) if each.token != token])
+        self._write(work, [each for each in self._stored(work) if each.token != token])
 
     def _write(self, work: UnitOfWork, drafts: list[Draft]) -> None:
         rows = [_row(each) for each in drafts]
