@@ -19,7 +19,7 @@ from bot.card_taps import CardTaps
 from bot.cards import CardToken
 from bot.commands import waiting
 from bot.commands.table import DEEDS, run_command, run_menu
-from bot.commands.talk import Reply, Request, Talk
+from bot.commands.talk import ANSWERED, Reply, Request, Talk
 from bot.confirmations import ConfirmToken
 from bot.delivery import Delivery
 from bot.drafts import DraftToken
@@ -235,7 +235,7 @@ class Conversation:
         if reply is None:
             reply = Reply((Message(_OLD_BUTTON),), "unknown button")
         elif in_place:
-            await toast(query, reply.outcome)
+            await toast(query, "" if reply.outcome == ANSWERED else reply.outcome)
             await self._show_in_place(query, reply)
             return reply
         await self._voice.answer(reply)

@@ -30,12 +30,16 @@ def menu(paused: bool, *, under_status: bool = False) -> Keyboard:
 def whole_menu(view: StatusView) -> Message:
     """Every command that needs no words of its own."""
     brake = ("▶️ Resume", f"menu-resume{IN_PLACE}") if view.paused else ("⏸ Pause", f"menu-pause{IN_PLACE}")
+    # Two in a row: a phone wraps the longer labels of three.
     rows = (
-        (("🔄 Status", "status"), ("📊 Positions", "positions"), ("✋ Pending", "pending")),
-        (("📈 Signals", "signals"), ("📄 Report", "report"), ("📍 Live", "status-live")),
-        (brake, ("🛑 Locks", "locks"), ("🎛 Mode", "mode")),
-        (("⚙️ Settings", "settings"), ("👀 Watched", "watch"), ("🔔 Messages", "notify")),
-        (("🏁 Sell everything", "flatten"), ("📖 Help", "help")),
+        (("🔄 Status", "status"), ("📊 Positions", "positions")),
+        (("✋ Pending", "pending"), ("📈 Signals", "signals")),
+        (("📄 Report", "report"), ("📍 Live", "status-live")),
+        (brake, ("🎛 Mode", "mode")),
+        (("🛑 Locks", "locks"), ("⚙️ Settings", "settings")),
+        (("👀 Watched", "watch"), ("🔔 Messages", "notify")),
+        (("🌙 Quiet", "quiet"), ("📖 Help", "help")),
+        (("🏁 Sell everything", "flatten"),),
     )
     keyboard = tuple(tuple(Button(label, menu_token(action)) for label, action in row) for row in rows)
     state = "paused" if view.paused else f"mode {view.mode.value}"

@@ -79,7 +79,7 @@ def group(book: SettingsBook, which: Group) -> Message:
         (f"{'• ' if book.override(each.name) else ''}{spoken(each.name)}", shown(each, book.value(each.name)))
         for each in known
     ]
-    buttons = [Button(spoken(each.name), f"m:settings-{each.name}!") for each in known]
+    buttons = [Button(spoken(each.name).removesuffix(" share"), f"m:settings-{each.name}!") for each in known]
     pairs = tuple(tuple(buttons[index : index + 2]) for index in range(0, len(buttons), 2))
     more: Keyboard = ((Button("🔔 Messages", "m:notify"), Button("🌙 Quiet hours", "m:quiet")),)
     return Message(

@@ -30,7 +30,7 @@ def help_message(chapters: Sequence[Chapter], wanted: str) -> Reply:
     found = next((each for each in chapters if each.name == name), None)
     if found is not None:
         back = (Button("‹ Help", menus.menu_token(f"help{menus.IN_PLACE}")),)
-        return reply(Message(_shown(found), (back,)), found.label)
+        return reply(Message(_shown(found), (back,)))
     if name == ALL:
         return reply(Message(paragraphs(f"📖 {bold('What I understand')}", *map(_shown, chapters))))
     known = {command.name: command for chapter in chapters for command in chapter.commands}

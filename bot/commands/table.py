@@ -31,7 +31,7 @@ CHAPTERS: tuple[Chapter, ...] = (
         "look",
         "👀 Look",
         (
-            Command("status", "", "health, value, what comes next", monitor.status),
+            Command("status", "", "health, value, next steps", monitor.status),
             Command("positions", "", "what is held, and its profit", monitor.positions),
             Command("pending", "", "what waits for you", monitor.pending),
             Command("signals", "", "what each asset is judged to be", monitor.signals),

@@ -15,6 +15,9 @@ from core.domain.instruments import DEFAULT_SYMBOLS
 from core.ports import Clock, Owner, SymbolLookup, UnitOfWorkFactory
 from core.settings.book import SettingsBook
 
+ANSWERED = "answered"
+"""The outcome of what only looks: nothing to add in a toast."""
+
 
 class MarketClock(Protocol):
     """The market clock; `speed` is how many times as fast as real time it runs."""
@@ -69,7 +72,7 @@ class Reply:
     outcome: str
 
 
-def reply(message: Message, outcome: str = "answered") -> Reply:
+def reply(message: Message, outcome: str = ANSWERED) -> Reply:
     return Reply((message,), outcome)
 
 
