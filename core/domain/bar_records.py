@@ -35,9 +35,11 @@ class KnownGap:
 
 
 class SeamKind(StrEnum):
-    """SOURCE: another source continues the series. RESCALED: all bars before it were brought into new units."""
+    """SOURCE: another source continues the series. FILLED: another source's bars stand in a gap, from one such seam to
+    the next. RESCALED: all bars before it were brought into new units."""
 
     SOURCE = "source"
+    FILLED = "filled"
     RESCALED = "rescaled"
 
 

@@ -11,15 +11,16 @@ from functools import partial
 import numpy as np
 
 from core.checkpoints import Checkpoint, calling, nowhere
-from core.domain.bar_records import BarNotes, KnownGap, Seam, SeamKind
+from core.domain.bar_records import BarNotes, KnownGap, Seam
 from core.domain.bars import BarSize
 from core.domain.instruments import Instrument
 from core.feed.asked import gaps_found, refused_bars
 from core.feed.asking import Key, Reply, ask_until
 from core.feed.depth import DEPTH, wanted_closes
 from core.feed.fetching import Fetcher
-from core.feed.gaps import Gap, missing_closes, windows, without
-from core.feed.overlap import Fit, compare, in_volume_of
+from core.feed.gap_owners import FOREVER, parts_of, seams_around, whom
+from core.feed.gaps import Gap, missing_closes, windows
+from core.feed.overlap import Comparison, Fit, compare, in_volume_of
 from core.ports import BarStore, Calendar, MarketData
 from core.quality import CONTEXT
 from core.series import BarSeries, Seconds, concatenated, seconds_of, time_of
@@ -29,7 +30,6 @@ SETTLED = timedelta(hours=1)
 LOOK_AGAIN = timedelta(hours=1)
 MOST_PER_CALL = 20_000
 BUDGET = 8
-FOREVER = 2**62
 LEFT = "left in about"
 """Words of a back-fill that goes on."""
 AROUND = 3
@@ -38,11 +38,13 @@ AROUND = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call:
-    """One stretch of a series with missing bars, and whom to ask for it."""
+    """One stretch of a series with missing bars, and whom to ask for it; `owner` is the source of the bars around it,
+    whose own volumes are `volume_ratio` times those of the series."""
 
     instrument: Instrument
     size: BarSize
     source: MarketData
+    owner: str
     gap: Gap
     missing: Seconds
     known: tuple[KnownGap, ...]
@@ -51,6 +53,10 @@ class _Call:
     @property
     def key(self) -> tuple[str, BarSize, int]:
         return self.instrument.symbol, self.size, self.gap.first
+
+    @property
+    def is_own(self) -> bool:
+        return self.source.name == self.owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +138,12 @@ class BackFiller:
             return
         missing = missing_closes(expected, self.store.closes(*key, int(expected[0]) - 1, int(expected[-1])))
         known = tuple(self.store.known_gaps(*key))
-        by_name = {source.name: source for source in self.sources}
+        seams = self.store.seams()
         calls = [
-            _Call(instrument, size, by_name[part.source], gap, _within(missing, gap), known, part.volume_ratio)
-            for part in parts_of(self.store.source_of(*key) or "", self.store.seams(), key)
-            if part.source in by_name
-            for gap in _asks(part.of(missing), expected, known, by_name[part.source], size, now)
+            _Call(instrument, size, source, part.source, gap, _within(asked, gap), known, part.volume_ratio)
+            for part in parts_of(self.store.source_of(*key) or "", seams, key)
+            for source, asked in whom(part, part.of(missing), known, self.sources, size, now)
+            for gap in windows(expected, asked, MOST_PER_CALL)
         ]
         self._open[key] = calls
         self._lacking[key] = len(missing) - sum(len(call.missing) for call in calls)
@@ -164,17 +170,17 @@ class BackFiller:
         end = time_of(after[-1]) if len(after) else time_of(call.gap.last)
         context = self.store.read(call.instrument.symbol, call.size, time_of(call.gap.first), CONTEXT)
         with calling(self.checkpoint, "fetch"):
-            return ask_until(call.source, call.instrument, call.size, end, whole, context)
+            return ask_until(call.source, call.instrument, call.size, end, whole, context if call.is_own else None)
 
     def _keep(self, answered: Sequence[tuple[_Call, Reply]], now: datetime) -> int:
         """Writes what was missing and fits, and what is not to be had; how many bars."""
         parts: list[tuple[BarSeries, str]] = []
-        gaps, refused = [], []
+        gaps, refused, seams = [], [], list[Seam]()
         for call, reply in answered:
             if reply.transient:
                 continue
             self._open[call.instrument.symbol, call.size].remove(call)
-            bars, words = self._fitting(call, reply)
+            bars, words, fit = self._fitting(call, reply)
             span = (call.gap.first, call.gap.last)
             held = self.store.closes(call.instrument.symbol, call.size, span[0] - 1, span[1])
             held = np.union1d(held, bars.closed_at)
@@ -187,75 +193,37 @@ class BackFiller:
             refused += refused_bars(call.instrument.symbol, call.size, reply.source, why, now)
             if len(bars):
                 parts.append((bars, call.source.name))
+                if not call.is_own:
+                    key, sources = (call.instrument.symbol, call.size), (call.owner, call.source.name)
+                    seams += seams_around(key, sources, bars.closed_at, self._beside(call), fit, now)
         if gaps:
-            self.store.write_all(_joined(parts), BarNotes(tuple(gaps), refused=tuple(refused)))
+            self.store.write_all(_joined(parts), BarNotes(tuple(gaps), tuple(seams), tuple(refused)))
         return sum(len(bars) for bars, _ in parts)
 
-    def _fitting(self, call: _Call, reply: Reply) -> tuple[BarSeries, str]:
+    def _beside(self, call: _Call) -> Seconds:
+        """The stored closes in and around the stretch."""
+        low = self.store.read(call.instrument.symbol, call.size, time_of(call.gap.first), 2)
+        high = self.store.closes(call.instrument.symbol, call.size, call.gap.first - 1, FOREVER)
+        return np.union1d(low.closed_at, high)
+
+    def _fitting(self, call: _Call, reply: Reply) -> tuple[BarSeries, str, Comparison]:
         """The missing bars of an answer; none, and why, where it does not agree with the stored ones beside it."""
-        nothing = BarSeries.empty(call.instrument.symbol, call.size)
-        if reply.good is None:
-            return nothing, reply.error
-        good = reply.good
-        if not len(good):
-            return nothing, "it gave none"
+        nothing, good = BarSeries.empty(call.instrument.symbol, call.size), reply.good
+        if good is None or not len(good):
+            return nothing, reply.error or "it gave none", Comparison(Fit.APART)
         stored = self.store.read(call.instrument.symbol, call.size, time_of(good.closed_at[-1]), len(good) + 2 * AROUND)
-        match compare(stored, good, call.instrument, one_source=True).fit:
+        found = compare(stored, good, call.instrument, one_source=call.is_own)
+        match found.fit:
             case Fit.AGREES:
-                found = good.part(np.isin(good.closed_at, call.missing))
-                return in_volume_of(found, call.volume_ratio), "it gave none"
+                bars = good.part(np.isin(good.closed_at, call.missing))
+                ratio = call.volume_ratio if call.is_own else found.volume_ratio
+                return in_volume_of(bars, ratio), "it gave none", found
             case Fit.APART:
-                return nothing, "what it gave has no bar in common with the stored ones"
+                return nothing, "what it gave has too few bars in common with the stored ones", found
+            case Fit.RESCALED:
+                return nothing, "what it gave counts other units than the stored bars", found
             case _:
-                return nothing, "what it gave counts other units than the stored bars"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The part of a series that comes from `source`: from `first` (a close, in seconds) on, before `end`."""
-
-    source: str
-    first: int
-    end: int
-    volume_ratio: float | None = None
-
-    def of(self, closes: Seconds) -> Seconds:
-        return closes[(closes >= self.first) & (closes < self.end)]
-
-
-def parts_of(source: str, seams: Sequence[Seam], key: Key) -> list[Part]:
-    """Which source each part of a series comes from, by its seams; `source` is that of the newest bar."""
-    mine = [seam for seam in seams if (seam.symbol, seam.size) == key and seam.kind is SeamKind.SOURCE]
-    if not mine:
-        return [Part(source, 0, FOREVER)]
-    # Of two seams at one place the later recorded one counts: the first source came back and healed the series.
-    newest = {seconds_of(seam.at): seam for seam in mine}
-    places = sorted(newest)
-    starts = [Part(min(mine, key=lambda seam: seam.at).source_from, 0, places[0])]
-    for at, end in zip(places, [*places[1:], FOREVER], strict=True):
-        starts.append(Part(newest[at].source_to, at, end, newest[at].volume_ratio))
-    return starts
-
-
-def _asks(
-    missing: Seconds,
-    expected: Seconds,
-    known: Sequence[KnownGap],
-    source: MarketData,
-    size: BarSize,
-    now: datetime,
-) -> Iterator[Gap]:
-    """The stretches worth asking for now: not what the source was asked for lately and did not give, nor what it no
-    longer gives."""
-    reach = source.reach(size)
-    if reach is not None:
-        missing = missing[missing > seconds_of(now - reach + size.span)]
-    lately = (
-        (seconds_of(gap.first), seconds_of(gap.last))
-        for gap in known
-        if gap.source == source.name and gap.ask_again_at > now
-    )
-    return windows(expected, without(missing, lately), MOST_PER_CALL)
+                return nothing, f"its closes lie up to {found.difference:.2%} from the stored ones", found
 
 
 def _within(closes: Seconds, gap: Gap) -> Seconds:

@@ -21,7 +21,7 @@ from core.series import Seconds, seconds_of, time_of
 class Coverage:
     """One series. `missing` bars lie in `gaps` runs between `first` and `last` (closes); of them `lacking` in
     `lacking_gaps` were asked for and their source does not have them. `refused` counts bars by class of defect;
-    `seams` are where another source continues, `retold` how often the whole was told anew.
+    `seams` are where another source begins or ends, `retold` how often the whole was told anew.
 
     The closes, in seconds, are for pictures: `expected` by the calendar, `held`, and those that `lack`.
     """
@@ -80,7 +80,7 @@ def coverage(
         held=held,
         lack=lack,
         refused=refusals.get(key, {}),
-        seams=mine.count(SeamKind.SOURCE),
+        seams=mine.count(SeamKind.SOURCE) + mine.count(SeamKind.FILLED),
         retold=mine.count(SeamKind.RESCALED),
     )
 

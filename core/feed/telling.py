@@ -97,7 +97,13 @@ def _told(
     reasons: Mapping[str, str],
     seams: Sequence[Seam],
 ) -> BarSourceNews:
-    mine = [seam for seam in seams if seam.symbol in symbols and (seam.source_from, seam.source_to) == (former, source)]
+    mine = [
+        seam
+        for seam in seams
+        if seam.symbol in symbols
+        and seam.kind is SeamKind.SOURCE
+        and (seam.source_from, seam.source_to) == (former, source)
+    ]
     return BarSourceNews(
         turn=turn.value,
         symbols=tuple(symbols),

@@ -167,6 +167,51 @@ def test_a_gap_is_filled_by_the_source_that_the_bars_around_it_come_from() -> No
     assert all_of(store, "SPY").volume == pytest.approx(SPY_5M.volume)
 
 
+@pytest.mark.feature("S2")
+def test_what_the_source_does_not_have_another_one_fills_with_a_seam_on_both_sides() -> None:
+    lost = rows(SPY_5M, slice(300, 310), slice(320, 321))
+    store = stored_without(SPY_5M, lost)
+    yahoo, alpaca = Feed("yahoo", [SPY_5M]), Feed("alpaca", [SPY_5M], off=0.0005, volume=0.03)
+    yahoo.loses("SPY", M5, lambda series: lost)
+    alpaca.loses("SPY", M5, lambda series: rows(series, slice(305, 306)))
+    first = filler(store, yahoo, alpaca).fill([SPY], [M5], NOW)
+    assert (first.bars, first.at_no_source, len(alpaca.asked)) == (0, 11, 0)
+    second = filler(store, yahoo, alpaca).fill([SPY], [M5], NOW + timedelta(hours=2))
+    assert (second.calls, second.bars, second.at_no_source) == (1, 10, 1)
+    assert len(yahoo.asked) == 1
+    third = filler(store, yahoo, alpaca).fill([SPY], [M5], NOW + timedelta(hours=4))
+    assert (third.calls, third.at_no_source) == (0, 1)
+    found = [(int(seam.at.timestamp()), seam.source_from, seam.source_to) for seam in store.seams()]
+    at = SPY_5M.closed_at.tolist()
+    assert found == [
+        (at[300], "yahoo", "alpaca"),
+        (at[310], "alpaca", "yahoo"),
+        (at[320], "yahoo", "alpaca"),
+        (at[321], "alpaca", "yahoo"),
+    ]
+    sources = dict(store.sources_of("SPY", M5))
+    assert {sources[at[row]] for row in (300, 304, 306, 309, 320)} == {"alpaca"}
+    assert {sources[at[row]] for row in (299, 310, 319, 321)} == {"yahoo"}
+    # In the unit of volume of the series.
+    kept = all_of(store, "SPY")
+    there = np.searchsorted(SPY_5M.closed_at, kept.closed_at)
+    assert kept.volume == pytest.approx(SPY_5M.volume[there], rel=1e-6)
+    assert {seam.kind for seam in store.seams()} == {SeamKind.FILLED}
+
+
+def test_another_source_whose_bars_do_not_fit_fills_nothing() -> None:
+    lost = rows(SPY_5M, slice(300, 310))
+    store = stored_without(SPY_5M, lost)
+    yahoo, alpaca = Feed("yahoo", [SPY_5M]), Feed("alpaca", [SPY_5M], off=0.05)
+    yahoo.loses("SPY", M5, lambda series: lost)
+    for hours in (0, 2):
+        assert filler(store, yahoo, alpaca).fill([SPY], [M5], NOW + timedelta(hours=hours)).bars == 0
+    reasons = {gap.source: gap.reason for gap in store.known_gaps("SPY", M5)}
+    assert reasons["yahoo"] == "it gave none"
+    assert reasons["alpaca"].startswith("its closes lie up to ")
+    assert store.seams() == []
+
+
 def test_a_run_makes_no_more_calls_than_it_may_and_stops_where_nobody_answers() -> None:
     lost = {each.symbol: rows(series := truth(each, M5, 11, n), slice(300, 310)) for n, each in enumerate(EIGHT)}
     everything = [truth(each, M5, 11, n) for n, each in enumerate(EIGHT)]
