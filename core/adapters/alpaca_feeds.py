@@ -7,6 +7,7 @@ asking with keys that were refused, and forgets a subscription that comes while 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +34,7 @@ logging.getLogger("alpaca").setLevel(logging.CRITICAL)
 _quiet = logging.getLogger("autotrader.alpaca.frames")
 _quiet.setLevel(logging.CRITICAL)
 
+GOODBYE = 1.0
 REFUSED, ELSEWHERE, TOO_MANY = "auth failed", "connection limit exceeded", "symbol limit exceeded"
 
 
@@ -79,7 +81,10 @@ class _Tended(_Base):
         await self._run_forever()
 
     async def leave(self) -> None:
-        await asyncio.wait_for(self.close(), self._patience.to_enter)
+        """Waits for Alpaca's goodbye no longer than a moment: behind many unread quotes it takes its time."""
+        await self.stop_ws()
+        with contextlib.suppress(OSError, TimeoutError):
+            await asyncio.wait_for(self.close(), GOODBYE)
 
     async def want(self, names: Iterable[str]) -> None:
         """Subscribes to exactly `names`; what is not sent now is sent with the next connection."""
@@ -143,7 +148,7 @@ def make_feed(kind: str, keys: AlpacaKeys, feed: str, address: str | None, patie
         "url_override": address,
         "websocket_params": {
             "open_timeout": patience.to_enter,
-            "close_timeout": 2,
+            "close_timeout": GOODBYE,
             "ping_interval": 10,
             "ping_timeout": 20,
             "max_queue": 64,

@@ -348,3 +348,12 @@ def test_the_keys_are_in_no_line_of_the_log_however_much_is_logged(
         for form in (secret, secret.encode().hex(), secret.encode().hex(" ")):
             assert form not in written
     assert ours
+
+
+def test_a_flood_of_quotes_is_kept_as_one_word_a_symbol_and_left_behind_at_once(stand: Stand) -> None:
+    stand.streams(SPY, 601.0, 601.5)
+    for number in range(3_000):
+        stand.live.quote("stocks", "SPY", 600.0 + number % 7, 600.5 + number % 7, NOW + timedelta(microseconds=number))
+    assert len(stand.stream._feeds["stocks"].heard) == 1
+    stand.quotes.close()
+    assert not any(thread.name == "alpaca quotes" for thread in threading.enumerate())
