@@ -41,6 +41,7 @@ from core.domain.accounts import World
 from core.domain.instruments import DEFAULT_SYMBOLS, instrument_for
 from core.domain.records import JobOutcome
 from core.domain.values import ZERO
+from core.domain.views import Health
 from core.errors import Fatal
 from core.execution import away
 from core.execution.attesting import ask_weekly
@@ -214,7 +215,7 @@ class LiveAssembly:
             checkpoint=self._checkpoint,
             lookup=lookup_of(prices, clock),
         )
-        jobs = self._jobs(place, engine, writer, lease, health, telephone)
+        jobs = self._jobs(place, engine, writer, lease, health, telephone, prices)
         return LiveParts(
             engine=engine,
             owner=OwnerDesk(engine.desk),
@@ -248,6 +249,7 @@ class LiveAssembly:
         lease: LeaseKeeper,
         health: HealthDesk,
         telephone: Telephone,
+        prices: Prices,
     ) -> dict[str, Job]:
         """The whole table by name. After each cycle the owner is told what changed at once."""
         status = LiveStatusDesk(engine.database.unit_of_work, self._system, engine.desk.market_clock)
@@ -260,6 +262,9 @@ class LiveAssembly:
         def check_health() -> str:
             self._live.fence()
             engine.database.bear_witness()
+            for component, refusal in prices.refusals.items():
+                words = refusal()
+                health.report(component, Health.DEGRADED if words else Health.RUNNING, words)
             return health.check()
 
         work = market_work(engine, Retraining(engine, self._worker, self._settings), tell)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -87,11 +87,13 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Sources of bars, the best first, and of last prices; `close` lets go of what they hold."""
+    """Sources of bars, the best first, and of last prices; `close` lets go of what they hold. `refusals` tells, by
+    component, why a source does not let us in, which its owner should know though another one answers."""
 
     sources: Sequence[MarketData]
     quotes: Quotes
     close: Callable[[], None] = _nothing
+    refusals: Mapping[str, Callable[[], str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +322,8 @@ def real_prices(settings: Settings, yahoo: YahooData, alpaca: Alpaca | None) -> 
         return Prices((yahoo,), yahoo)
     sources: Mapping[str, MarketData] = {"yahoo": yahoo, "alpaca": alpaca.data}
     chain: list[Quotes] = [alpaca.quotes, *([yahoo] if "yahoo" in settings.data_sources else [])]
-    return Prices([sources[name] for name in settings.data_sources], QuoteChain(chain), alpaca.close)
+    bars = [sources[name] for name in settings.data_sources]
+    return Prices(bars, QuoteChain(chain), alpaca.close, {"alpaca prices": alpaca.refusal})
 
 
 def make_second_channels(settings: Settings, clock: Clock) -> Sequence[SecondChannel]:

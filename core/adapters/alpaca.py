@@ -55,10 +55,14 @@ class Alpaca:
         self.pacer = Pacer(spacing, clock.monotonic, sleep)
         restraint = Restraint(clock.now, chance)
         transport = AlpacaTransport(clock, sleep, self.pacer, restraint)
-        service = AlpacaService(keys, transport, restraint, feed, where.data)
-        stream = QuoteStream(keys, calendar, clock, feed, addresses=where.streams, patience=patience)
-        self.data = AlpacaData(service, calendar, clock)
-        self.quotes = AlpacaQuotes(service, calendar, clock, stream)
+        self._service = AlpacaService(keys, transport, restraint, feed, where.data)
+        self._stream = QuoteStream(keys, calendar, clock, feed, addresses=where.streams, patience=patience)
+        self.data = AlpacaData(self._service, calendar, clock)
+        self.quotes = AlpacaQuotes(self._service, calendar, clock, self._stream)
+
+    def refusal(self) -> str:
+        """Why Alpaca does not let us in, which only its owner can change; empty where it does or has not been asked."""
+        return self._service.refusal or ("does not accept the keys" if self._stream.is_refused() else "")
 
     def close(self) -> None:
         self.quotes.close()

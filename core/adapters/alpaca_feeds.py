@@ -21,6 +21,8 @@ with warnings.catch_warnings():
     from alpaca.data.live.crypto import CryptoDataStream
     from alpaca.data.live.stock import StockDataStream
 
+from core.adapters.alpaca_stream import KEYS_REFUSED
+
 if TYPE_CHECKING:
     from alpaca.data.live.websocket import DataStream as _Base
 
@@ -35,7 +37,7 @@ _quiet = logging.getLogger("autotrader.alpaca.frames")
 _quiet.setLevel(logging.CRITICAL)
 
 GOODBYE = 1.0
-REFUSED, ELSEWHERE, TOO_MANY = "auth failed", "connection limit exceeded", "symbol limit exceeded"
+ELSEWHERE, TOO_MANY = "connection limit exceeded", "symbol limit exceeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class _Tended(_Base):
         await super()._dispatch(message)
 
     def _reconnect_delay(self, retries: int) -> float:
-        if self.trouble == REFUSED:
+        if self.trouble == KEYS_REFUSED:
             return self._patience.after_refusal
         if self.trouble == ELSEWHERE:
             return self._patience.while_elsewhere

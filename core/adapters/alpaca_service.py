@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport, Declined
 from core.adapters.pacing import Restraint
-from core.errors import AutoTraderError, MalformedAnswer
+from core.errors import AccessRefused, AutoTraderError, MalformedAnswer
 
 if TYPE_CHECKING:
     from core.adapters.alpaca_vendor import Vendor
@@ -21,7 +21,8 @@ UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError
 
 class AlpacaService:
     """Asks through alpaca-py, which is loaded with the first question. `transport` and `restraint` are this service's;
-    `address` is where Alpaca's data service is, if not at its own."""
+    `address` is where Alpaca's data service is, if not at its own. `refusal` is why Alpaca did not let us in when last
+    asked; empty when it did."""
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class AlpacaService:
         self._restraint = restraint
         self._feed = feed
         self._address = address
+        self.refusal = ""
         self._lock = threading.Lock()
         self._vendor: Vendor | None = None
 
@@ -48,7 +50,10 @@ class AlpacaService:
             try:
                 answer = question(vendor)
             except Declined:
-                self._restraint.succeeded()
+                self._let_in()
+                raise
+            except AccessRefused as refused:
+                self.refusal = str(refused)
                 raise
             except AutoTraderError:
                 raise
@@ -57,7 +62,7 @@ class AlpacaService:
             # Outside of the block, so that nothing of what alpaca-py raised hangs on ours.
             if trouble:
                 raise MalformedAnswer(f"gave an answer that cannot be used ({trouble})")
-            self._restraint.succeeded()
+            self._let_in()
         return answer
 
     def latest(self, kind: Kind, names: Sequence[str], seconds: float) -> Mapping[str, Any]:
@@ -67,6 +72,10 @@ class AlpacaService:
         if not isinstance(answer, Mapping):
             raise MalformedAnswer(f"gave {kind} in no known form")
         return answer
+
+    def _let_in(self) -> None:
+        self.refusal = ""
+        self._restraint.succeeded()
 
     def _connect(self) -> Vendor:
         with self._lock:

@@ -25,6 +25,7 @@ StreamKind = Literal["stocks", "coins"]
 KINDS: Mapping[StreamKind, AssetClass] = {"stocks": AssetClass.STOCK, "coins": AssetClass.CRYPTO}
 # What Alpaca lets an account without a subscription listen to at once.
 MOST_SYMBOLS = 30
+KEYS_REFUSED = "auth failed"
 FORGET_AFTER = 1_800.0
 LOOK_AROUND = 2.0
 RESTART_AFTER = 60.0
@@ -107,6 +108,10 @@ class QuoteStream:
         """What keeps a wanted stream from coming, in Alpaca's words; empty when all is well."""
         found = {feed.stream.trouble for feed in self._feeds.values() if feed.stream is not None}
         return "; ".join(sorted(found - {""}))
+
+    def is_refused(self) -> bool:
+        """Whether a stream does not accept the keys."""
+        return KEYS_REFUSED in self.trouble()
 
     def close(self) -> None:
         """Says goodbye to Alpaca and ends the thread."""

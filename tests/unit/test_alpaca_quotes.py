@@ -10,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgpack
+import numpy as np
 import pytest
 
 from core.adapters import alpaca_quotes
+from core.adapters.alpaca import Alpaca, Places
 from core.adapters.alpaca_feeds import Patience
 from core.adapters.alpaca_quotes import AlpacaQuotes, middle
 from core.adapters.alpaca_stream import MOST_SYMBOLS, QuoteStream
@@ -357,3 +359,27 @@ def test_a_flood_of_quotes_is_kept_as_one_word_a_symbol_and_left_behind_at_once(
     assert len(stand.stream._feeds["stocks"].heard) == 1
     stand.quotes.close()
     assert not any(thread.name == "alpaca quotes" for thread in threading.enumerate())
+
+
+@pytest.mark.feature("S14")
+def test_keys_that_are_refused_are_known_until_they_are_accepted(quick: Stand) -> None:
+    clock = quick.clock
+    places = Places(quick.rest.address, quick.live.addresses())
+    chance = np.random.default_rng(1)
+    alpaca = Alpaca(KEYS, CALENDAR, clock, lambda _: None, chance, places=places, patience=QUICK)
+    quick.rest.quotes["BTC-USD"] = (90_000.0, 90_100.0, NOW)
+    assert alpaca.refusal() == ""
+    quick.rest.keys = {}
+    with pytest.raises(AccessRefused):
+        alpaca.quotes.last([BTC], NOW)
+    assert alpaca.refusal().startswith("does not accept the keys (HTTP 403)")
+    quick.rest.keys = {KEY_ID: SECRET}
+    clock.time += timedelta(hours=1)
+    assert alpaca.quotes.last([BTC], clock.time)
+    assert alpaca.refusal() == ""
+    quick.live.keys = {}
+    quick.live.drop()
+    eventually(lambda: alpaca.refusal() == "does not accept the keys")
+    quick.live.keys = {KEY_ID: SECRET}
+    eventually(lambda: alpaca.refusal() == "")
+    alpaca.close()
