@@ -12,6 +12,7 @@ from bot.render_marks import all_badges, first_line
 from bot.render_reasons import sentence, words
 from bot.render_safety import brake_name, scope_words
 from core.domain.views import ComponentHealth, Health, StatusView
+from core.errors import NEXT_TRY
 from core.feed.backfill import LEFT
 
 _HEALTH_ICONS = {Health.RUNNING: "💚", Health.DEGRADED: "🟠", Health.HALTED: "🛑"}
@@ -98,6 +99,11 @@ def _goes_on(part: ComponentHealth) -> bool:
     return part.state is Health.RUNNING and LEFT in part.reason
 
 
+def _waits(part: ComponentHealth) -> bool:
+    """Whether it is given patience, and has said when it tries again."""
+    return part.state is Health.RUNNING and NEXT_TRY in part.reason
+
+
 def _worries(view: StatusView, zone: ZoneInfo) -> str:
     lines = [
         f"{_HEALTH_ICONS[part.state]} {line(part.name, 40)}: {line(words(part.reason, zone))} "
@@ -108,6 +114,7 @@ def _worries(view: StatusView, zone: ZoneInfo) -> str:
     lines += [
         f"🧩 {line(part.name, 40)}: {line(words(part.reason, zone))}" for part in view.components if _goes_on(part)
     ]
+    lines += [f"⏳ {line(part.name, 40)}: {line(words(part.reason, zone))}" for part in view.components if _waits(part)]
     if view.unguarded:
         lines.append(f"🚨 {numbers.count(view.unguarded, 'position')} without a stop")
     if view.undelivered_messages:

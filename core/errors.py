@@ -6,7 +6,15 @@ asked, and what the owner reads.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+NEXT_TRY = "next try "
+
+
+def next_try(at: datetime) -> str:
+    """In words that the owner's side writes in his own time zone. To the minute, never before the real moment."""
+    shown = at.replace(second=0, microsecond=0)
+    return f"{NEXT_TRY}{shown if shown == at else shown + timedelta(minutes=1):%Y-%m-%d %H:%M} UTC"
 
 
 class AutoTraderError(Exception):

@@ -21,8 +21,8 @@ from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import ProxyError, RequestException, SSLError, Timeout
 from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
 
-from core.adapters.pacing import Pacer, Pause, Restraint, next_try
-from core.errors import AccessRefused, AutoTraderError, MalformedAnswer, RateLimited, Unreachable
+from core.adapters.pacing import Pacer, Pause, Restraint
+from core.errors import AccessRefused, AutoTraderError, MalformedAnswer, RateLimited, Unreachable, next_try
 
 REFUSED = Pause(timedelta(minutes=1), timedelta(minutes=32))
 OUT_OF_REACH = Pause(timedelta(seconds=20), timedelta(minutes=2), patience=4)

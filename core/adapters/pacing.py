@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from numpy.random import Generator
 
-from core.errors import Transient
+from core.errors import Transient, next_try
 
 
 class Pacer:
@@ -119,9 +119,3 @@ class Restraint:
         with self._lock:
             self._failures = self._refusals = 0
             self._resume_at = None
-
-
-def next_try(at: datetime) -> str:
-    """In words that the owner's side writes in his own time zone. To the minute, never before the real moment."""
-    shown = at.replace(second=0, microsecond=0)
-    return f"next try {shown if shown == at else shown + timedelta(minutes=1):%Y-%m-%d %H:%M} UTC"

@@ -73,6 +73,17 @@ def test_status_says_in_the_owners_time_when_yahoo_is_asked_again(stand: Stand) 
     assert "next try Wed 27 Nov 11:04" in text, "16:04 UTC"
 
 
+def test_status_says_when_it_is_tried_again_also_while_the_silence_is_given_patience(stand: Stand) -> None:
+    stand.server.faults.standing[EVERY_SYMBOL] = TOO_MANY
+    report = Collector([stand.yahoo], MemoryBarStore(), CALENDAR).collect([SPY, BTC], [M5, D1], NOW)
+    state, words = data_health(report, {}, is_patient=True)
+    part = ComponentHealth("market data", state, words, NOW)
+    text = visible(status(replace(STATUS, components=(part,)), NEW_YORK).text)
+    assert state is Health.RUNNING
+    assert "⏳ market data: no new bars of any instrument" in text
+    assert "next try Wed 27 Nov 11:04" in text
+
+
 def test_one_bad_symbol_is_told_beside_the_good_ones(stand: Stand) -> None:
     stand.server.faults.standing["SPY"] = DELISTED
     report = Collector([stand.yahoo], MemoryBarStore(), CALENDAR).collect([SPY, BTC], [M5, D1], NOW)

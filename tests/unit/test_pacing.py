@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.adapters.pacing import Pacer, Pause, Restraint, next_try
-from core.errors import RateLimited, Transient, Unreachable
+from core.adapters.pacing import Pacer, Pause, Restraint
+from core.errors import RateLimited, Transient, Unreachable, next_try
 from tests.fakes_bars import StillClock
 
 NOW = datetime(2024, 11, 27, 16, 2, 17, tzinfo=UTC)
