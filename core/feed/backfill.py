@@ -140,13 +140,14 @@ class BackFiller:
         known = tuple(self.store.known_gaps(*key))
         seams = self.store.seams()
         calls = [
-            _Call(instrument, size, source, part.source, gap, _within(asked, gap), known, part.volume_ratio)
+            _Call(instrument, size, source, part.source, gap, _within(welcome, gap), known, part.volume_ratio)
             for part in parts_of(self.store.source_of(*key) or "", seams, key)
-            for source, asked in whom(part, part.of(missing), known, self.sources, size, now)
+            for source, asked, welcome in whom(part, part.of(missing), known, self.sources, size, now)
             for gap in windows(expected, asked, MOST_PER_CALL)
         ]
         self._open[key] = calls
-        self._lacking[key] = len(missing) - sum(len(call.missing) for call in calls)
+        hoped_for = [call.missing for call in calls]
+        self._lacking[key] = len(np.setdiff1d(missing, np.concatenate([np.empty(0, np.int64), *hoped_for])))
 
     def _rounds(self) -> Iterator[list[_Call]]:
         """The newest gaps of all series, as many at a time as are asked side by side."""

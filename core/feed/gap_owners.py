@@ -50,9 +50,10 @@ def parts_of(source: str, seams: Sequence[Seam], key: Key) -> list[Part]:
 
 def whom(
     part: Part, missing: Seconds, known: Sequence[KnownGap], sources: Sequence[MarketData], size: BarSize, now: datetime
-) -> Iterator[tuple[MarketData, Seconds]]:
+) -> Iterator[tuple[MarketData, Seconds, Seconds]]:
     """Who is to be asked for which of the missing closes now: first the source of the bars around them, the others for
-    what that was asked for lately and did not give. Nobody is asked for what he no longer gives."""
+    what that was asked for lately and did not give. Nobody is asked for what he no longer gives. The last are all
+    closes that are welcome from him: what lies inside a stretch that is asked for anyhow may have come by now."""
     left = missing
     for source in sorted(sources, key=lambda source: source.name != part.source):
         if not len(left) or (source.name != part.source and part.source not in {each.name for each in sources}):
@@ -64,7 +65,7 @@ def whom(
             for gap in known
             if gap.source == source.name and gap.ask_again_at > now
         ]
-        yield source, without(within, lately)
+        yield source, without(within, lately), left
         left = np.setdiff1d(left, without(left, lately))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.adapters.calendars import ExchangeCalendar
 from core.collect import Collector
-from core.domain.bar_records import BarNotes, Seam, SeamKind
+from core.domain.bar_records import BarNotes, GapsFound, Seam, SeamKind
 from core.domain.bars import BarSize
 from core.domain.instruments import Instrument, instrument_for
 from core.errors import Unreachable
@@ -33,6 +33,7 @@ EIGHT = tuple(map(instrument_for, ("SPY", "QQQ", "IWM", "VTI", "BTC-USD", "ETH-U
 NOW = datetime(2024, 7, 8, 18, 2, tzinfo=UTC)
 TEN_DAYS = {M5: timedelta(days=10), D1: timedelta(days=100)}
 DAY = timedelta(days=1)
+START = NOW - 20 * DAY
 
 
 def truth(instrument: Instrument, size: BarSize, days: int, seed: int = 1) -> BarSeries:
@@ -197,6 +198,20 @@ def test_what_the_source_does_not_have_another_one_fills_with_a_seam_on_both_sid
     there = np.searchsorted(SPY_5M.closed_at, kept.closed_at)
     assert kept.volume == pytest.approx(SPY_5M.volume[there], rel=1e-6)
     assert {seam.kind for seam in store.seams()} == {SeamKind.FILLED}
+
+
+def test_what_has_come_by_now_is_taken_where_the_stretch_around_it_is_asked_for_anyhow() -> None:
+    lost = rows(SPY_5M, slice(300, 303), slice(310, 312), slice(320, 323))
+    store = stored_without(SPY_5M, rows(SPY_5M, slice(310, 312)))
+    feed = Feed("yahoo", [SPY_5M])
+    feed.loses("SPY", M5, lambda series: lost)
+    assert filler(store, feed).fill([SPY], [M5], NOW).at_no_source == 2
+    again = stored_without(SPY_5M, lost)
+    again.write_all([], BarNotes((GapsFound("SPY", M5, "yahoo", START, NOW, tuple(store.known_gaps("SPY", M5))),)))
+    feed = Feed("yahoo", [SPY_5M])
+    done = filler(again, feed).fill([SPY], [M5], NOW + timedelta(hours=2))
+    assert (done.calls, done.bars, done.at_no_source) == (1, 8, 0)
+    assert same_bars(all_of(again, "SPY"), SPY_5M)
 
 
 def test_another_source_whose_bars_do_not_fit_fills_nothing() -> None:
