@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from core.domain.events import (
     BarSourcesChanged,
     BarsRetold,
+    BarsStale,
     BrakeReleased,
     BrakeSet,
     CashBooked,
@@ -33,6 +34,7 @@ from core.domain.events import (
     LedgerRestored,
     ModeChanged,
     ModelTrained,
+    NearStop,
     OrderFilled,
     OrderRefused,
     OrderUncertain,
@@ -84,6 +86,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("report", "the daily report", (DailyReport,)),
     Topic("model", "new models", (ModelTrained,)),
     Topic("health", "what fails; halts always", (HealthChanged, BarSourcesChanged)),
+    Topic("warnings", "near a stop, old prices", (NearStop, BarsStale)),
     Topic("starts", "starts, and gaps before", (Welcome, EngineStarted)),
     Topic("strangers", "who else writes to me", (StrangerSpoke,)),
     Topic(

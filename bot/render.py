@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from bot import (
     menus,
     numbers,
+    render_alerts,
     render_away,
     render_bars,
     render_cards,
@@ -23,6 +24,7 @@ from bot.message import Message
 from core.domain.events import (
     BarSourcesChanged,
     BarsRetold,
+    BarsStale,
     DailyReport,
     EngineStarted,
     ErrorRaised,
@@ -34,6 +36,7 @@ from core.domain.events import (
     LiveStatus,
     ModeChanged,
     ModelTrained,
+    NearStop,
     OrderFilled,
     OrderRefused,
     OrderUncertain,
@@ -74,6 +77,8 @@ def render(event: Event, zone: ZoneInfo) -> Message:
             return _house(event, zone)
         case SettingsDiffer() | OwnerSilent() | OwnerReturned() | LiveStatus():
             return _owner(event, zone)
+        case NearStop() | BarsStale():
+            return render_alerts.render(event, zone)
         case BarSourcesChanged() | BarsRetold():
             return render_bars.render(event, zone)
         case _:

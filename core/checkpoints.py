@@ -27,6 +27,7 @@ COMMITS = (
     "reminder",
     "wish",
     "brakes",
+    "alerts",
     # its jobs
     "seed",
     "gift",

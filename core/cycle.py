@@ -9,7 +9,7 @@ from datetime import datetime
 from core.domain.accounts import Mode
 from core.domain.decisions import Decision
 from core.domain.orders import Purpose
-from core.execution import manual
+from core.execution import alerts, manual
 from core.execution.desk import MANUAL, Desk
 from core.execution.equity import record_equity
 from core.execution.executor import Committed, submit_all, write_intents
@@ -70,6 +70,7 @@ def run_cycle(
     reachable = clear_up(desk, now, reconciled.reachable)
     origin = scheduled_at.isoformat()
     sold = look_after(desk, now, origin, reachable).sold
+    alerts.look_at_bars(desk, now)
     snapshot = take_picture(desk, now, origin, reachable, faults)
     predictor = desk.predictor()
     decision = _entries(_news(snapshot, decide(snapshot, predictor, desk.policy)))

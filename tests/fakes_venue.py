@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from core.adapters.simulated_broker import SimulatedBroker, stocks_only
 from core.adapters.simulated_profiles import DOLLARS, VenueProfile
 from core.clock import VirtualClock
@@ -17,7 +19,7 @@ from core.domain.corporate import CorporateAction
 from core.domain.instruments import AssetClass
 from core.domain.orders import OrderType, Purpose, Side
 from core.domain.venue import OrderRequest
-from core.series import BarSeries
+from core.series import BarSeries, Seconds
 
 ACCOUNT = Account("simulated", AccountKind.SIMULATED, World.REAL)
 MONDAY = datetime(2024, 3, 4, tzinfo=UTC)
@@ -47,6 +49,10 @@ class AlwaysOpen:
 
     def day_end(self, at: datetime) -> datetime:
         return self.next_close(AssetClass.CRYPTO, at)
+
+    def sessions_between(self, first: date, last: date) -> tuple[Seconds, Seconds, Seconds]:
+        days = np.arange(first.toordinal(), last.toordinal() + 1, dtype=np.int64) - date(1970, 1, 1).toordinal()
+        return days * 86_400, days * 86_400, (days + 1) * 86_400
 
 
 class BarShelf:

@@ -512,6 +512,43 @@ class BarsRetold:
 
 
 @dataclass(frozen=True, slots=True)
+class NearStop:
+    """A price came near the stop of a position, or (`over`) is well away from it again. `day_range` is the mean true
+    range of its last days; prices in USD."""
+
+    account: str
+    symbol: str
+    price: Decimal
+    stop: Decimal
+    day_range: Decimal | None
+    guard: GuardKind
+    at: datetime
+    over: bool
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StaleSeries:
+    """Bars of `size` of which `missed` should have come since the one closed at `newest`."""
+
+    symbol: str
+    size: str
+    newest: datetime
+    missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class BarsStale:
+    """An open session goes on without bars of these instruments, or (`over`) they come again. `held` are those of them
+    that an account holds."""
+
+    at: datetime
+    series: tuple[StaleSeries, ...]
+    held: tuple[str, ...]
+    over: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LiveStatus:
     """The one status message that is kept up to date in place; what it says is looked up when it is delivered."""
 
@@ -551,6 +588,8 @@ Event = (
     | OwnerReturned
     | BarSourcesChanged
     | BarsRetold
+    | NearStop
+    | BarsStale
     | LiveStatus
 )
 
@@ -589,6 +628,8 @@ EVENT_TYPES: dict[str, type] = {
         OwnerReturned,
         BarSourcesChanged,
         BarsRetold,
+        NearStop,
+        BarsStale,
         LiveStatus,
     )
 }
@@ -613,6 +654,7 @@ _PRIORITY: dict[type, Priority] = {
     InstructionSettled: Priority.TRADE,
     OrderFilled: Priority.TRADE,
     SignalRaised: Priority.TRADE,
+    NearStop: Priority.TRADE,
     ModelTrained: Priority.CHATTER,
     LiveStatus: Priority.CHATTER,
 }

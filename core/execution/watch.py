@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.domain.dust import without_dust
-from core.execution import loss_brakes, stops
+from core.execution import alerts, loss_brakes, stops
 from core.execution.desk import Desk
 from core.execution.exits import SoldOut, sell_out
 from core.execution.oversized import cancel_oversized
@@ -39,6 +39,7 @@ def guard(desk: Desk, now: datetime, scheduled_at: datetime | None = None) -> st
     protect(desk, now, reconciled.reachable)
     reachable = clear_up(desk, now, reconciled.reachable)
     if not _holds_any(desk):
+        alerts.look_at_stops(desk, now, {})
         braked = loss_brakes.check(desk, now, {})
         return f"{braked} brakes set" if braked else "no position needs watching"
     origin = f"guard {(scheduled_at or now).isoformat()}"
@@ -79,6 +80,7 @@ def look_after(desk: Desk, now: datetime, origin: str, reachable: frozenset[str]
         # The old stops are gone by now: seen at once, so that the new ones rest within this very minute.
         reachable = reconcile(desk, now).reachable
         protect(desk, now, reachable)
+    alerts.look_at_stops(desk, now, prices)
     placed, refused = stops.place_missing(desk, now, reachable, prices)
     if refused:
         # A stop that cannot rest is a reason to sell now, not at the next minute (S13).

@@ -176,6 +176,31 @@ class TradingSettings(BaseModel):
         le=365,
     )
 
+    near_stop: Decimal | None = setting(
+        "NEAR_STOP",
+        Decimal("0.01"),
+        "0.01",
+        "How near a price must come to a stop for a warning, fraction; empty: this rule is off",
+        gt=0,
+        le=1,
+    )
+    near_stop_atr: Decimal | None = setting(
+        "NEAR_STOP_ATR",
+        Decimal("0.25"),
+        "0.25",
+        "The same as a part of what the price moves on a usual day, fraction; empty: this rule is off",
+        gt=0,
+        le=5,
+    )
+    stale_bars: int = setting(
+        "STALE_BARS",
+        6,
+        "6",
+        "So many bars in a row that do not come while the market is open are warned of, count; 0 is never",
+        ge=0,
+        le=1_000,
+    )
+
     def policy(self) -> Policy:
         """The numbers the strategy obeys; what has no setting keeps the policy's default."""
         return Policy(
@@ -198,4 +223,7 @@ class TradingSettings(BaseModel):
             exit_reminder=timedelta(minutes=self.exit_reminder_minutes),
             no_answer=self.no_answer,
             away_after=timedelta(days=self.away_days),
+            near_stop_fraction=self.near_stop,
+            near_stop_atr=self.near_stop_atr,
+            stale_bars=self.stale_bars,
         )

@@ -30,6 +30,8 @@ class Policy:
     `stop_step_fraction` is the least rise for which a resting stop is moved. An entry that is not filled within
     `entry_life` is cancelled; an exit that waits for the owner is told again every `exit_reminder` of the system clock.
     `away_after` without a sign of the owner, by the system clock, nothing new is bought; zero: never.
+    A price is near a stop within `near_stop_fraction` of it or `near_stop_atr` of a usual day's range, None: off;
+    so many confirming bars as `stale_bars` that do not come in an open session are warned of, zero: never.
     A reported price that is off the market by more than `far_price_fraction` is asked about a second time.
     """
 
@@ -64,3 +66,6 @@ class Policy:
     no_answer: NoAnswer = NoAnswer.SKIP
     away_after: timedelta = timedelta(days=14)
     far_price_fraction: Decimal = Decimal("0.05")
+    near_stop_fraction: Decimal | None = Decimal("0.01")
+    near_stop_atr: Decimal | None = Decimal("0.25")
+    stale_bars: int = 6

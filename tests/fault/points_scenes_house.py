@@ -295,6 +295,17 @@ A_DAY = Scene(
     venue="simulated",
     expect=holds(account="simulated"),
 )
+WARNED = Scene(
+    "a price comes near a stop and goes away again",
+    (
+        Step(job(TICK)),
+        Step(job(TICK), 5, (100.0,)),
+        Step(job(GUARD), 4, (95.9,)),
+        *(Step(job(GUARD), 5, (98.0,)) for _ in range(4)),
+        Step(delivered),
+    ),
+    venue="simulated",
+)
 ALL_SOLD = Scene(
     "the simulated venue sells everything",
     (

@@ -19,6 +19,7 @@ from core.domain.events import (
     EVENT_TYPES,
     BarSourcesChanged,
     BarsRetold,
+    BarsStale,
     BrakeReleased,
     BrakeSet,
     CashBooked,
@@ -36,6 +37,7 @@ from core.domain.events import (
     LiveStatus,
     ModeChanged,
     ModelTrained,
+    NearStop,
     OrderFilled,
     OrderRefused,
     OrderUncertain,
@@ -91,6 +93,8 @@ ACTIONS: dict[type, str] = {
     OwnerReturned: r"Welcome back: .*\$",
     BarSourcesChanged: "bars|Where bars come from",
     BarsRetold: "prices in new units",
+    NearStop: "near its stop|away from its stop",
+    BarsStale: "[Nn]ew bars",
 }
 
 
