@@ -100,4 +100,4 @@ def _answered(talk: Talk, answer: OwnerAnswer, more: tuple[Message, ...] = ()) -
 
 
 def _problem(sentence: str, example: str) -> Reply:
-    return Reply((Message(f"{esc(sentence)} {code(esc(example))}"),), "not understood")
+    return Reply((Message(f"{esc(sentence)}\n{code(esc(example))}"),), "not understood")

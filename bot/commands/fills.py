@@ -144,5 +144,5 @@ async def _which(talk: Talk, verb: str) -> Reply:
 
 
 def unclear(sentence: str) -> Reply:
-    said, example, words = sentence.partition("Example: ")
-    return Reply((Message(f"{esc(said)}{example}{code(esc(words)) if words else ''}"),), "not understood")
+    said, _, example = sentence.partition(" Example: ")
+    return Reply((Message(f"{esc(said)}\n{code(esc(example))}" if example else esc(said)),), "not understood")

@@ -115,4 +115,4 @@ def _hours(talk: Talk, known: Preferences) -> Message:
 
 
 def _not_understood(sentence: str, example: str) -> Reply:
-    return Reply((Message(f"{esc(sentence)} {code(esc(example))}"),), "not understood")
+    return Reply((Message(f"{esc(sentence)}\n{code(esc(example))}"),), "not understood")

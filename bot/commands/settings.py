@@ -131,7 +131,7 @@ def _refused(name: str, problem: str) -> Reply:
     allowed = f"Allowed: {render_settings.limits(known)}. Nothing was changed."
     shown = known.example if known.unit is Unit.NAME else render_settings.shown(known, known.example)
     example = code(esc(f"/settings {name} {shown}"))
-    return reply(Message(paragraphs(f"{esc(problem)}", f"{esc(allowed)} {example}")), "refused")
+    return reply(Message(paragraphs(f"{esc(problem)}", f"{esc(allowed)}\n{example}")), "refused")
 
 
 def _unknown(name: str) -> Reply:

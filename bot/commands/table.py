@@ -34,7 +34,7 @@ CHAPTERS: tuple[Chapter, ...] = (
             Command("status", "", "health, value, next steps", monitor.status),
             Command("positions", "", "what is held, and its profit", monitor.positions),
             Command("pending", "", "what waits for you", monitor.pending),
-            Command("signals", "", "what each asset is judged to be", monitor.signals),
+            Command("signals", "", "how each asset is judged", monitor.signals),
             Command("why", "SPY", "why it was bought or not", monitor.why),
             Command("watch", "add DIA", "what is traded: add a symbol, remove one", watch.watch),
             Command("report", "", "the day so far, against buy and hold", monitor.report),

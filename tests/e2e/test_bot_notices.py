@@ -71,7 +71,7 @@ async def test_warnings_and_questions_can_be_silent_but_not_off(tmp_path: Path) 
         await line.person.sends("/notify alarms silent")
         await line.until_said("🔕 alarms")
         await line.person.sends("/notify weather off")
-        await line.until_said("nothing was changed. For example: /notify model off")
+        await line.until_said("nothing was changed. For example:\n/notify model off")
         assert chosen(line).topics == {"alarms": Loudness.SILENT}
 
 
