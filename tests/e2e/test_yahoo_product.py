@@ -23,12 +23,13 @@ pytestmark = [pytest.mark.feature("S2"), pytest.mark.timeout(240), pytest.mark.l
 
 @pytest.fixture
 def server() -> Iterator[YahooServer]:
-    """It knows what the simulated market knows, up to this moment of real time."""
+    """It knows what the simulated market knows, up to half an hour before this moment of real time: something newer is
+    always due."""
     now = SystemClock().now()
     market = SimulatedMarket(5, SYMBOLS, CALENDAR)
     counts = {BarSize.D1: 600, BarSize.M5: 3_000}
     known = {
-        (symbol, size): market.bars(instrument_for(symbol), size, now + timedelta(days=1), count)
+        (symbol, size): market.bars(instrument_for(symbol), size, now - timedelta(minutes=30), count)
         for symbol in SYMBOLS
         for size, count in counts.items()
     }
@@ -72,3 +73,21 @@ def test_a_first_start_finds_yahoo_trades_on_its_prices_and_the_doctor_sees_the_
     refused = command(tmp_path, "doctor", **machine)
     assert "fix  prices from Yahoo: Yahoo asks us to slow down (too many requests); next try" in refused.stdout
     assert refused.returncode == 1
+    _a_start_while_yahoo_refuses(server, machine, tmp_path)
+
+
+def _a_start_while_yahoo_refuses(server: YahooServer, machine: Mapping[str, str], folder: Path) -> None:
+    """It starts on the bars it has, asks hardly at all, and the owner sees why nothing new comes and until when."""
+    asked = len(server.charts())
+    again = Orchestrator(folder, "again.txt", **machine)
+    try:
+        again.until_ready()
+        phone = again.phone()
+        said = phone.ask("/status", "Mode")
+        assert "asks us to slow down (too many requests)" in said
+        assert "next try" in said
+        phone.close()
+        assert again.stop() == 0, again.console
+    finally:
+        again.clear_away()
+    assert len(server.charts()) - asked <= 4, "as many as are asked at once"
