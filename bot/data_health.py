@@ -42,6 +42,5 @@ def _by_reason(failed: Mapping[str, str]) -> Mapping[str, list[str]]:
     """Symbols by their reason, the commonest first."""
     found: dict[str, list[str]] = {}
     for symbol, reason in sorted(failed.items()):
-        # A reason may name its symbol, which stands before it already.
-        found.setdefault(reason.replace(f" for {symbol} ", " "), []).append(symbol)
+        found.setdefault(reason, []).append(symbol)
     return dict(sorted(found.items(), key=lambda each: -len(each[1])))

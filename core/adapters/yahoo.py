@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.random import Generator
 
 from core.adapters.calendars import ExchangeCalendar
-from core.adapters.pacing import Pacer, Restraint
-from core.adapters.yahoo_chart import Chart, actions, listing, traded_at
+from core.adapters.pacing import Pacer, Pause, Restraint
+from core.adapters.yahoo_chart import BadChart, Chart, actions, listing, traded_at
 from core.adapters.yahoo_rows import series_of
 from core.adapters.yahoo_spans import REACH, Span, first_open, newest_close, spans
 from core.domain.bars import BarSize, Quote
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 PROBE = "SPY"
 RETRY_AFTER = 0.5
 QUOTES_SHARE = 0.4
+USELESS = Pause(timedelta(minutes=1), timedelta(minutes=16), patience=6)
 _SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 
@@ -210,7 +211,11 @@ class YahooData:
         """yfinance's own table is for looking at: it merges a live row into the bar before, drops the last minute of a
         coin's day, makes zero of a missing volume. So the bars are read from the chart that it was given."""
         yfinance, session = self._connect()
-        with self._restraint.admitted(budget), session.call(instrument, size, budget) as call:
+        until = self._clock.monotonic() + budget
+        with (
+            self._restraint.admitted(budget),
+            session.call(instrument, size, max(0.0, until - self._clock.monotonic())) as call,
+        ):
             try:
                 ticker = yfinance.Ticker(instrument.symbol, session=session)
                 # Without it every first call asks for the time zone, through the cache that keeps errors for good.
@@ -223,17 +228,18 @@ class YahooData:
                 raise
             except AutoTraderError:
                 raise
+            except BadChart as error:
+                raise self._useless(str(error)) from error
             except Exception as error:
-                raise self._unreadable(instrument, error) from error
+                # Whatever yfinance, pandas or the store of its cookie makes of what they did not expect.
+                raise self._useless(f"{type(error).__name__}: {error}"[:120]) from error
             if call.chart is None:
-                raise MalformedAnswer(f"showed a page instead of the prices of {instrument.symbol}")
+                raise self._useless("a page instead of prices")
             self._restraint.succeeded()
         return call.chart, call.yahoo_time or self._clock.now()
 
-    def _unreadable(self, instrument: Instrument, error: Exception) -> MalformedAnswer:
-        """Whatever yfinance, pandas or the store of its cookie makes of an answer that they did not expect."""
-        what = f"{type(error).__name__}: {error}"[:120]
-        return MalformedAnswer(f"gave an answer for {instrument.symbol} that cannot be used: {what}")
+    def _useless(self, what: str) -> Transient:
+        return self._restraint.refused(MalformedAnswer, f"gave an answer that cannot be used: {what}", USELESS)
 
     def _connect(self) -> tuple[Any, YahooSession]:
         with self._lock:

@@ -26,7 +26,7 @@ from core.adapters.pacing import Pacer, Pause, Restraint
 from core.adapters.yahoo_chart import BadChart, Chart
 from core.domain.bars import BarSize
 from core.domain.instruments import Instrument
-from core.errors import AccessRefused, MalformedAnswer, NoBars, RateLimited, Transient, UnknownSymbol, Unreachable
+from core.errors import AccessRefused, NoBars, RateLimited, Transient, UnknownSymbol, Unreachable
 
 CHART, CRUMB = "/v8/finance/chart/", "/v1/test/getcrumb"
 DOWN = "Will be right back"
@@ -69,7 +69,7 @@ class YahooSession(Session[Any]):
     @contextmanager
     def call(self, instrument: Instrument, size: BarSize, seconds: float) -> Iterator[Call]:
         """All requests of this thread inside the block end within `seconds`. They raise Unreachable, RateLimited,
-        AccessRefused, MalformedAnswer, UnknownSymbol, NoBars and DataFault."""
+        AccessRefused, UnknownSymbol, NoBars and DataFault, and BadChart for an answer that cannot be used."""
         call = Call(instrument, size, seconds, self._monotonic() + seconds)
         self._current.call = call
         try:
@@ -85,7 +85,7 @@ class YahooSession(Session[Any]):
         self._restraint.check()
         if not self._pacer.wait(call.until):
             # It says nothing about Yahoo, so that no pause follows from it.
-            raise Unreachable(f"was not asked within {call.seconds:g} s: too many questions wait for their turn")
+            raise Unreachable(f"was not asked within {call.seconds:.2g} s: too many questions wait for their turn")
         left = call.until - self._monotonic()
         if left <= 0:
             raise self._no_answer(call, Timeout("its time is used up"))
@@ -123,8 +123,7 @@ class YahooSession(Session[Any]):
                 raise _no_for_an_answer(call, status, *yahoo_chart.refusal(answer))
             call.chart = yahoo_chart.read(answer, call.instrument, call.size)
         except BadChart as error:
-            words = f"gave an answer for {call.instrument.symbol} that cannot be used: {error}"
-            raise MalformedAnswer(f"{words} (HTTP {status})" if status != 200 else words) from error
+            raise BadChart(f"{error} (HTTP {status})" if status != 200 else str(error)) from error
         call.yahoo_time = _told_time(response)
         return response
 
@@ -168,7 +167,7 @@ def _no_for_an_answer(call: Call, status: int, code: str, description: str) -> E
 
 def _why_not(error: RequestException, seconds: float) -> str:
     if isinstance(error, Timeout):
-        return f"did not answer within {seconds:g} s"
+        return f"did not answer within {seconds:.2g} s"
     if isinstance(error, ProxyError) or TUNNEL in str(error):
         return "cannot be reached: the proxy that is set here does not connect"
     if isinstance(error, DNSError):
