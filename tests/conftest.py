@@ -15,27 +15,32 @@ from core.storage.migrate import migrate
 
 LONGEST_FIRST = (
     "property/test_order_machine.py",
-    "property/test_simulated_broker.py",
-    "fault/test_kill_points.py",
     "golden/test_replay.py",
-    "e2e/test_process.py",
     "e2e/test_product.py",
+    "e2e/test_process.py",
+    "fault/test_kill_points.py",
+    "property/test_simulated_broker.py",
     "fault/test_kill_nine.py",
-    "soak/test_fault_soak.py",
     "e2e/test_local_phone_media.py",
     "e2e/test_local_phone.py",
     "fault/test_cycle_crash.py",
+    "fault/test_damage.py",
     "fault/test_bot_connection.py",
     "fault/test_delivery_kills.py",
-    "fault/test_venue_crash.py",
-    "fault/test_sleeping.py",
-    "fault/test_damage.py",
     "golden/test_scenes.py",
+    "soak/test_fault_soak.py",
+    "unit/test_known_events.py",
+    "property/test_quality_properties.py",
+    "property/test_ledger_properties.py",
+    "fault/test_sleeping.py",
+    "fault/test_import_kills.py",
+    "fault/test_ledger_kill.py",
     "property/test_own_books.py",
-    "unit/test_scheduler.py",
     "unit/test_worker.py",
+    "unit/test_scheduler.py",
+    "unit/test_job_parts.py",
 )
-"""Files that take more than five seconds each. A file stays on one processor: begun last, it leaves the other idle."""
+"""Files that take seconds, the longest first. A file stays on one processor: begun last, it leaves the other idle."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
