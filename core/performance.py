@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from core.domain.portfolio import ClosedTrade
 from core.domain.records import EquityPoint
+from core.domain.round_trips import ClosedTrade
 from core.series import BarSeries, Floats, Seconds, seconds_of, time_of
 
 YEAR_SECONDS = 365.25 * 86_400

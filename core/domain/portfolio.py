@@ -8,7 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from core.domain.averages import Averages
 from core.domain.orders import Purpose, Side
+from core.domain.round_trips import ClosedTrade, RoundTrips
 from core.domain.values import ZERO
 
 
@@ -127,25 +129,6 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedTrade:
-    """A reduction of a position: what was paid, what came back, both net of fees, in USD. `left` units stay held."""
-
-    account: str
-    symbol: str
-    quantity: Decimal
-    cost: Decimal
-    proceeds: Decimal
-    opened_at: datetime
-    closed_at: datetime
-    purpose: Purpose
-    left: Decimal = ZERO
-
-    @property
-    def profit(self) -> Decimal:
-        return self.proceeds - self.cost
-
-
-@dataclass(frozen=True, slots=True)
 class Portfolio:
     """Cash and positions of one account, derived from its entries and nothing else."""
 
@@ -153,6 +136,8 @@ class Portfolio:
     cash: Decimal = ZERO
     positions: Mapping[str, Position] = field(default_factory=dict)
     closed: tuple[ClosedTrade, ...] = ()
+    trips: RoundTrips = field(default_factory=RoundTrips)
+    averages: Averages = field(default_factory=Averages)
     last_trade_at: Mapping[str, datetime] = field(default_factory=dict)
     fees: Decimal = ZERO
     turnover: Decimal = ZERO
@@ -185,8 +170,12 @@ class Portfolio:
         if isinstance(entry, PositionAdjustment):
             # What comes or goes by transfer or adoption is no profit of ours: a flow of the value it is booked at.
             moved = entry.cost if entry.kind in (AdjustmentKind.ADOPTION, AdjustmentKind.TRANSFER) else ZERO
-            positions = self._with(entry.symbol, entry.quantity, entry.cost, entry.at)
-            return replace(self, positions=positions, net_deposits=self.net_deposits + moved)
+            return replace(
+                self,
+                positions=self._with(entry.symbol, entry.quantity, entry.cost, entry.at),
+                averages=self.averages.plus(entry.symbol, entry.quantity, entry.cost),
+                net_deposits=self.net_deposits + moved,
+            )
         return self._after_fill(entry)
 
     def _after_fill(self, fill: Fill) -> Portfolio:
@@ -200,6 +189,11 @@ class Portfolio:
                 **self.last_trade_at,
                 fill.symbol: max(fill.at, self.last_trade_at.get(fill.symbol, fill.at)),
             },
+            averages=(
+                self.averages.plus(fill.symbol, fill.quantity, gross)
+                if fill.side is Side.BUY
+                else self.averages.less(fill.symbol, fill.quantity)
+            ),
             fees=self.fees + fee_usd,
             turnover=self.turnover + gross,
         )
@@ -231,7 +225,10 @@ class Portfolio:
             held.quantity - closing,
         )
         reduced = replace(
-            sold, positions=self._with(fill.symbol, -closing, -cost, fill.at), closed=(*self.closed, trade)
+            sold,
+            positions=self._with(fill.symbol, -closing, -cost, fill.at),
+            closed=(*self.closed, trade),
+            trips=self.trips.after(trade),
         )
         if closing == gone:
             return reduced

@@ -79,7 +79,7 @@ def corrected(work: UnitOfWork, since: datetime) -> None:
 
 def _standings(work: UnitOfWork, desk: Desk, prices: Mapping[str, Decimal], now: datetime) -> Iterator[Standing]:
     for scope, record in records_now(work, desk, prices, now).items():
-        closed = work.portfolio(scope).closed if scope != TOGETHER else ()
+        ended = work.portfolio(scope).trips.ended if scope != TOGETHER else ()
         yield Standing(
             scope=scope,
             equity=record.equity,
@@ -87,7 +87,7 @@ def _standings(work: UnitOfWork, desk: Desk, prices: Mapping[str, Decimal], now:
             loss_since=record.loss_since,
             day_end=record.day_end,
             drawdown=record.drawdown,
-            lost=losing_streak(closed, record.streak_since),
+            lost=losing_streak(ended, record.streak_since),
         )
 
 

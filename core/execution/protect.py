@@ -11,8 +11,8 @@ from decimal import Decimal
 from core.domain.dust import without_dust
 from core.domain.events import PositionUnguarded
 from core.domain.instruments import instrument_for
-from core.domain.orders import Order, OrderState, Purpose, Side
-from core.domain.portfolio import Entry, Fill, Guard, GuardKind, Position, PositionAdjustment, standing
+from core.domain.orders import Order, OrderState, Purpose
+from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ZERO, floor_to
 from core.execution.desk import Desk
 from core.execution.owner_guards import ask_for_stops
@@ -99,25 +99,6 @@ def _as_moved(desk: Desk, guard: Guard | None, moved: Mapping[str, Levels]) -> G
     return watched(replace(guard, stop=stop, target=target))
 
 
-def average_fill_price(entries: Iterable[Entry], symbol: str) -> Decimal | None:
-    """USD paid a unit, fees apart, for the position now open; None where no fill explains it. `entries` are all of
-    the account's, in booking order: reversed ones do not count."""
-    units, paid = ZERO, ZERO
-    for entry in standing(entries):
-        if isinstance(entry, Fill) and entry.symbol == symbol:
-            if entry.side is Side.BUY:
-                units, paid = units + entry.quantity, paid + entry.quantity * entry.price
-            else:
-                units, paid = _reduced(units, paid, entry.quantity)
-        elif isinstance(entry, PositionAdjustment) and entry.symbol == symbol:
-            units, paid = units + entry.quantity, paid + entry.cost
-    return paid / units if units > 0 and paid > 0 else None
-
-
-def _reduced(units: Decimal, paid: Decimal, sold: Decimal) -> tuple[Decimal, Decimal]:
-    return (ZERO, ZERO) if sold >= units else (units - sold, paid * (units - sold) / units)
-
-
 def _resting_legs(orders: Iterable[Order]) -> Mapping[str, tuple[Order, ...]]:
     legs: dict[str, tuple[Order, ...]] = {}
     for order in orders:
@@ -173,7 +154,7 @@ def _levels_of(
 ) -> tuple[Decimal, Decimal] | None:
     if former is not None:
         return former.stop, former.target
-    average = average_fill_price(work.entries(position.account), position.symbol)
+    average = work.portfolio(position.account).averages.price(position.symbol)
     if average is None:
         return None
     instrument = desk.instrument(position.symbol) or instrument_for(position.symbol)

@@ -5,28 +5,18 @@ Each rule answers for one account, or for all together, and states its numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from core.domain.decisions import Brake, BrakeKind
-from core.domain.instruments import instrument_for
-from core.domain.portfolio import ClosedTrade
+from core.domain.round_trips import RoundTrip
 from core.domain.values import ZERO, plain
 from core.strategy.policy import Policy
 
 EVERYTHING = "*"
 LOSS_KINDS = frozenset({BrakeKind.DAILY_LOSS, BrakeKind.DRAWDOWN, BrakeKind.LOSS_STREAK})
-
-
-@dataclass(frozen=True, slots=True)
-class RoundTrip:
-    """A position from its opening to its end, however many parts it was sold in. `profit` in USD after fees."""
-
-    symbol: str
-    profit: Decimal
-    closed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +74,15 @@ def loss_streak(standing: Standing, policy: Policy, now: datetime) -> Brake | No
 LOSS_RULES: tuple[Rule, ...] = (daily_loss, drawdown, loss_streak)
 
 
-def round_trips(closed: Iterable[ClosedTrade]) -> list[RoundTrip]:
-    """The positions that have ended, by the time of their end. What no order could sell is dust and stays behind."""
-    under_way: dict[str, Decimal] = {}
-    ended = []
-    for trade in closed:
-        profit = under_way.pop(trade.symbol, ZERO) + trade.profit
-        if trade.left == ZERO or trade.left < instrument_for(trade.symbol).quantity_step:
-            ended.append(RoundTrip(trade.symbol, profit, trade.closed_at))
-        else:
-            under_way[trade.symbol] = profit
-    return sorted(ended, key=lambda trip: trip.closed_at)
-
-
-def losing_streak(closed: Iterable[ClosedTrade], since: datetime | None) -> tuple[RoundTrip, ...]:
-    """The losing round trips after the last one that lost nothing, of those that ended after `since`."""
+def losing_streak(trips: Sequence[RoundTrip], since: datetime | None) -> tuple[RoundTrip, ...]:
+    """Of `trips`, ordered by the time of their end, the losing ones after the last that lost nothing, as far as they
+    ended after `since`. Looks at no more of them than that."""
     streak: list[RoundTrip] = []
-    for trip in round_trips(closed):
-        if since is not None and trip.closed_at <= since:
-            continue
-        streak = [*streak, trip] if trip.profit < 0 else []
-    return tuple(streak)
+    for trip in reversed(trips):
+        if trip.profit >= 0 or (since is not None and trip.closed_at <= since):
+            break
+        streak.append(trip)
+    return tuple(reversed(streak))
 
 
 def _worth(standing: Standing) -> str:

@@ -10,8 +10,8 @@ import pytest
 
 from core.domain.decisions import Brake, BrakeKind
 from core.domain.orders import Purpose
-from core.domain.portfolio import ClosedTrade
-from core.strategy.brakes import RoundTrip, Standing, daily_loss, drawdown, losing_streak, loss_streak, round_trips
+from core.domain.round_trips import ClosedTrade, RoundTrip, RoundTrips
+from core.strategy.brakes import Standing, daily_loss, drawdown, losing_streak, loss_streak
 from core.strategy.policy import Policy
 
 pytestmark = pytest.mark.feature("S8")
@@ -30,7 +30,15 @@ def closed(profit: str, hours: int, symbol: str = "SPY", left: str = "0") -> Clo
     )
 
 
-def profits(trips: tuple[RoundTrip, ...] | list[RoundTrip]) -> list[int]:
+def ended(*trades: ClosedTrade) -> tuple[RoundTrip, ...]:
+    """The round trips that the trades, in the order of booking, add up to."""
+    trips = RoundTrips()
+    for trade in trades:
+        trips = trips.after(trade)
+    return trips.ended
+
+
+def profits(trips: tuple[RoundTrip, ...]) -> list[int]:
     return [int(trip.profit) for trip in trips]
 
 
@@ -86,7 +94,7 @@ def test_the_drawdown_is_told_with_its_numbers() -> None:
 
 
 def test_a_row_of_losses_brakes_from_its_length_on_for_the_pause() -> None:
-    lost = losing_streak([closed("-10.5", hours) for hours in range(1, 5)], None)
+    lost = losing_streak(ended(*(closed("-10.5", hours) for hours in range(1, 5))), None)
     assert loss_streak(replace(FINE, lost=lost[:3]), POLICY, NOW) is None
     assert loss_streak(replace(FINE, lost=lost), POLICY, NOW) == Brake(
         BrakeKind.LOSS_STREAK,
@@ -98,27 +106,30 @@ def test_a_row_of_losses_brakes_from_its_length_on_for_the_pause() -> None:
 
 
 def test_a_trade_that_loses_nothing_ends_the_row() -> None:
-    assert profits(losing_streak([closed("-1", 1), closed("5", 2), closed("-2", 3), closed("-3", 4)], None)) == [-2, -3]
-    assert losing_streak([closed("-1", 1), closed("0", 2)], None) == ()
+    assert profits(losing_streak(ended(closed("-1", 1), closed("5", 2), closed("-2", 3), closed("-3", 4)), None)) == [
+        -2,
+        -3,
+    ]
+    assert losing_streak(ended(closed("-1", 1), closed("0", 2)), None) == ()
 
 
 def test_trades_up_to_a_release_do_not_count() -> None:
-    trades = [closed("-1", 1), closed("-2", 2), closed("-3", 3)]
+    trades = ended(closed("-1", 1), closed("-2", 2), closed("-3", 3))
     assert profits(losing_streak(trades, NOW + timedelta(hours=2))) == [-3]
 
 
 def test_a_position_sold_in_parts_is_one_trade() -> None:
     parts = [closed("-5", 1, left="2"), closed("-9", 1, "QQQ"), closed("2", 2, left="1"), closed("-4", 3)]
-    assert [(trip.symbol, int(trip.profit)) for trip in round_trips(parts)] == [("QQQ", -9), ("SPY", -7)]
+    assert [(trip.symbol, int(trip.profit)) for trip in ended(*parts)] == [("QQQ", -9), ("SPY", -7)]
 
 
 def test_a_position_that_is_still_held_in_part_is_no_trade_yet() -> None:
-    assert round_trips([closed("-5", 1, left="2")]) == []
+    assert ended(closed("-5", 1, left="2")) == ()
 
 
 def test_what_no_order_could_sell_does_not_keep_a_trade_open() -> None:
-    assert profits(round_trips([closed("-5", 1, "BTC-USD", left="0.0000004")])) == [-5]
+    assert profits(ended(closed("-5", 1, "BTC-USD", left="0.0000004"))) == [-5]
 
 
 def test_trades_count_by_the_time_of_their_end_whenever_they_were_booked() -> None:
-    assert profits(losing_streak([closed("-1", 1), closed("-3", 3), closed("7", 2)], None)) == [-3]
+    assert profits(losing_streak(ended(closed("-1", 1), closed("-3", 3), closed("7", 2)), None)) == [-3]

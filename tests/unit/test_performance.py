@@ -9,8 +9,8 @@ import pytest
 
 from core.domain.bars import Bar, BarSize
 from core.domain.orders import Purpose
-from core.domain.portfolio import ClosedTrade
 from core.domain.records import EquityPoint
+from core.domain.round_trips import ClosedTrade
 from core.performance import Curve, buy_and_hold, measure, table
 from core.series import BarSeries
 
