@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core.adapters.alpaca_rows import actions_of, alpaca_name, bars_of, rows_of
-from core.adapters.alpaca_service import AlpacaService
+from core.adapters.alpaca_service import AlpacaService, Told
 from core.adapters.alpaca_transport import Declined, RealClock
 from core.adapters.calendars import ExchangeCalendar
 from core.adapters.yahoo_spans import first_open, newest_close
@@ -45,7 +45,8 @@ class AlpacaData:
         self._budget = budget
 
     def bars(self, instrument: Instrument, size: BarSize, end: datetime, count: int) -> BarSeries:
-        """At most `count` newest bars closed at or before `end` (and now), ascending, of regular sessions.
+        """At most `count` newest bars closed at or before `end` (and now, by the slower of our clock and Alpaca's),
+        ascending, of regular sessions.
 
         Raises the classes of core.errors: UnknownSymbol, NoBars and DataFault (the symbol), RateLimited, AccessRefused,
         Unreachable and MalformedAnswer (Alpaca).
@@ -59,10 +60,11 @@ class AlpacaData:
         until = self._clock.monotonic() + self._budget
         if start < end:
             answer = self._ask(instrument, until, lambda vendor: vendor.bars(name, size, start, end))
-            series = bars_of(rows_of(answer, name), instrument, size, self._calendar).until(end).last(count)
+            series = bars_of(rows_of(answer.body, name), instrument, size, self._calendar)
+            series = series.until(min(end, answer.at or end)).last(count)
         if not len(series):
             # Alpaca has no bars of a symbol that it does not know, either; it has a last quote of any other.
-            if name not in self._ask(instrument, until, lambda vendor: vendor.latest("quotes", [name])):
+            if name not in self._ask(instrument, until, lambda vendor: vendor.latest("quotes", [name])).body:
                 raise UnknownSymbol(instrument.symbol, "knows no such symbol")
             if end == newest:
                 raise NoBars(instrument.symbol, f"has no {size} bars in that time")
@@ -80,7 +82,7 @@ class AlpacaData:
         name, first, last = _name_of(instrument), (after - BOOKED_BEFORE).date(), (until + BOOKED_AFTER).date()
         by = self._clock.monotonic() + self._budget
         answer = self._ask(instrument, by, lambda vendor: vendor.actions(name, first, last))
-        told = actions_of(answer, instrument.symbol, self._calendar)
+        told = actions_of(answer.body, instrument.symbol, self._calendar)
         return [action for action in told if after < action.at <= until]
 
     def look(self, deadline: float) -> None:
@@ -91,7 +93,7 @@ class AlpacaData:
         except Declined as no:
             raise MalformedAnswer(f"does not answer the question ({no})") from None
 
-    def _ask(self, instrument: Instrument, until: float, question: Callable[[Vendor], Any]) -> Any:
+    def _ask(self, instrument: Instrument, until: float, question: Callable[[Vendor], Any]) -> Told:
         try:
             return self._service.ask(question, max(0.0, until - self._clock.monotonic()))
         except Declined as no:

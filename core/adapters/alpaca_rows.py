@@ -36,7 +36,7 @@ _COIN = re.compile(r"[A-Z0-9]{2,10}-USD")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Starts of bars in seconds, ascending as they came, and open, high, low, close, volume; NaN for null."""
+    """Starts of bars in seconds, ascending, and open, high, low, close, volume; NaN for null."""
 
     times: Seconds
     columns: Mapping[str, Floats]
@@ -56,8 +56,10 @@ def rows_of(answer: Any, name: str) -> Rows:
     rows = answer.get(name) or []
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise MalformedAnswer(f"gave bars of {name} in no known form")
-    columns = {column: _numbers(rows, letter, name) for column, letter in LETTERS.items()}
-    return Rows(_times([row.get("t") for row in rows], name), columns)
+    times = _times([row.get("t") for row in rows], name)
+    order = np.argsort(times, kind="stable")
+    columns = {column: _numbers(rows, letter, name)[order] for column, letter in LETTERS.items()}
+    return Rows(times[order], columns)
 
 
 def _numbers(rows: Sequence[Mapping[str, Any]], letter: str, name: str) -> Floats:
@@ -89,13 +91,12 @@ def bars_of(rows: Rows, instrument: Instrument, size: BarSize, calendar: Exchang
 
 def _hours_of_sessions(rows: Rows, instrument: Instrument, calendar: ExchangeCalendar) -> BarSeries:
     """Hours counted from the session's open, the last one cut by its close; none of which a half is missing."""
-    order = np.argsort(rows.times, kind="stable")
-    times = rows.times[order]
+    times = rows.times
     sessions = calendar.bar_opens(AssetClass.STOCK, BarSize.D1, times // DAY * DAY)
     # Of a half hour told twice the later telling counts; one that begins outside its session has no close.
     kept = np.append(times[1:] != times[:-1], True) if len(times) else np.empty(0, np.bool_)
     kept &= (calendar.bar_closes(AssetClass.STOCK, BarSize.M5, times) != NO_CLOSE) & ((times - sessions) % HALF == 0)
-    times, order = times[kept], order[kept]
+    times = times[kept]
     if not len(times):
         return BarSeries.empty(instrument.symbol, BarSize.H1)
     opened = sessions[kept] + (times - sessions[kept]) // HOUR * HOUR
@@ -103,7 +104,7 @@ def _hours_of_sessions(rows: Rows, instrument: Instrument, calendar: ExchangeCal
     first = np.flatnonzero(np.diff(opened, prepend=-1) != 0)
     last = np.append(first[1:], len(opened)) - 1
     whole = (last - first + 1) * HALF == closes[first] - opened[first]
-    columns = {name: column[order] for name, column in rows.columns.items()}
+    columns = {name: column[kept] for name, column in rows.columns.items()}
     hours = BarSeries(
         instrument.symbol,
         BarSize.H1,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport, Declined
@@ -17,6 +19,14 @@ Feed = Literal["iex", "sip"]
 Kind = Literal["quotes", "trades"]
 # What alpaca-py raises over an answer that it did not expect.
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What alpaca-py made of an answer, and when Alpaca gave it, by its own clock; None where it did not say."""
+
+    body: Any
+    at: datetime | None
 
 
 class AlpacaService:
@@ -41,10 +51,10 @@ class AlpacaService:
         self._lock = threading.Lock()
         self._vendor: Vendor | None = None
 
-    def ask(self, question: Callable[[Vendor], Any], seconds: float) -> Any:
-        """The answer of one question, all its requests within `seconds`. Raises RateLimited, AccessRefused,
+    def ask(self, question: Callable[[Vendor], Any], seconds: float) -> Told:
+        """The answer to one question, all its requests within `seconds`. Raises RateLimited, AccessRefused,
         Unreachable, MalformedAnswer and Declined."""
-        with self._transport.within(seconds), self._restraint.admitted(seconds):
+        with self._transport.within(seconds) as call, self._restraint.admitted(seconds):
             vendor = self._connect()
             trouble = ""
             try:
@@ -63,12 +73,12 @@ class AlpacaService:
             if trouble:
                 raise MalformedAnswer(f"gave an answer that cannot be used ({trouble})")
             self._let_in()
-        return answer
+        return Told(answer, call.told_at)
 
     def latest(self, kind: Kind, names: Sequence[str], seconds: float) -> Mapping[str, Any]:
         """The latest quote or trade by Alpaca's names, of stocks alone or of coins alone; those that it has none of are
         left out. Raises as `ask`."""
-        answer = self.ask(lambda vendor: vendor.latest(kind, names), seconds)
+        answer = self.ask(lambda vendor: vendor.latest(kind, names), seconds).body
         if not isinstance(answer, Mapping):
             raise MalformedAnswer(f"gave {kind} in no known form")
         return answer

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from requests import PreparedRequest, Response
@@ -53,6 +54,16 @@ class Declined(AutoTraderError):
         self.words = words
 
 
+@dataclass(slots=True)
+class Call:
+    """The requests of one question: they have `seconds`, until `until` by the monotonic clock. `told_at` is when, by
+    Alpaca's clock, it gave the last answer."""
+
+    seconds: float
+    until: float
+    told_at: datetime | None = None
+
+
 class RealClock(Protocol):
     """What core.clock.SystemClock offers."""
 
@@ -84,7 +95,7 @@ class AlpacaTransport(HTTPAdapter):
         self._pacer = pacer
         self._restraint = restraint
         self._budget = budget
-        self._call = threading.local()
+        self._current = threading.local()
         self._used_up_until: datetime | None = None
 
     def serve(self, client: Any) -> None:
@@ -93,32 +104,32 @@ class AlpacaTransport(HTTPAdapter):
             client._session.mount(scheme, self)
 
     @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
+    def within(self, seconds: float) -> Iterator[Call]:
         """All requests of this thread inside the block end within `seconds`, pages of one answer together."""
-        self._call.seconds, self._call.until = seconds, self._clock.monotonic() + seconds
+        self._current.call = call = Call(seconds, self._clock.monotonic() + seconds)
         try:
-            yield
+            yield call
         finally:
-            del self._call.seconds, self._call.until
+            del self._current.call
 
     def send(self, request: PreparedRequest, *_: Any, **options: Any) -> Response:
         """One request. `options` are what requests passes: verify, cert, proxies; its time-out is ours."""
-        seconds = getattr(self._call, "seconds", self._budget)
-        until = getattr(self._call, "until", self._clock.monotonic() + self._budget)
+        call = getattr(self._current, "call", None) or Call(self._budget, self._clock.monotonic() + self._budget)
         self._restraint.check()
-        self._wait_for_quota(until)
-        if not self._pacer.wait(until):
-            raise Unreachable(f"gave no turn within {seconds:.3g} s: too much is asked at once")
-        options.update(stream=True, timeout=max(0.001, until - self._clock.monotonic()))
+        self._wait_for_quota(call.until)
+        if not self._pacer.wait(call.until):
+            raise Unreachable(f"gave no turn within {call.seconds:.3g} s: too much is asked at once")
+        options.update(stream=True, timeout=max(0.001, call.until - self._clock.monotonic()))
         response, trouble = None, ""
         try:
             response = super().send(request, **options)
-            self._read(response, until)
+            self._read(response, call.until)
         except (RequestException, HTTPError, OSError) as error:
-            trouble = _why_not(error, seconds)
+            trouble = _why_not(error, call.seconds)
         if trouble or response is None:
             raise self._restraint.refused(Unreachable, trouble, OUT_OF_REACH)
         self._note_quota(response)
+        call.told_at = _date_of(response)
         no = self._judged(response)
         if no is not None:
             raise no
@@ -188,6 +199,15 @@ class AlpacaTransport(HTTPAdapter):
         reset = _reset_of(response)
         wait = reset - self._clock.now() if reset is not None else timedelta(0)
         return min(max(wait, timedelta(0)), timedelta(minutes=5))
+
+
+def _date_of(response: Response) -> datetime | None:
+    """Alpaca's own clock."""
+    try:
+        told = parsedate_to_datetime(response.headers.get("Date") or "")
+    except (TypeError, ValueError):
+        return None
+    return told if told.tzinfo is not None else told.replace(tzinfo=UTC)
 
 
 def _reset_of(response: Response) -> datetime | None:

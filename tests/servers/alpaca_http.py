@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -199,7 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
             raise ConnectionResetError
-        self.send_response(answer.status)
+        self.send_response_only(answer.status)
+        self.send_header("Date", format_datetime(self.alpaca.now(), usegmt=True))
         is_page = isinstance(answer.body, str) and "<" in answer.body
         self.send_header("Content-Type", "text/html" if is_page else "application/json; charset=UTF-8")
         for name, value in headers.items():

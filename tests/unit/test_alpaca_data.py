@@ -122,6 +122,17 @@ def test_a_daily_bar_of_a_running_session_is_held_back(stand: Stand) -> None:
     assert stand.alpaca.bars(BTC, BarSize.D1, NOW, 3).bar(2).closed_at == datetime(2024, 11, 27, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("instrument", [SPY, BTC], ids=lambda each: each.symbol)
+def test_a_bar_that_alpaca_still_makes_is_not_taken_by_a_clock_that_is_ahead(
+    stand: Stand, instrument: Instrument
+) -> None:
+    stand.server.now = lambda: NOW
+    stand.clock.time = NOW + timedelta(minutes=4)
+    told = stand.alpaca.bars(instrument, BarSize.M5, stand.clock.time, 5)
+    assert same(told, TRUTH.bars(instrument, BarSize.M5, NOW, 5).last(len(told)))
+    assert len(told) == 4
+
+
 def row(at: str, close: float = 100.0, **other: Any) -> dict[str, Any]:
     return {"t": at, "o": close, "h": close, "l": close, "c": close, "v": 5, "n": 1, "vw": close} | other
 
