@@ -19,15 +19,16 @@ from typing import Any, Protocol
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectionError as NoConnection
-from requests.exceptions import ProxyError, RequestException, SSLError, Timeout
-from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
+from requests.exceptions import ConnectTimeout, ProxyError, RequestException, SSLError, Timeout
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
 
 from core.adapters.pacing import Pacer, Pause, Restraint
-from core.errors import AccessRefused, AutoTraderError, MalformedAnswer, RateLimited, Unreachable, next_try
+from core.errors import AccessRefused, Ambiguous, AutoTraderError, MalformedAnswer, RateLimited, Unreachable, next_try
 
 REFUSED = Pause(timedelta(minutes=1), timedelta(minutes=32))
 OUT_OF_REACH = Pause(timedelta(seconds=20), timedelta(minutes=2), patience=4)
 LIMITED = Pause(timedelta(seconds=10), timedelta(minutes=4))
+HARMLESS = ("GET", "HEAD")
 MOST_BYTES = 64_000_000
 CHUNK = 65_536
 NOT_SUBSCRIBED = "subscription does not permit"
@@ -76,7 +77,8 @@ class AlpacaTransport(HTTPAdapter):
     """Carries the requests of one of Alpaca's services for all threads. `pacer` belongs to the account, and all its
     services share it; `restraint` to the service. Requests outside of `within` have `budget` seconds.
 
-    Raises RateLimited, AccessRefused, Unreachable and MalformedAnswer (an answer in no known form), and Declined.
+    Raises RateLimited, AccessRefused, Unreachable and MalformedAnswer (an answer in no known form), and Declined; and
+    Ambiguous where a request that changes something may have arrived: it is for the caller to look it up.
     """
 
     def __init__(
@@ -120,19 +122,23 @@ class AlpacaTransport(HTTPAdapter):
         if not self._pacer.wait(call.until):
             raise Unreachable(f"gave no turn within {call.seconds:.3g} s: too much is asked at once")
         options.update(stream=True, timeout=max(0.001, call.until - self._clock.monotonic()))
-        response, trouble = None, ""
+        response, trouble, has_left = None, "", True
         try:
             response = super().send(request, **options)
             self._read(response, call.until)
         except (RequestException, HTTPError, OSError) as error:
-            trouble = _why_not(error, call.seconds)
+            trouble, has_left = _why_not(error, call.seconds), not _never_left(error)
         if trouble or response is None:
-            raise self._restraint.refused(Unreachable, trouble, OUT_OF_REACH)
-        self._note_quota(response)
-        call.told_at = _date_of(response)
-        no = self._judged(response)
+            no: AutoTraderError | None = self._restraint.refused(Unreachable, trouble, OUT_OF_REACH)
+        else:
+            self._note_quota(response)
+            call.told_at = _date_of(response)
+            no = self._judged(response)
+        if isinstance(no, Unreachable) and has_left and request.method not in HARMLESS:
+            no = Ambiguous(str(no))
         if no is not None:
             raise no
+        assert response is not None
         return response
 
     def _read(self, response: Response, until: float) -> None:
@@ -236,6 +242,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             seen.append(each)
             yield each
             found += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]
+
+
+def _never_left(error: Exception) -> bool:
+    """Whether no connection came about, so that nothing can have been sent."""
+    return isinstance(error, ConnectTimeout | ProxyError | SSLError) or any(
+        isinstance(each, NewConnectionError | NameResolutionError) for each in _causes(error)
+    )
 
 
 def _why_not(error: Exception, seconds: float) -> str:

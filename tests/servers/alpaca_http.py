@@ -37,7 +37,8 @@ FAULTS: Mapping[str, tuple[int, Any]] = {
     "null": (200, {"bars": None, "next_page_token": None}),
     "empty": (200, ""),
 }
-"""By name: status and body. Others are "hang", "reset", "truncated" and "drip", which happen to a good answer."""
+"""By name: status and body. With "after " before it, what was asked is done first, as by a gateway that lost patience.
+Others are "hang", "reset", "truncated" and "drip", which happen to a good answer."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,8 @@ class AlpacaHttp:
             good = Answer(200, self.respond(call))
         except Refusal as refusal:
             return refusal.answer, headers, None
+        if fault is not None and fault.startswith("after "):
+            return Answer(*FAULTS[fault.removeprefix("after ")]), headers, None
         self.answers.append((call, good))
         return good, headers, fault
 
