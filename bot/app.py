@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,6 +39,7 @@ from bot.transport import NotSent, TelegramTransport, Undeliverable
 from core.checkpoints import Checkpoint, nowhere
 from core.domain.accounts import Badge, World
 from core.errors import AutoTraderError
+from core.feed.coverage import Coverage
 from core.ports import Clock, Owner, SymbolLookup, UnitOfWorkFactory
 from core.settings.book import SettingsBook
 
@@ -67,7 +68,8 @@ class BotParts:
     pairing. `announce_code` shows a pairing code and its end on the console. `health` is called from the event loop. In
     a simulated `world` every message says so. `fence` raises LeaseLost when another process holds the ledger: asked
     before every request, in any thread. `reader` gives units of work that only read and wait for nobody.
-    `lookup` is the source of prices that is asked about a symbol; without it none can be added.
+    `lookup` is the source of prices that is asked about a symbol; without it none can be added. `coverage` tells how
+    complete the stored bars are.
     """
 
     token: str
@@ -82,6 +84,7 @@ class BotParts:
     base_url: str | None = None
     fixed_owner: Identity | None = None
     lookup: SymbolLookup | None = None
+    coverage: Callable[[], Sequence[Coverage]] | None = None
     world: World = World.REAL
     fence: Callable[[], None] = _unfenced
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -249,7 +252,17 @@ def build_app(parts: BotParts) -> BotApp:
         status=lambda: _live_status(parts),
     )
     live = LiveStatusDesk(parts.ledger, parts.clock, parts.market_clock)
-    talk = Talk(parts.owner, hands, parts.market_clock, parts.book, parts.ledger, live, parts.clock, parts.lookup)
+    talk = Talk(
+        parts.owner,
+        hands,
+        parts.market_clock,
+        parts.book,
+        parts.ledger,
+        live,
+        parts.clock,
+        parts.lookup,
+        parts.coverage,
+    )
     conversation = Conversation(talk, gate, transport, delivery, parts.ledger, parts.sleep)
     application.add_handler(TypeHandler(Update, conversation.on_update))
     application.add_error_handler(conversation.on_error)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bot.bars_report import covered
 from bot.bootstrap import (
     Clocks,
     Engine,
@@ -214,6 +215,9 @@ class LiveAssembly:
             local=self._local,
             checkpoint=self._checkpoint,
             lookup=lookup_of(prices, clock),
+            coverage=lambda: covered(
+                database.bars, self._calendar, [instrument.symbol for instrument in engine.desk.instruments]
+            ),
         )
         jobs = self._jobs(place, engine, writer, lease, health, telephone, prices)
         return LiveParts(

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from bot import numbers
-from bot.markup import bold, esc, line, paragraphs
+from bot.markup import bold, code, esc, line, paragraphs, table
 from bot.message import Message
 from bot.render_reasons import words
 from core.domain.events import BarSourceNews, BarSourcesChanged, BarsRetold
+from core.feed.coverage import Coverage
 
 NAMES = {"yahoo": "Yahoo", "alpaca": "Alpaca", "simulated": "the simulated market", "files": "your files"}
 SHOWN_ON_TOP = 3
@@ -63,6 +64,45 @@ def _retold(event: BarsRetold, zone: ZoneInfo) -> Message:
         "see no jump. Your shares and levels change only when your broker books it, or you with /split."
     )
     return Message(paragraphs(title, text))
+
+
+def coverage(series: Sequence[Coverage]) -> Message:
+    """How much of each series is there; what is missing in words."""
+    missing, lacking = sum(one.missing for one in series), sum(one.lacking for one in series)
+    if not missing:
+        title = bold("Bars: none missing")
+    elif missing == lacking:
+        title = bold(f"Bars: {missing:,} not to be had")
+    else:
+        title = bold(f"Bars: {missing:,} missing")
+    rows = [(f"{one.symbol} {one.size}", _share(one)) for one in series]
+    parts = []
+    if missing > lacking:
+        parts.append(f"{numbers.count(missing - lacking, 'bar')} will be asked for, a few calls at a time.")
+    if lacking:
+        parts.append(f"{numbers.count(lacking, 'bar')} were asked for, and the source does not have them.")
+    refused = sum(count for one in series for count in one.refused.values())
+    if refused:
+        parts.append(f"{numbers.count(refused, 'bar')} were refused as faulty.")
+    more = f"{code('autotrader bars --gaps')} on the server lists every gap and why."
+    return Message(paragraphs(f"🧩 {title}", table(rows), " ".join(parts), more))
+
+
+def _share(one: Coverage) -> str:
+    share = "100%" if not one.missing else numbers.percent(min(one.share, 0.9999), places=2)
+    return f"{share} {one.source}"
+
+
+def nothing_of(wanted: Sequence[str], known: Sequence[str]) -> Message:
+    """None of the symbols has bars."""
+    title = bold("No such bars" if wanted else "No bars yet")
+    there = f"There are bars of {esc(', '.join(known))}." if known else "The first ones come with the next cycle."
+    asked = f"Nothing is stored of {esc(' '.join(wanted))}." if wanted else ""
+    return Message(paragraphs(f"🧩 {title}", f"{asked} {there}".strip()))
+
+
+def no_store() -> Message:
+    return Message(paragraphs(f"🧩 {bold('No bars here')}", "This engine was started without a store of bars."))
 
 
 def source_name(source: str) -> str:

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from bot.ownership import Identity
 from core.checkpoints import Checkpoint, nowhere
 from core.clock import ScaledClock, SystemClock
 from core.domain.accounts import World
+from core.feed.coverage import Coverage
 from core.ports import Owner, SymbolLookup, UnitOfWorkFactory
 from core.settings import Settings
 from core.settings.book import SettingsBook
@@ -38,6 +39,7 @@ class Telephone:
         local: bool,
         checkpoint: Checkpoint = nowhere,
         lookup: SymbolLookup | None = None,
+        coverage: Callable[[], Sequence[Coverage]] | None = None,
     ) -> None:
         self._settings = settings
         self._store_path = store_path
@@ -45,6 +47,7 @@ class Telephone:
         self._market = market_clock
         self._checkpoint = checkpoint
         self._lookup = lookup
+        self._coverage = coverage
         self._phone = (
             LocalPhone(store_path=store_path, clock=system_clock, port=settings.local_phone_port) if local else None
         )
@@ -83,6 +86,7 @@ class Telephone:
                 base_url=self._phone.base_url if self._phone is not None else None,
                 fixed_owner=self._owner(),
                 lookup=self._lookup,
+                coverage=self._coverage,
                 # Only a simulated market has a clock of its own.
                 world=World.SIMULATED if isinstance(self._market, ScaledClock) else World.REAL,
                 checkpoint=self._checkpoint,

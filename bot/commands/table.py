@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from bot.commands import audit, books, control, fills, hand, monitor, notices, safety, settings, waiting, watch
+from bot.commands import audit, books, control, fills, hand, market, monitor, notices, safety, settings, waiting, watch
 from bot.commands.guide import Chapter, help_message
 from bot.commands.talk import Command, Reply, Request, Talk
 from bot.commands.waiting import Answer, Deed
@@ -38,6 +38,7 @@ CHAPTERS: tuple[Chapter, ...] = (
             Command("why", "SPY", "why it was bought or not", monitor.why),
             Command("watch", "add DIA", "what is traded: add a symbol, remove one", watch.watch),
             Command("report", "", "the day so far, against buy and hold", monitor.report),
+            Command("bars", "SPY", "how complete the price data is", market.bars),
             Command("menu", "", "everything as buttons", monitor.menu),
         ),
         f"{code('/status live')} is one message that is kept up to date in place.",

@@ -12,6 +12,7 @@ from bot.hands import Hands
 from bot.live_status import LiveStatusDesk
 from bot.message import Message
 from core.domain.instruments import DEFAULT_SYMBOLS
+from core.feed.coverage import Coverage
 from core.ports import Clock, Owner, SymbolLookup, UnitOfWorkFactory
 from core.settings.book import SettingsBook
 
@@ -29,9 +30,9 @@ class MarketClock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """The engine as commands see it. `book` holds the settings; `lookup` is asked about symbols. What the
-    owner wants to be told, and how, and what waits for his word, is kept in the `ledger` by the commands themselves.
-    `clock` is the system's: the owner's own time."""
+    """The engine as commands see it. `book` holds the settings; `lookup` is asked about symbols, `coverage` about how
+    complete the stored bars are. What the owner wants to be told, and how, and what waits for his word, is kept in the
+    `ledger` by the commands themselves. `clock` is the system's: the owner's own time."""
 
     owner: Owner
     hands: Hands
@@ -41,6 +42,7 @@ class Talk:
     live: LiveStatusDesk
     clock: Clock
     lookup: SymbolLookup | None = None
+    coverage: Callable[[], Sequence[Coverage]] | None = None
 
     @property
     def symbols(self) -> Sequence[str]:
