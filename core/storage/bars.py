@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Final
 
 import numpy as np
@@ -23,13 +23,14 @@ from core.domain.bars import BarSize
 from core.errors import DataFault
 from core.series import BarSeries, Seconds, seconds_of, time_of
 from core.storage import bar_notes, tables
-from core.storage.statements import upsert
+from core.storage.statements import read_plain, upsert, write_plain
 
 KEPT: Final = 2_000
 ROWS_AT_ONCE: Final = 2_000
 COLUMNS: Final = ("opened_at", "closed_at", "open", "high", "low", "close", "volume")
 
 _B = tables.bars
+_NAMES = tuple(_B.c.keys())
 _UPSERT = upsert(_B, ("symbol", "size", "closed_at"))
 _OF = (_B.c.symbol == bindparam("of_symbol")) & (_B.c.size == bindparam("of_size"))
 _READ = (
@@ -94,7 +95,7 @@ class SqlBarStore:
             with self._writing("bars") as connection:
                 # Months of eight assets made into rows all at once would take a hundred megabytes.
                 while some := list(islice(rows, ROWS_AT_ONCE)):
-                    connection.execute(_UPSERT, some)
+                    write_plain(connection, _UPSERT, _NAMES, some)
                 bar_notes.write_notes(connection, notes)
             with self._lock:
                 for series, source in news:
@@ -161,7 +162,7 @@ class SqlBarStore:
     def held(self, symbol: str, size: BarSize) -> tuple[BarSeries, Sequence[str]]:
         """Every stored bar of a series, ascending, and the source of each."""
         with self._engine.connect() as connection:
-            rows = connection.execute(_HELD, {"of_symbol": symbol, "of_size": size}).all()
+            rows = read_plain(connection, _HELD, {"of_symbol": symbol, "of_size": size.value})
         *columns, sources = zip(*rows, strict=True) if rows else ((),) * (len(COLUMNS) + 1)
         return _series_of(symbol, size, columns), sources
 
@@ -227,7 +228,8 @@ class SqlBarStore:
     def _load(self, key: tuple[str, BarSize], end: int, count: int) -> BarSeries:
         symbol, size = key
         with self._engine.connect() as connection:
-            rows = connection.execute(_READ, {"of_symbol": symbol, "of_size": size, "end": end, "most": count}).all()
+            asked = {"of_symbol": symbol, "of_size": size.value, "end": end, "most": count}
+            rows = read_plain(connection, _READ, asked)
         return _series_of(symbol, size, list(zip(*reversed(rows), strict=True)) or [()] * len(COLUMNS))
 
 
@@ -238,10 +240,11 @@ def _series_of(symbol: str, size: BarSize, columns: Sequence[Sequence[Any]]) -> 
     return _sealed(BarSeries(symbol, size, *times, *(np.array(column, np.float64) for column in prices)))
 
 
-def _rows_of(series: BarSeries, source: str) -> Iterator[dict[str, object]]:
-    whose = {"symbol": series.symbol, "size": series.size, "source": source}
-    columns = [getattr(series, name).tolist() for name in COLUMNS]
-    return (whose | dict(zip(COLUMNS, values, strict=True)) for values in zip(*columns, strict=True))
+def _rows_of(series: BarSeries, source: str) -> Iterator[tuple[object, ...]]:
+    """In the order of the table's columns."""
+    whose = {"symbol": series.symbol, "size": series.size.value, "source": source}
+    columns = [repeat(whose[name]) if name in whose else getattr(series, name).tolist() for name in _NAMES]
+    return zip(*columns, strict=False)
 
 
 def check_series(series: BarSeries) -> None:

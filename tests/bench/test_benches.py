@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
+import numpy as np
 import pytest
 
-from tests.bench import cycle, latency, write_ahead
+from core.strategy.features import feature_matrix
+from tests.bench import bars, cycle, latency, write_ahead
 from tests.forest_builders import small_forest
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +37,33 @@ def test_the_engines_compared_do_the_same_work_and_send_orders(forest: bytes) ->
     assert len(set(compared.heads.values())) == 1
     assert sum(compared.sent) > 0
     assert list(write_ahead.lines_of(compared))[-1].endswith("the same")
+
+
+def here(task: Callable[..., T], *arguments: Any) -> T:
+    """Instead of a process of its own."""
+    return task(*arguments)
+
+
+def test_stores_of_bars_that_are_compared_read_the_same_rows_and_compute_the_same_features() -> None:
+    found = bars.measure_storage(900, 1, 200, 2, here)
+    assert set(found) >= {"store", "pandas"}
+    assert [len(result.reads) for results in found.values() for result in results] == [2] * len(found)
+    lines = list(bars.storage_lines(found, 900, 200))
+    assert lines[0].startswith("writing 900 bars")
+    features = bars.measure_features(3, here)
+    ours = features["store"].rows
+    expected = [feature_matrix(bars.made_up(number, bars.HISTORY + bars.NEW_BARS))[-1] for number in range(3)]
+    assert np.array_equal(ours, np.array(expected))
+    assert np.allclose(ours, features["pandas"].rows, rtol=0, atol=1e-9)
+    assert "they differ by" in list(bars.feature_lines(features, 3))[-1]
+
+
+def test_a_contestant_that_read_something_else_is_not_compared() -> None:
+    found = bars.measure_storage(300, 1, 100, 1, here)
+    (odd,) = found["pandas"]
+    found["pandas"] = [replace(odd, digest=odd.digest + 1)]
+    with pytest.raises(AssertionError, match="did not read the same"):
+        list(bars.storage_lines(found, 300, 100))
 
 
 @pytest.mark.long
