@@ -26,6 +26,7 @@ from bot.bootstrap import (
     real_prices,
     simulated_prices,
 )
+from bot.data_health import report_refusals
 from bot.deadman import DeadManPing
 from bot.live import Live, LiveParts
 from bot.live_status import LiveStatusDesk
@@ -42,7 +43,6 @@ from core.domain.accounts import World
 from core.domain.instruments import DEFAULT_SYMBOLS, instrument_for
 from core.domain.records import JobOutcome
 from core.domain.values import ZERO
-from core.domain.views import Health
 from core.errors import Fatal
 from core.execution import away
 from core.execution.attesting import ask_weekly
@@ -266,9 +266,7 @@ class LiveAssembly:
         def check_health() -> str:
             self._live.fence()
             engine.database.bear_witness()
-            for component, refusal in prices.refusals.items():
-                words = refusal()
-                health.report(component, Health.DEGRADED if words else Health.RUNNING, words)
+            report_refusals(prices.refusals, health.report)
             return health.check()
 
         work = market_work(engine, Retraining(engine, self._worker, self._settings), tell)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from core.collect import CollectReport
 from core.domain.views import Health
@@ -28,6 +28,13 @@ def data_health(
         return Health.RUNNING, "all instruments have their bars"
     is_over = bool(elsewhere) if is_patient else bool(failed)
     return Health.DEGRADED if is_over else Health.RUNNING, "; ".join(parts)
+
+
+def report_refusals(refusals: Mapping[str, Callable[[], str]], report: Callable[[str, Health, str], None]) -> None:
+    """Tells health which sources do not let us in: only the owner can change that, though another one answers."""
+    for component, refusal in refusals.items():
+        words = refusal()
+        report(component, Health.DEGRADED if words else Health.RUNNING, words)
 
 
 def _missing(failed: Mapping[str, str], count: int) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from core.adapters.alpaca_rows import actions_of, alpaca_name, bars_of, rows_of
+from core.adapters.alpaca_rows import Rows, actions_of, alpaca_name, bars_of, joined, rows_of
 from core.adapters.alpaca_service import AlpacaService, Told
 from core.adapters.alpaca_transport import Declined, RealClock
 from core.adapters.calendars import ExchangeCalendar
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from core.adapters.alpaca_vendor import Vendor
 
 PROBE = "SPY"
+ROWS_AT_ONCE = 9_000
 # Before these days Alpaca has nothing.
 FIRST_STOCK_BAR, FIRST_COIN_BAR = datetime(2016, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)
 # Alpaca finds corporate actions by the day it books them, which is up to months after the ex-date.
@@ -59,9 +61,8 @@ class AlpacaData:
         series = BarSeries.empty(instrument.symbol, size)
         until = self._clock.monotonic() + self._budget
         if start < end:
-            answer = self._ask(instrument, until, lambda vendor: vendor.bars(name, size, start, end))
-            series = bars_of(rows_of(answer.body, name), instrument, size, self._calendar)
-            series = series.until(min(end, answer.at or end)).last(count)
+            rows, told_at = self._rows(instrument, name, size, start, end, until)
+            series = bars_of(rows, instrument, size, self._calendar).until(min(end, told_at)).last(count)
         if not len(series):
             # Alpaca has no bars of a symbol that it does not know, either; it has a last quote of any other.
             if name not in self._ask(instrument, until, lambda vendor: vendor.latest("quotes", [name])).body:
@@ -69,6 +70,23 @@ class AlpacaData:
             if end == newest:
                 raise NoBars(instrument.symbol, f"has no {size} bars in that time")
         return series
+
+    def _rows(
+        self, instrument: Instrument, name: str, size: BarSize, start: datetime, end: datetime, until: float
+    ) -> tuple[Rows, datetime]:
+        """What Alpaca has of a span, and when by its clock it said so. A page at a time: the words of long answers take
+        a hundred times the room of their numbers."""
+        hourly = instrument.is_crypto and not size.is_intraday
+        # Of a week's hours a stock trades in less than half, early and late ones included.
+        page = ROWS_AT_ONCE * (timedelta(hours=1) if hourly else size.span) * (1 if instrument.is_crypto else 2)
+        parts, told_at = [], end
+        while start < end:
+            stop = min(start + page, end)
+            answer = self._ask(instrument, until, partial(_bars, name=name, size=size, start=start, end=stop))
+            parts.append(rows_of(answer.body, name))
+            told_at = answer.at or end
+            start = stop
+        return joined(parts), told_at
 
     def reach(self, _size: BarSize) -> timedelta | None:
         """All sizes reach back to the first bar that Alpaca has."""
@@ -100,6 +118,10 @@ class AlpacaData:
             if no.status == 404 or "symbol" in no.words:
                 raise UnknownSymbol(instrument.symbol, f"knows no such symbol ({no.words})") from None
             raise DataFault(instrument.symbol, f"does not answer the question ({no})") from None
+
+
+def _bars(vendor: Vendor, name: str, size: BarSize, start: datetime, end: datetime) -> Any:
+    return vendor.bars(name, size, start, end)
 
 
 def _name_of(instrument: Instrument) -> str:

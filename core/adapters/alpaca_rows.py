@@ -62,6 +62,12 @@ def rows_of(answer: Any, name: str) -> Rows:
     return Rows(times[order], columns)
 
 
+def joined(parts: Sequence[Rows]) -> Rows:
+    """All rows of several answers about one span after another; at least one."""
+    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in LETTERS}
+    return Rows(np.concatenate([part.times for part in parts]), columns)
+
+
 def _numbers(rows: Sequence[Mapping[str, Any]], letter: str, name: str) -> Floats:
     values = [row.get(letter, "") for row in rows]
     if not all(value is None or type(value) in (int, float) for value in values):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.adapters import alpaca_data
 from core.adapters.alpaca_transport import AlpacaKeys
 from core.domain.bars import BarSize
 from core.domain.corporate import CorporateAction
@@ -90,6 +91,17 @@ def test_more_bars_than_a_page_holds_come_whole(stand: Stand) -> None:
     stand.server.page = 70
     assert same(stand.alpaca.bars(SPY, BarSize.M5, NOW, 300), TRUTH.bars(SPY, BarSize.M5, NOW, 300))
     assert stand.server.count("/bars") == 5
+
+
+def test_a_long_past_is_asked_for_a_page_at_a_time_without_a_bar_lost_or_doubled(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alpaca_data, "ROWS_AT_ONCE", 100)
+    for instrument, size, calls in ((SPY, BarSize.M5, 9), (BTC, BarSize.M5, 3), (BTC, BarSize.D1, 8)):
+        count = 30 if size is BarSize.D1 else 300
+        stand.server.calls.clear()
+        assert same(stand.alpaca.bars(instrument, size, NOW, count), TRUTH.bars(instrument, size, NOW, count))
+        assert (instrument, stand.server.count("/bars")) == (instrument, calls)
 
 
 def test_pages_without_end_are_given_up_at_the_deadline(stand: Stand) -> None:

@@ -287,7 +287,10 @@ def test_a_server_that_says_nothing_is_left_and_tried_again(quick: Stand) -> Non
     assert quick.stream.trouble() == ""
 
 
-@pytest.mark.parametrize(("code", "words"), [(402, "auth failed"), (406, "connection limit exceeded")])
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(402, "auth failed"), (406, "connection limit exceeded"), (409, "insufficient subscription")],
+)
 def test_a_stream_that_is_refused_is_not_knocked_at_again_soon(stand: Stand, code: int, words: str) -> None:
     stand.live.refuses = code
     stand.rest.quotes["BTC-USD"] = (90_000.0, 90_100.0, NOW)

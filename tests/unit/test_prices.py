@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bot.bootstrap import Prices, make_alpaca, make_calendar, make_yahoo, real_prices
+from bot.data_health import report_refusals
 from bot.doctor import examine
 from core.adapters.alpaca_data import AlpacaData
 from core.adapters.alpaca_transport import AlpacaKeys
@@ -19,8 +20,10 @@ from core.adapters.yahoo import YahooData
 from core.clock import SystemClock
 from core.domain.bars import Quote
 from core.domain.instruments import Instrument, instrument_for
+from core.domain.views import Health
 from core.errors import RateLimited, Transient, Unreachable
 from core.feed.quotes import QuoteChain
+from core.health import HealthBoard
 from core.settings import Settings, load_settings
 from tests.alpaca_stand import KNOWN, source_at
 from tests.alpaca_stand import NOW as STAND_NOW
@@ -171,3 +174,18 @@ def test_the_doctor_says_how_alpaca_fails_and_what_to_do(
         server.faults.standing = {"": fault}
         words = examined(server.address)
     assert words.startswith(f"fix  prices from Alpaca: Alpaca {said}") and todo in words
+
+
+def test_keys_that_are_refused_are_told_once_when_it_begins_and_when_it_ends(tmp_path: Path) -> None:
+    assert list(prices(tmp_path, KEYS).refusals) == ["alpaca prices"]
+    assert not prices(tmp_path, {}).refusals
+    told, board = list[str](), HealthBoard()
+
+    def report(component: str, state: Health, reason: str) -> None:
+        if board.report(component, state, reason, NOW):
+            told.append(f"{component} {state}: {reason}")
+
+    words = iter(("", "does not accept the keys", "does not accept the keys; next try", "", ""))
+    for _ in range(5):
+        report_refusals({"alpaca prices": lambda: next(words)}, report)
+    assert told == ["alpaca prices DEGRADED: does not accept the keys", "alpaca prices RUNNING: "]
