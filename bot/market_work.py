@@ -97,10 +97,11 @@ class _Feed:
     def tell(self, collected: CollectReport, due: datetime) -> None:
         if self._collector.rules is None:
             return
-        newest: dict[str, datetime] = {}
+        newest: dict[str, datetime | None] = {entry.symbol: None for entry in collected.entries}
         for entry in collected.entries:
+            known = newest[entry.symbol]
             if entry.newest is not None:
-                newest[entry.symbol] = max(newest.get(entry.symbol, entry.newest), entry.newest)
+                newest[entry.symbol] = entry.newest if known is None else max(known, entry.newest)
         reasons = {symbol: words for (symbol, _), words in self._collector.troubles.items()}
         self._teller.tell(self._collector.standings, newest, reasons, due)
 

@@ -112,6 +112,9 @@ class Collector:
     def collect(self, instruments: Sequence[Instrument], sizes: Sequence[BarSize], now: datetime) -> CollectReport:
         """Brings the store up to `now`. A failing source raises nothing: the report says what is missing and why."""
         wanted = {(each.symbol, size): each for size in sizes for each in instruments}
+        for key in self.standings.keys() - wanted.keys():
+            # Not traded any more: nobody waits for its source.
+            del self.standings[key]
         round_ = _Round()
         self._ask(round_, {key: self._request(each, key[1], now) for key, each in wanted.items()}, now)
         split = {key[0] for key, found in round_.settled.items() if found.ratio != 1.0}

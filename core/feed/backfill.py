@@ -101,8 +101,10 @@ class BackFiller:
 
     def fill(self, instruments: Sequence[Instrument], sizes: Sequence[BarSize], now: datetime) -> Filled:
         """Asks for what is missing, the newest first. A failing source raises nothing: it is asked again next time."""
-        keys = [(instrument, size) for size in sizes for instrument in instruments]
-        for instrument, size in keys:
+        wanted = {(instrument.symbol, size): instrument for size in sizes for instrument in instruments}
+        for key in self._looked.keys() - wanted.keys():
+            del self._looked[key], self._open[key], self._lacking[key]
+        for (_, size), instrument in wanted.items():
             self._look(instrument, size, now)
         calls = failed = bars = 0
         for some in self._rounds():
@@ -131,7 +133,7 @@ class BackFiller:
         newest = self.store.newest_close(*key)
         if newest is None:
             return
-        self._looked[key] = now
+        self._looked[key], self._open[key], self._lacking[key] = now, [], 0
         expected = wanted_closes(self.calendar, instrument, size, self.depth, seconds_of(newest))
         expected = expected[expected <= seconds_of(now - SETTLED)]
         if not len(expected):

@@ -63,7 +63,7 @@ def news(
     before: Mapping[str, Place],
     after: Mapping[str, Place],
     best: str,
-    newest: Mapping[str, datetime],
+    newest: Mapping[str, datetime | None],
     reasons: Mapping[str, str],
     seams: Sequence[Seam],
 ) -> tuple[BarSourceNews, ...]:
@@ -93,7 +93,7 @@ def _told(
     former: str,
     source: str,
     symbols: Sequence[str],
-    newest: Mapping[str, datetime],
+    newest: Mapping[str, datetime | None],
     reasons: Mapping[str, str],
     seams: Sequence[Seam],
 ) -> BarSourceNews:
@@ -109,7 +109,7 @@ def _told(
         symbols=tuple(symbols),
         source=source,
         former=former,
-        newest=min((newest[symbol] for symbol in symbols if symbol in newest), default=None),
+        newest=min((at for symbol in symbols if (at := newest.get(symbol)) is not None), default=None),
         reason=next((reasons[symbol] for symbol in symbols if reasons.get(symbol)), ""),
         compared=min((seam.compared for seam in mine), default=0),
         difference=max((seam.difference for seam in mine), default=0.0),
@@ -153,17 +153,19 @@ class BarTeller:
     def tell(
         self,
         standings: Mapping[Key, Standing],
-        newest: Mapping[str, datetime],
+        newest: Mapping[str, datetime | None],
         reasons: Mapping[str, str],
         now: datetime,
     ) -> Sequence[Event]:
-        """Commits the events and what they tell of, where there is anything to tell; returns them."""
+        """Commits the events and what they tell of, where there is anything to tell; returns them. `newest` are the
+        last good bars of all that is traded: of what is not, no change is news."""
         if self._told is None:
             self.begin()
         text, seams = to_text(standings, self.best), self.store.seams(self._seam)
         if text == self._told and not seams:
             return ()
-        before, after = places(from_text(self._told), self.best), places(standings, self.best)
+        told = {key: one for key, one in from_text(self._told).items() if key[0] in newest}
+        before, after = places(told, self.best), places(standings, self.best)
         changed = news(before, after, self.best, newest, reasons, seams)
         events: list[Event] = [*([BarSourcesChanged(now, changed)] if changed else []), *retold(seams)]
         newest_seam = max((seam.id for seam in seams), default=self._seam)

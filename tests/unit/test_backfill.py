@@ -244,6 +244,16 @@ def test_a_run_makes_no_more_calls_than_it_may_and_stops_where_nobody_answers() 
     assert slow.fill(EIGHT, [M5], NOW).words == "no gaps to fill"
 
 
+def test_what_is_not_traded_any_more_is_not_asked_for() -> None:
+    store, feed = stored_without(SPY_5M, rows(SPY_5M, slice(300, 310))), Feed("yahoo", [SPY_5M])
+    feed.is_up = False
+    slow = filler(store, feed)
+    assert slow.fill([SPY], [M5], NOW).left == 10
+    assert slow.fill([BTC], [M5], NOW) == Filled()
+    feed.is_up = True
+    assert slow.fill([SPY], [M5], NOW).bars == 10
+
+
 @pytest.mark.feature("S2")
 @settings(deadline=None, max_examples=20)
 @given(

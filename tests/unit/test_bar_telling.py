@@ -61,6 +61,7 @@ class Day:
     def __init__(self, database: Database, *feeds: Feed) -> None:
         self.database, self.feeds = database, feeds
         self.now = OPEN
+        self.traded = INSTRUMENTS
         self.begin()
 
     def begin(self) -> None:
@@ -74,8 +75,8 @@ class Day:
         end = self.now.astimezone(NEW_YORK).replace(hour=hour, minute=minute).astimezone(UTC)
         while self.now < end:
             self.now += STEP
-            report = self.collector.collect(INSTRUMENTS, (D1, M5), self.now)
-            newest = {entry.symbol: entry.newest for entry in report.entries if entry.size is M5 and entry.newest}
+            report = self.collector.collect(self.traded, (D1, M5), self.now)
+            newest = {entry.symbol: entry.newest for entry in report.entries if entry.size is M5}
             reasons = {symbol: words for (symbol, _), words in self.collector.troubles.items()}
             self.teller.tell(self.collector.standings, newest, reasons, self.now)
         return report
@@ -155,6 +156,22 @@ def test_a_process_that_dies_before_it_could_tell_tells_afterwards_and_only_once
     assert [text.splitlines()[0] for _, text in day.told()] == [
         "🔀 ADA-USD, BTC-USD, ETH-USD and 5 more: bars from Alpaca"
     ]
+
+
+def test_of_what_is_not_traded_any_more_nothing_is_told(database: Database) -> None:
+    yahoo = Feed("yahoo", TRUTH)
+    day = Day(database, yahoo)
+    day.until(10)
+    yahoo.is_up = False
+    day.until(10, 30)
+    day.traded = tuple(each for each in INSTRUMENTS if each.symbol != "SPY")
+    day.until(11)
+    day.begin()
+    yahoo.is_up = True
+    day.until(11, 30)
+    held, back = (text for _, text in day.told())
+    assert "SPY" in held
+    assert "SPY" not in back
 
 
 def test_bars_told_anew_are_told_once_for_all_sizes(database: Database) -> None:
