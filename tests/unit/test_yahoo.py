@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.adapters.history_files import HistoryFiles
 from core.adapters.yahoo_spans import MOST_PER_CALL, REACH
 from core.domain.bars import BarSize
 from core.domain.corporate import CorporateAction
 from core.domain.instruments import Instrument, instrument_for
 from core.errors import DataFault, MalformedAnswer, NoBars, UnknownSymbol
 from core.series import BarSeries, seconds_of
-from tests.fakes_bars import steady_series
+from tests.fakes_bars import needs_shared_data, steady_series
 from tests.servers.yahoo_faults import nulls, page, spoiled
 from tests.yahoo_stand import BTC, CALENDAR, COUNTS, NOW, SPY, TRUTH, Stand, same, stand
 
@@ -305,3 +306,21 @@ def test_an_action_that_makes_no_sense_spoils_its_answer(stand: Stand, events: d
     with pytest.raises(MalformedAnswer):
         stand.yahoo.bars(SPY, BarSize.D1, NOW, 20)
     assert stand.yahoo.actions("SPY", NOW - timedelta(days=30), NOW) == []
+
+
+@pytest.mark.feature("S9")
+@pytest.mark.shared_data
+@needs_shared_data
+def test_years_of_real_days_come_back_with_every_dividend_of_theirs(stand: Stand) -> None:
+    files = HistoryFiles(needs_shared_data.folder, CALENDAR)
+    truth = files.bars(SPY, BarSize.D1, NOW, 2_500)
+    begin = datetime.fromtimestamp(int(truth.opened_at[0]), UTC)
+    told = files.actions("SPY", begin, NOW)
+    stand.server.exchange.series["SPY", BarSize.D1] = truth
+    stand.server.exchange.actions["SPY"] = told
+    assert same(stand.yahoo.bars(SPY, BarSize.D1, NOW, 2_500), truth)
+    heard = stand.yahoo.actions("SPY", begin, NOW)
+    assert len(heard) > 30
+    assert [(each.at, each.dividend, each.ratio) for each in heard] == [
+        (each.at, each.dividend, each.ratio) for each in told
+    ]
