@@ -62,6 +62,7 @@ def test_of_the_past_only_its_own_time_is_asked_for_and_an_answer_is_never_a_rem
     for _ in range(2):
         assert same(stand.yahoo.bars(SPY, BarSize.M5, end, 30), TRUTH.bars(SPY, BarSize.M5, end, 30))
     assert [each.status for each in stand.server.charts()] == [502, 502, 200, 200]
+    assert len(stand.slept) == 1, "the remembered answer is not even tried"
     spans = {(int(each.query["period1"]), int(each.query["period2"])) for each in stand.server.charts("SPY")}
     assert spans == {(seconds_of(end - timedelta(minutes=150)), seconds_of(end))}
 
@@ -169,6 +170,32 @@ def test_a_time_that_is_told_twice_with_different_prices_is_left_out(stand: Stan
     stand.server.faults.standing["BTC-USD"] = spoiled(double)
     bars, truth = stand.yahoo.bars(BTC, size, NOW, 20), TRUTH.bars(BTC, size, NOW, 20)
     assert same(bars, truth.part(np.r_[0:5, 7:20]))
+
+
+@pytest.mark.parametrize(("size", "added"), [(BarSize.M5, 0.0), (BarSize.D1, 1.0)])
+def test_of_a_time_that_is_told_twice_with_one_price_the_day_counts_its_newer_volume(
+    stand: Stand, size: BarSize, added: float
+) -> None:
+    """The later row is a live one: newer for the day that it tells of, and of five minutes only its last trade."""
+
+    def double(result: Any) -> None:
+        quote = result["indicators"]["quote"][0]
+        for values in (result["timestamp"], *quote.values()):
+            values.insert(6, values[5])
+        quote["volume"][6] += 1
+        for adjusted in result["indicators"].get("adjclose", []):
+            adjusted["adjclose"].insert(6, adjusted["adjclose"][5])
+
+    stand.server.faults.standing["BTC-USD"] = spoiled(double)
+    bars, truth = stand.yahoo.bars(BTC, size, NOW, 20), TRUTH.bars(BTC, size, NOW, 20)
+    assert np.array_equal(bars.closed_at, truth.closed_at)
+    assert bars.volume[5] == truth.volume[5] + added
+
+
+def test_a_row_from_before_the_time_that_was_asked_for_is_no_bar(stand: Stand) -> None:
+    stand.server.faults.standing["SPY"] = spoiled(lambda result: result["timestamp"].__setitem__(0, -1))
+    bars, truth = stand.yahoo.bars(SPY, BarSize.D1, NOW, 20), TRUTH.bars(SPY, BarSize.D1, NOW, 20)
+    assert same(bars, truth.part(slice(1, None)))
 
 
 @pytest.mark.feature("S3")
