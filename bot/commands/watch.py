@@ -121,9 +121,9 @@ def _look_up(talk: Talk, spoken: str) -> Listing | _Unknown:
         try:
             return talk.lookup.look_up(symbol)
         except UnknownSymbol as unknown:
-            reasons.append(f"{symbol}: the source of prices {_told(unknown)}.")
+            reasons.append(_unknown(symbol, unknown.reason))
         except DataFault as fault:
-            reasons.append(f"{symbol} {_told(fault)}.")
+            reasons.append(f"{symbol} {fault.reason.rstrip('.')}.")
             break
         except Transient as trouble:
             return _Unknown(f"The source of prices cannot be asked now ({trouble}). Try again later.")
@@ -133,8 +133,10 @@ def _look_up(talk: Talk, spoken: str) -> Listing | _Unknown:
     return _Unknown(reasons[-1 if len(reasons) == 1 else 0], tuple(each for each in guesses if each))
 
 
-def _told(fault: DataFault) -> str:
-    return fault.reason.rstrip(".")
+def _unknown(symbol: str, reason: str) -> str:
+    """A source speaks of itself (knows, has) or of the symbol (is no longer listed)."""
+    subject = f"{symbol}: the source of prices" if reason.startswith(("knows ", "has ")) else symbol
+    return f"{subject} {reason.rstrip('.')}."
 
 
 def _writings(spoken: str) -> list[str]:

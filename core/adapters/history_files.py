@@ -102,7 +102,7 @@ class HistoryFiles:
         try:
             series = self._load(symbol, BarSize.D1)
         except DataFault as fault:
-            raise UnknownSymbol(symbol, f"no file has daily bars of it: {fault.reason}") from fault
+            raise UnknownSymbol(symbol, f"has no daily bars of it in files: {fault.reason}") from fault
         first, last = time_of(series.opened_at[0]), time_of(series.closed_at[-1])
         return Listing(symbol, symbol, "file", "USD", float(series.close[-1]), last, first.date())
 

@@ -68,7 +68,7 @@ class SimulatedMarket:
     def listing(self, symbol: str, now: datetime) -> Listing:
         """What stands there at market time `now`. Raises UnknownSymbol."""
         if symbol not in self.symbols:
-            raise UnknownSymbol(symbol, f"the simulated market has only {', '.join(self.symbols)}")
+            raise UnknownSymbol(symbol, f"knows only {', '.join(self.symbols)}: they are made up")
         asset = ASSETS[symbol]
         with self._lock:
             quote = self._quote(asset, now)

@@ -100,7 +100,7 @@ def test_yahoo_may_know_a_symbol_without_a_name_a_first_day_or_a_price(tmp_path:
 
 
 def test_the_simulated_market_names_what_it_has() -> None:
-    with pytest.raises(UnknownSymbol, match="has only SPY, BTC-USD"):
+    with pytest.raises(UnknownSymbol, match="knows only SPY, BTC-USD"):
         SimulatedLookup(TRUTH, lambda: NOW).look_up("DIA")
     assert SimulatedLookup(TRUTH, lambda: NOW).look_up("SPY").first == date(2016, 1, 1)
     assert not instrument_for("SPY").is_crypto

@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from core.adapters.bar_files import times as times_module
 from core.adapters.bar_folder import BarFolder
 from core.adapters.calendars import ExchangeCalendar
 from core.domain.bars import BarSize
@@ -183,6 +186,23 @@ def test_times_without_a_zone_are_taken_where_one_reading_alone_fits_the_session
     said = read.one("BTC-USD.5m.csv", header + regular, Wanted(zone="UTC"))
     assert opens(said)[0] == "2024-07-03 09:30"
     assert opens(read.one("SPY.5m.csv", HEADER + session("2024-07-02 13:30", 12, 5)))[0] == "2024-07-02 13:30"
+
+
+@given(
+    st.lists(st.integers(-2_500_000_000, 4_400_000_000), min_size=1, max_size=20),
+    st.sampled_from(
+        ["", "2024-13-01T00:00:00Z", "2024-01-01T00:00:00Zx", "2024-01-01 00:00:00Z", "nonsense nonsense 20"]
+    ),
+)
+def test_the_form_that_is_read_fast_is_read_as_any_other(times: list[int], odd: str) -> None:
+    texts = [f"{datetime.fromtimestamp(time, UTC):%Y-%m-%dT%H:%M:%S}Z" for time in times]
+    fast = times_module.stamps_of(pd.Series(texts))
+    slow = times_module._from_texts(pd.Series(texts, dtype="string"))
+    assert (fast.seconds.tolist(), fast.dates.tolist()) == (slow.seconds.tolist(), slow.dates.tolist())
+    if odd:
+        both = [*texts, odd]
+        found = times_module.stamps_of(pd.Series(both))
+        assert found.seconds.tolist() == times_module._from_texts(pd.Series(both, dtype="string")).seconds.tolist()
 
 
 def test_a_day_and_a_month_that_cannot_be_told_apart_are_not_guessed(read: Read) -> None:

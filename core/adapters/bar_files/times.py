@@ -25,6 +25,7 @@ _SANE_COUNT: Final = 94_608_000
 _ZONED = r"[T ]\d{1,2}:\d{2}.*(?:[Zz]|[+-]\d{2}:?\d{2})$"
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
 _SLASHED = r"^\d{1,2}/\d{1,2}/\d{4}$"
+_HOUSE = "9999-99-99T99:99:99Z"
 _MIDNIGHT = r"[T ]00:00(?::00(?:\.0+)?)?(?:[Zz]|[+-]\d{2}:?\d{2})?$"
 _MOSTLY = 0.99
 _SHORTEST_DAY, _LONGEST_PAUSE = 20 * 3_600, 4 * DAY
@@ -52,12 +53,34 @@ def stamps_of(column: pd.Series[Any]) -> Stamps:
     """Raises TwoReadings where days and months cannot be told apart, or some times have a zone and others have not."""
     if isinstance(column.dtype, pd.DatetimeTZDtype) or np.issubdtype(column.to_numpy().dtype, np.datetime64):
         return _from_times(column)
+    plain = _house_form(column)
+    if plain is not None:
+        return plain
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     texts = column.astype("string").str.strip().fillna("")
     blank = (texts == "").to_numpy(np.bool_)
     if not blank.all() and not np.isnan(numbers[~blank]).any():
         return _from_counts(numbers)
     return _from_texts(texts)
+
+
+def _house_form(column: pd.Series[Any]) -> Stamps | None:
+    """2024-07-03T13:30:00Z in every row, in a third of the time of texts of any form; None for all others."""
+    values = column.to_numpy()
+    if not len(values) or not isinstance(values[0], str) or len(values[0]) != len(_HOUSE):
+        return None
+    try:
+        texts = values.astype(f"U{len(_HOUSE) + 1}")
+        letters = texts.view("U1").reshape(len(texts), len(_HOUSE) + 1)
+        if any((letters[:, at] != letter).any() for at, letter in enumerate(_HOUSE) if letter != "9"):
+            return None
+        if (letters[:, -1] != "").any():
+            return None
+        seconds = texts.astype(f"U{len(_HOUSE) - 1}").astype("datetime64[s]").astype(np.int64)
+    except (TypeError, ValueError):
+        return None
+    seconds = np.where((seconds >= _FIRST) & (seconds < _LAST), seconds, NO_TIME)
+    return Stamps(Kind.MOMENT, seconds, np.where(seconds % DAY == 0, seconds, NO_TIME))
 
 
 def _from_times(column: pd.Series[Any]) -> Stamps:
