@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport, Declined
+from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport, Call, Declined
 from core.adapters.pacing import Restraint
-from core.errors import AccessRefused, AutoTraderError, MalformedAnswer
+from core.errors import AccessRefused, AutoTraderError, MalformedAnswer, Unreachable
 
 if TYPE_CHECKING:
     from core.adapters.alpaca_vendor import Vendor
 
 Feed = Literal["iex", "sip"]
 Kind = Literal["quotes", "trades"]
+RETRY_AFTER = 0.5
 # What alpaca-py raises over an answer that it did not expect.
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
@@ -52,9 +53,19 @@ class AlpacaService:
         self._vendor: Vendor | None = None
 
     def ask(self, question: Callable[[Vendor], Any], seconds: float) -> Told:
-        """The answer to one question, all its requests within `seconds`. Raises RateLimited, AccessRefused,
-        Unreachable, MalformedAnswer and Declined."""
-        with self._transport.within(seconds) as call, self._restraint.admitted(seconds):
+        """The answer to a question that changes nothing, all its requests within `seconds`. What broke on the way is
+        asked a second time, once, where there is time for it. Raises RateLimited, AccessRefused, Unreachable,
+        MalformedAnswer and Declined."""
+        with self._transport.within(seconds) as call:
+            try:
+                return self._ask_once(question, call)
+            except (MalformedAnswer, Unreachable) as error:
+                if error.retry_at is not None or not self._transport.rests(call, RETRY_AFTER):
+                    raise
+            return self._ask_once(question, call)
+
+    def _ask_once(self, question: Callable[[Vendor], Any], call: Call) -> Told:
+        with self._restraint.admitted(call.seconds):
             vendor = self._connect()
             trouble = ""
             try:

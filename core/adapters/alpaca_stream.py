@@ -210,10 +210,10 @@ class QuoteStream:
 async def _leave(feed: _Feed) -> None:
     stream, task = feed.stream, feed.task
     feed.stream = feed.task = None
-    feed.heard.clear()
     if stream is not None:
         await stream.leave()
     while task is not None and not task.done():
         # Once may not do: a wait that is just over in Python 3.11 swallows it.
         task.cancel()
         await asyncio.wait({task}, timeout=0.1)
+    feed.heard.clear()

@@ -114,6 +114,13 @@ class AlpacaTransport(HTTPAdapter):
         finally:
             del self._current.call
 
+    def rests(self, call: Call, seconds: float) -> bool:
+        """Waits before a second try; False, at once, where too little of the call's time would be left for one."""
+        if call.until - self._clock.monotonic() - seconds < call.seconds / 2:
+            return False
+        self._sleep(seconds)
+        return True
+
     def send(self, request: PreparedRequest, *_: Any, **options: Any) -> Response:
         """One request. `options` are what requests passes: verify, cert, proxies; its time-out is ours."""
         call = getattr(self._current, "call", None) or Call(self._budget, self._clock.monotonic() + self._budget)

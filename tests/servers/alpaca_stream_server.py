@@ -42,7 +42,12 @@ class Listener:
     subscribed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def tell(self, *messages: dict[str, Any]) -> None:
-        self.connection.send(msgpack.packb(list(messages), datetime=True))
+        self.send(msgpack.packb(list(messages), datetime=True))
+
+    def send(self, frame: bytes) -> None:
+        """To a client that left, nothing."""
+        with suppress(ConnectionClosed, OSError):
+            self.connection.send(frame)
 
     def fail(self, code: int) -> None:
         self.tell({"T": "error", "code": code, "msg": ERRORS[code]})
@@ -92,7 +97,7 @@ class AlpacaStreamServer:
         """Whatever one likes, to all who listen."""
         for each in list(self.listeners):
             if each.kind == kind:
-                each.connection.send(frame)
+                each.send(frame)
 
     def error(self, kind: str, code: int) -> None:
         for each in list(self.listeners):
