@@ -78,6 +78,7 @@ class Vendor:
 )
 @example(ratio=4.0, split=2, late=0, restarts=set())
 @example(ratio=4.0, split=2, late=180, restarts={30})
+@example(ratio=1.003, split=2, late=180, restarts=set())
 def test_any_split_told_at_any_tick_ends_with_the_series_of_a_clean_fetch(
     ratio: float, split: int, late: int, restarts: set[int]
 ) -> None:
@@ -138,3 +139,15 @@ def test_a_revision_of_single_bars_is_no_split_and_replaces_them() -> None:
     collector.collect([SPY], [M5], now + timedelta(minutes=5))
     assert store.read("SPY", M5, now, 1).close[-1] == vendor.truth[M5].close[row]
     assert store.seams() == []
+
+
+def test_a_split_told_hours_later_is_noticed_at_the_next_tick() -> None:
+    split_at = int(OPENS[2])
+    vendor, store = Vendor(4.0, split_at, split_at + 3 * 3_600), MemoryBarStore()
+    collector = Collector([vendor], store, CALENDAR, rules=Rules())
+    for now in ticks():
+        collector.collect([SPY], [D1, M5], now)
+        if store.seams():
+            break
+    assert now == min(each for each in ticks() if seconds_of(each) >= vendor.tells_at)
+    assert {seam.size for seam in store.seams()} == {M5, D1}

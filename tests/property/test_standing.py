@@ -125,3 +125,12 @@ def test_while_it_fails_the_best_source_is_tried_ever_more_rarely() -> None:
             waits.append(int((standing.probe_at - now) / timedelta(minutes=1)))
         now += STEP
     assert waits[:5] == [5, 10, 20, 30, 30]
+
+
+def test_the_best_source_is_gone_back_to_after_several_answers_however_rarely_it_is_asked() -> None:
+    standing, now, answers = Standing(SECOND), START, 0
+    turn = None
+    while turn is None:
+        now, answers = now + timedelta(hours=1), answers + 1
+        standing, turn = after(standing, Round(True, None, True), BEST, now, RULES)
+    assert (turn, answers) == (Turn.RETURNED, RULES.answers)

@@ -135,6 +135,19 @@ def test_a_source_whose_bars_do_not_fit_continues_nothing_and_the_last_good_bars
     assert line.store.seams() == []
 
 
+@pytest.mark.feature("S2")
+def test_a_source_that_answers_without_a_new_bar_for_two_hours_does_not_answer() -> None:
+    yahoo, alpaca = Feed("yahoo", [TRUTH]), Feed("alpaca", [TRUTH])
+    line = Line(yahoo, alpaca)
+    line.tick()
+    newest = line.now
+    yahoo.held["BTC-USD", M5] = TRUTH.until(newest)
+    assert line.tick(23).error == ""
+    assert line.tick().error == f"yahoo: gave no bar since {newest:%Y-%m-%d %H:%MZ}"
+    entry = line.tick(2)
+    assert (entry.source, entry.error, entry.newest) == ("alpaca", "", line.now)
+
+
 def test_a_restart_in_the_middle_of_an_outage_begins_a_fresh_count_and_ends_the_same() -> None:
     yahoo, alpaca = Feed("yahoo", [TRUTH]), Feed("alpaca", [TRUTH])
     line = Line(yahoo, alpaca)
