@@ -16,6 +16,8 @@ FLOAT_NOISE = 1e-5
 """Vendors store prices as 32-bit floats or with few decimals."""
 LEAST_SHIFT = 5e-4
 """Less than the smallest dividend that a source may have taken out of its past prices."""
+CLEAR = 0.0953
+"""A ratio of 1.1, as a logarithm."""
 LEAST_COMMON = 2
 OLDEST = 5
 NEARLY_ALL = 0.9
@@ -85,7 +87,7 @@ def _shift(steps: Floats, allowed: float) -> tuple[float, int] | None:
     """
     middle = float(np.median(steps[:OLDEST]))
     if abs(middle) < max(LEAST_SHIFT, 4 * allowed):
-        return None
+        return _shifted_in_part(steps, allowed)
     near = np.abs(steps - middle) <= allowed
     bars = len(steps) - int(np.argmax(near[::-1]))
     if not near.any() or bars < 2 or near[:bars].mean() < NEARLY_ALL:
@@ -94,6 +96,18 @@ def _shift(steps: Floats, allowed: float) -> tuple[float, int] | None:
     if len(rest) and rest.mean() < NEARLY_ALL:
         return None
     return float(np.median(steps[:bars][near[:bars]])), bars
+
+
+def _shifted_in_part(steps: Floats, allowed: float) -> tuple[float, int] | None:
+    """The same where the oldest bars still count old units: a vendor has begun to tell the past anew, at its end. Only
+    what no single correction looks like: many bars in a row, by much."""
+    rows = np.flatnonzero(np.abs(steps) >= CLEAR - allowed)
+    if len(rows) < OLDEST or len(rows) < NEARLY_ALL * (rows[-1] - rows[0] + 1):
+        return None
+    middle = float(np.median(steps[rows]))
+    if (np.abs(steps[rows] - middle) <= allowed).mean() < NEARLY_ALL:
+        return None
+    return middle, int(rows[-1]) + 1
 
 
 def _prices(series: BarSeries, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Floats:

@@ -37,11 +37,14 @@ class Splits:
     suspects: dict[str, datetime] = field(default_factory=dict)
     _jumps: dict[Key, tuple[int, datetime]] = field(default_factory=dict)
     _looked: dict[Key, datetime] = field(default_factory=dict)
+    _looking: set[Key] = field(default_factory=set)
 
     def overlap(self, key: Key, newest: datetime, store: BarStore, now: datetime) -> int:
         """How many of the stored bars are to be asked for again."""
         looked, jump = self._looked.get(key), self._jumps.get(key)
         wide = 0 if looked is not None and now - looked < A_DAY else LONG_LOOK[key[1]]
+        if wide:
+            self._looking.add(key)
         if jump is None:
             return wide
         if now - jump[1] > UNSETTLED_FOR:
@@ -50,8 +53,10 @@ class Splits:
         return max(wide, len(store.closes(*key, jump[0], seconds_of(newest))) + AROUND_A_JUMP)
 
     def compared(self, key: Key, newest: datetime | None, known: BarSeries, bars: BarSeries, now: datetime) -> None:
-        """Notes that the source was asked, and a jump behind the newest stored bar in `bars` that it gave."""
-        self._looked[key] = now
+        """Notes that the source has answered, and a jump behind the newest stored bar in `bars` that it gave."""
+        if key in self._looking:
+            self._looking.discard(key)
+            self._looked[key] = now
         since = 0 if newest is None else seconds_of(newest)
         fresh = concatenated(known.last(1), bars.part(bars.closed_at > since))
         steps = np.flatnonzero(np.abs(np.log(fresh.open[1:] / fresh.close[:-1])) >= JUMP)
