@@ -51,6 +51,9 @@ def is_in_new_units(stored: BarSeries, fresh: BarSeries, ratio: float) -> bool:
 
 
 def count_alike(daily: BarSeries, intraday: BarSeries) -> bool:
-    """Whether the newest daily bar and the bar of another size that closes with it count the same units."""
-    _, _, right = np.intersect1d(daily.closed_at[-1:], intraday.closed_at, return_indices=True)
-    return bool(len(right)) and abs(np.log(daily.close[-1] / intraday.close[right[0]])) < np.log(CLEAR_RATIO) / 2
+    """Whether the newest daily bar and the last bar of another size within its day count the same units; true where
+    there is none to tell by."""
+    row = int(np.searchsorted(intraday.closed_at, daily.closed_at[-1], side="right")) - 1
+    if row < 0 or intraday.closed_at[row] < daily.opened_at[-1]:
+        return True
+    return bool(abs(np.log(daily.close[-1] / intraday.close[row])) < np.log(CLEAR_RATIO) / 2)

@@ -18,6 +18,7 @@ from core.domain.bars import BarSize
 from core.domain.instruments import Instrument, instrument_for
 from core.feed.gaps import expected_closes
 from core.feed.overlap import rescaled
+from core.feed.refresh import count_alike
 from core.feed.standing import Rules
 from core.series import COLUMNS, BarSeries, concatenated, seconds_of
 from tests.fakes_bars import MemoryBarStore
@@ -174,3 +175,15 @@ def test_a_past_that_is_told_anew_only_in_part_is_waited_for() -> None:
     clean = whole(SPY, M5, LAST, 10_000)
     stored = store.read("SPY", M5, LAST, 10_000)
     assert all(np.array_equal(getattr(stored, name), getattr(clean.last(len(stored)), name)) for name in COLUMNS)
+
+
+def test_units_are_compared_by_the_last_bar_of_the_day_that_is_there() -> None:
+    vendor = Vendor(1.0, 0, 0)
+    days, minutes = vendor.truth[D1], vendor.truth[M5]
+    assert count_alike(days, minutes)
+    assert not count_alike(days, rescaled(minutes, 4.0))
+    gone = minutes.part(minutes.closed_at < days.closed_at[-1] - 1_800)
+    assert count_alike(days, gone)
+    assert not count_alike(days, rescaled(gone, 0.25))
+    assert count_alike(days, rescaled(minutes.part(slice(0, 5)), 4.0)), "nothing of that day"
+    assert count_alike(days, minutes.part(slice(0, 0)))
