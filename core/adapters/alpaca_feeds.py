@@ -36,7 +36,7 @@ logging.getLogger("alpaca").setLevel(logging.CRITICAL)
 _quiet = logging.getLogger("autotrader.alpaca.frames")
 _quiet.setLevel(logging.CRITICAL)
 
-GOODBYE = 1.0
+GOODBYE = 0.5
 ELSEWHERE, TOO_MANY = "connection limit exceeded", "symbol limit exceeded"
 
 

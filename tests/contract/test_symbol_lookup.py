@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from core.domain.instruments import instrument_for
 from core.errors import DataFault, NoBars, UnknownSymbol
 from core.feed.lookup import BarsLookup
 from core.ports import SymbolLookup
-from core.series import time_of
+from core.series import BarSeries, time_of
+from tests.alpaca_stand import source_at
+from tests.servers.alpaca_data_server import AlpacaDataServer
 from tests.servers.yahoo_server import YahooServer
 from tests.yahoo_stand import CALENDAR, KNOWN, NOW, TRUTH, ask_at, forget_yfinance
 
@@ -29,7 +32,15 @@ def write_files(folder: Path) -> None:
         (folder / f"{symbol}.csv").write_text("ts,open,high,low,close,volume\n" + "".join(rows))
 
 
-@pytest.fixture(params=["files", "simulated", "bars", "yahoo"])
+@cache
+def alpaca_bars() -> dict[tuple[str, BarSize], BarSeries]:
+    """What Yahoo knows, and the hours of which a coin's days are made there."""
+    days = len(KNOWN["BTC-USD", BarSize.D1])
+    until = NOW + timedelta(days=1)
+    return {**KNOWN, ("BTC-USD", BarSize.H1): TRUTH.bars(instrument_for("BTC-USD"), BarSize.H1, until, 24 * (days + 1))}
+
+
+@pytest.fixture(params=["files", "simulated", "bars", "yahoo", "alpaca"])
 def lookup(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SymbolLookup]:
     if request.param == "files":
         write_files(tmp_path)
@@ -39,6 +50,9 @@ def lookup(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SymbolLoo
         yield BarsLookup(HistoryFiles(tmp_path, CALENDAR), lambda: NOW)
     elif request.param == "simulated":
         yield SimulatedLookup(TRUTH, lambda: NOW)
+    elif request.param == "alpaca":
+        with AlpacaDataServer(alpaca_bars(), lambda: NOW) as alpaca:
+            yield BarsLookup(source_at(alpaca.address), lambda: NOW)
     else:
         forget_yfinance()
         with YahooServer(KNOWN, NOW) as server:
