@@ -85,10 +85,14 @@ class Expiring:
         return True
 
     def _lapsed(self) -> list[Lapsed]:
-        drafts = [f"e:{each.token}" for each in self._talk.owner.lapsed_drafts()]
         with self._talk.ledger() as work:
             asked = _read(work)
-            found = [Lapsed(key, *asked.get(key, (None, ""))) for key in drafts]
+        found = list[Lapsed]()
+        # The engine is not asked while no draft is on show.
+        if any(key.startswith("e:") for key in asked):
+            drafts = [f"e:{each.token}" for each in self._talk.owner.lapsed_drafts()]
+            found += [Lapsed(key, *asked.get(key, (None, ""))) for key in drafts]
+        with self._talk.ledger() as work:
             for each in confirmations.lapsed(work, self._talk.clock.now()):
                 message_id, title = asked.get(f"c:{each.token}", (None, each.subject))
                 found.append(Lapsed(f"c:{each.token}", message_id, title, each.wants))

@@ -220,7 +220,7 @@ class Cards(RuleBasedStateMachine):
             card.state = S.APPROVED
             self.sent.add(card.order)
         elif self.rule is NoAnswer.REMIND and card.repeats < 2:
-            card.repeats, card.expires_in, card.proposed = card.repeats + 1, 60, card.quantity
+            card.repeats, card.expires_in = card.repeats + 1, 60
         else:
             card.state = S.EXPIRED
 
