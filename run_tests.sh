@@ -55,16 +55,16 @@ give_up_checks() {
     exit 1
 }
 
-# The browser tests need a Chromium. In CI it is Debian's; elsewhere it is the owner's to install.
-install_chromium() {
-    local name
-    for name in chromium chromium-browser google-chrome; do
-        if command -v "$name" >/dev/null; then
-            return
-        fi
-    done
-    say "--- installing chromium"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends chromium
+# The browser tests need a Chromium, those of encrypted traffic openssl. In CI they are Debian's; elsewhere they are the
+# owner's to install.
+install_tools() {
+    local tools=()
+    command -v chromium chromium-browser google-chrome >/dev/null || tools+=(chromium)
+    command -v openssl >/dev/null || tools+=(openssl)
+    if [[ ${#tools[@]} -gt 0 ]]; then
+        say "--- installing ${tools[*]}"
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "${tools[@]}"
+    fi
 }
 
 ci=no
@@ -81,7 +81,7 @@ done
 prepare_environment requirements-dev.lock
 if [[ $ci == yes ]]; then
     run_checks
-    install_chromium
+    install_tools
     marks+=(-p tests.no_skips)
 fi
 # A file stays on one processor: its tests may share a browser or a running engine.
