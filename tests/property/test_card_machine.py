@@ -207,6 +207,9 @@ class Cards(RuleBasedStateMachine):
     @rule(minutes=st.sampled_from([20, 40, 61]))
     def time_passes(self, minutes: int) -> None:
         self.bench.system.advance(timedelta(minutes=minutes))
+        self._time_went_by(minutes)
+
+    def _time_went_by(self, minutes: int) -> None:
         for card in self.cards.values():
             card.expires_in -= minutes if card.is_open else 0
         expire_instructions(self.bench.desk)
@@ -229,8 +232,7 @@ class Cards(RuleBasedStateMachine):
         """What was sent is filled, so that another card of the asset may come."""
         self.bench.bar(100.0)
         self.bench.reconcile()
-        for card in self.cards.values():
-            card.expires_in -= 5 if card.is_open else 0
+        self._time_went_by(5)
 
     @rule()
     def the_process_is_restarted(self) -> None:
