@@ -19,6 +19,7 @@ from core.domain.venue import VenueOrder
 from core.execution.corrections import PATIENCE
 from core.execution.executor import request_of
 from core.execution.watch import guard
+from core.strategy.policy import Policy
 from tests.builders import COIN, MONDAY, Bench, an_entry, an_exit
 from tests.fakes_chaos import ChaosVenue, Mishap
 
@@ -41,9 +42,9 @@ class Forgetful(ChaosVenue):
         return [order for order in super().live() if order.client_order_id not in self.hidden]
 
 
-def a_stage(folder: Path) -> tuple[Bench, Forgetful]:
+def a_stage(folder: Path, **settings: Any) -> tuple[Bench, Forgetful]:
     venue = Forgetful(VirtualClock(MONDAY), lambda _symbol: HUNDRED)
-    bench = Bench(folder, wrap=lambda _real: venue)
+    bench = Bench(folder, wrap=lambda _real: venue, **settings)
     venue.clock = bench.clock
     return bench.start(), venue
 
@@ -219,3 +220,58 @@ def test_a_duplicate_that_is_our_order_is_adopted(tmp_path: Path) -> None:
     bench.place(entry)
     assert bench.order(entry.client_order_id).state is OrderState.ACCEPTED
     assert len(venue.requests) == 1
+
+
+# a leg of a pair is the venue's own: it may live and end between two of our looks
+
+
+def with_a_leg_nobody_has_seen(folder: Path) -> tuple[Bench, Forgetful, VenueOrder]:
+    """A stop was raised a moment ago; the target leg that came with it is known to the venue alone."""
+    bench, venue = a_stage(folder, policy=Policy(trailing_fraction=Decimal("0.03")))
+    held_position(bench, venue)
+    bench.bar(110.0)
+    pass_minutes(bench, 1)
+    (leg,) = [each for each in venue.live() if each.purpose is Purpose.TARGET]
+    assert bench.read(lambda work: work.order(leg.client_order_id)) is None
+    return bench, venue, leg
+
+
+def test_a_leg_that_was_filled_before_anybody_saw_it_is_learned_of_from_its_fill(tmp_path: Path) -> None:
+    bench, venue, leg = with_a_leg_nobody_has_seen(tmp_path)
+    venue.fill(leg.client_order_id, Decimal(10), Decimal(115))
+    pass_minutes(bench, 1)
+    portfolio = bench.read(lambda work: work.portfolio("simulated"))
+    assert (portfolio.quantity(COIN), portfolio.cash) == (0, venue.cash)
+    assert (bench.order(leg.client_order_id).state, bench.order(leg.client_order_id).filled_quantity) == (
+        OrderState.FILLED,
+        10,
+    )
+    assert [(event.side, event.quantity) for event in bench.events(OrderFilled)][1:] == [(Side.SELL, 10)]
+    assert bench.read(lambda work: work.live_orders("simulated")) == []
+
+
+def test_a_part_that_a_leg_filled_before_it_ended_unseen_is_booked_and_the_rest_is_guarded(tmp_path: Path) -> None:
+    bench, venue, leg = with_a_leg_nobody_has_seen(tmp_path)
+    venue.fill(leg.client_order_id, Decimal(4), Decimal(115))
+    venue.end(leg.client_order_id, OrderState.CANCELED)
+    pass_minutes(bench, 2)
+    portfolio = bench.read(lambda work: work.portfolio("simulated"))
+    assert (portfolio.quantity(COIN), portfolio.cash) == (6, venue.cash)
+    assert bench.order(leg.client_order_id).filled_quantity == 4
+    assert bench.order(leg.client_order_id).state is OrderState.CANCELED
+    (watched,) = bench.read(lambda work: work.guards("simulated"))
+    assert watched.kind is GuardKind.VENUE
+    assert [each.quantity for each in venue.live() if each.purpose is Purpose.STOP] == [6]
+    assert bench.read(lambda work: work.brakes()) == []
+
+
+def test_a_leg_that_ended_unseen_without_a_fill_changes_nothing(tmp_path: Path) -> None:
+    bench, venue, leg = with_a_leg_nobody_has_seen(tmp_path)
+    venue.end(leg.client_order_id, OrderState.CANCELED)
+    pass_minutes(bench, 2)
+    assert bench.read(lambda work: work.order(leg.client_order_id)) is None
+    portfolio = bench.read(lambda work: work.portfolio("simulated"))
+    assert (portfolio.quantity(COIN), portfolio.cash) == (10, venue.cash)
+    (watched,) = bench.read(lambda work: work.guards("simulated"))
+    assert watched.kind is GuardKind.VENUE, "the stop that went with it rests anew"
+    assert bench.read(lambda work: work.brakes()) == []
