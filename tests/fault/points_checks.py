@@ -16,6 +16,7 @@ from core.domain.events import (
     EngineStarted,
     HealthChanged,
     InstructionIssued,
+    InstructionSettled,
     LiveStatus,
     OrderFilled,
     OrderUncertain,
@@ -37,6 +38,8 @@ EVERY = 10**6
 UNDECIDED = (OrderState.SUBMITTING, OrderState.UNKNOWN)
 UNTOLD = (EngineStarted, HealthChanged, LiveStatus, OrderUncertain)
 """Events that a start may add, or the owner by asking again; a doubt that is over before anybody is told of it."""
+IN_DOUBT = "uncertain"
+"""What a card says of such a doubt until the venue has answered."""
 
 
 def violations(house: House, *, at_the_end: bool) -> list[str]:
@@ -249,12 +252,19 @@ def facts(house: House) -> dict[str, Any]:
             "questions": [_said(q.kind, q.symbol, q.ours, q.theirs, q.state, q.answer) for q in work.questions(EVERY)],
             "brakes": sorted(_said(b.kind, b.scope, b.reason, b.until) for b in work.brakes()),
             "mode": house.desk.mode(work).value,
-            "told": Counter(type(e).__name__ for m in work.messages(EVERY) if not isinstance(e := m.event, UNTOLD)),
+            "told": Counter(type(e).__name__ for m in work.messages(EVERY) if _is_told(e := m.event)),
             "audit": sorted({record.action for record in work.audit_trail(EVERY)}),
             "model": model.version if (model := work.champion()) else None,
             "scores": list(work.prediction_scores(START - START.resolution * 10**12)),
             "requests": Counter(_said(r.symbol, r.side, r.purpose) for r in submitted(house)),
         }
+
+
+def _is_told(event: object) -> bool:
+    """Whether it is told however often the process died."""
+    if isinstance(event, InstructionSettled):
+        return event.outcome != IN_DOUBT
+    return not isinstance(event, UNTOLD)
 
 
 def _said(*values: object) -> str:

@@ -84,7 +84,9 @@ SOLD_OUT = Scene(
     (
         *BOUGHT,
         Step(all_of(order("flatten", "owner"), order("exit_all")), 1),
-        Step(filled(99.0, **EXIT), 3, (99.0,)),
+        # An exit that may or may not have left is sent again only when the venue would have shown it by then.
+        Step(job(GUARD), 2),
+        Step(filled(99.0, **EXIT), 1, (99.0,)),
         Step(job(GUARD), 1),
         Step(order("unlock", BrakeKind.FLATTEN, "*", "owner")),
         Step(delivered),
@@ -165,7 +167,9 @@ TRAILING = Scene(
     "a stop follows the price",
     (
         *BOUGHT,
-        Step(job(TICK), 4, (106.0,)),
+        # A stop that may or may not have left is sent again and seen, with its target leg, before it is raised again.
+        Step(job(GUARD), 3),
+        Step(job(TICK), 1, (106.0,)),
         Step(job(GUARD), 1),
         Step(job(GUARD), 1),
         Step(filled(102.8, **STOP), 3, (103.0, 103.0, 102.0, 102.5)),
