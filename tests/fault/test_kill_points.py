@@ -20,27 +20,22 @@ import pytest
 
 from core.checkpoints import CHECKPOINTS
 from tests.fault.crashing import Crash
+from tests.fault.points_choice import (
+    SEED,
+    Kill,
+    Trails,
+    each_kind_of_place,
+    each_name_of_a_recovery,
+    every_place,
+    one_for_each_name,
+    places_of,
+    recovery_of,
+)
 from tests.fault.points_nest import Life, PointsNest, scene_names
 
 T = TypeVar("T")
-SEED = 20_260_303
-SHORTEST = 12
-"""Of so many places that cost least one is drawn for each name."""
-START_ENDS = "greeting.after_commit"
 ONLY_AFTER_A_KILL = Crash("send.after_call")
 """What begins with a message in hand goes ways of its own."""
-
-
-@dataclass(frozen=True)
-class Kill:
-    """A scene and where each of its processes dies, one after the other."""
-
-    scene: str
-    crashes: tuple[Crash, ...]
-
-    @property
-    def words(self) -> str:
-        return ", then at ".join(f"{crash.name} the {crash.occurrence}. time" for crash in self.crashes)
 
 
 SAME, GIVEN_UP = "the same", "without an entry that had never left and was given up"
@@ -55,19 +50,6 @@ class Outcome:
     kills: int
     end: str = ""
     wrong: str = ""
-
-
-@dataclass(frozen=True)
-class Trails:
-    """`undisturbed`: every scene as it goes when nobody dies; `after_a_kill`: as the next process goes on."""
-
-    undisturbed: dict[str, Life]
-    after_a_kill: dict[str, Life]
-
-    def places(self) -> Iterator[tuple[str, tuple[Crash, ...], Life]]:
-        """(scene, the kills before, the life in which there are places to die at)."""
-        yield from ((scene, (), life) for scene, life in self.undisturbed.items())
-        yield from ((scene, (ONLY_AFTER_A_KILL,), life) for scene, life in self.after_a_kill.items())
 
 
 def told(outcomes: Sequence[Outcome]) -> str:
@@ -134,22 +116,7 @@ def trails(nests: TwoNests) -> Trails:
     lives = nests.do([lambda nest, scene=scene: nest.play(scene)[0] for scene in names])
     undisturbed = dict(zip(names, lives, strict=True))
     sending = next(scene for scene, life in undisturbed.items() if ONLY_AFTER_A_KILL.name in life.trail)
-    return Trails(undisturbed, {sending: nests.nests[0].play(sending, ONLY_AFTER_A_KILL)[-1]})
-
-
-def places_of(life: Life) -> list[Crash]:
-    """Every moment at which the scene can be killed, in order."""
-    seen: Counter[str] = Counter()
-    places = []
-    for name in life.trail:
-        seen[name] += 1
-        places.append(Crash(name, seen[name]))
-    return places
-
-
-def recovery_of(life: Life) -> list[Crash]:
-    """Where the life can be killed until the owner is greeted."""
-    return places_of(life)[: life.trail.index(START_ENDS) + 1]
+    return Trails(undisturbed, {sending: nests.nests[0].play(sending, ONLY_AFTER_A_KILL)[-1]}, ONLY_AFTER_A_KILL)
 
 
 def check(nest: PointsNest, trails: Trails, kill: Kill) -> Outcome:
@@ -200,16 +167,6 @@ def test_the_scenes_pass_every_checkpoint_and_nothing_happens_outside_of_one(tra
     assert {name.split(".")[0] for name in names - set(CHECKPOINTS)} <= {"venue"}
 
 
-def one_for_each_name(trails: Trails) -> list[Kill]:
-    """Each name once, at a place drawn from a seed, in one of the shortest scenes that pass it."""
-    chance = np.random.default_rng(SEED)
-    where: dict[str, list[Kill]] = {}
-    for scene, before, life in sorted(trails.places(), key=lambda place: len(place[2].trail)):
-        for crash in places_of(life):
-            where.setdefault(crash.name, []).append(Kill(scene, (*before, crash)))
-    return [kills[int(chance.integers(min(len(kills), SHORTEST)))] for _, kills in sorted(where.items())]
-
-
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.feature("S14")
@@ -256,42 +213,40 @@ def twice_in_recovery(nest: PointsNest, trails: Trails, kill: Kill, chance: np.r
     return [judged(trails, kill, lives), check(nest, trails, Kill(kill.scene, (*kill.crashes, third)))]
 
 
-def every_place(trails: Trails) -> Iterator[Kill]:
-    """Every occurrence in every scene; what every start has in common once a kind of start."""
-    known: set[tuple[str, ...]] = set()
-    for scene, before, life in trails.places():
-        places = places_of(life)
-        start = life.trail.index(START_ENDS) + 1
-        kind = tuple(life.trail[:start])
-        for crash in places[start:] if kind in known else places:
-            yield Kill(scene, (*before, crash))
-        known.add(kind)
-
-
 @pytest.mark.long
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(3600)
 @pytest.mark.feature("S14")
-def test_killed_at_every_occurrence_of_every_commit_and_call_in_every_scene(nests: TwoNests, trails: Trails) -> None:
-    kills = list(every_place(trails))
+def test_killed_at_each_kind_of_place_in_every_scene_it_comes_to_the_same_end(nests: TwoNests, trails: Trails) -> None:
+    kills = each_kind_of_place(trails)
+    print(f"\nkilled at {len(kills)} of {sum(1 for _ in every_place(trails))} places of every scene:")
     all_as_they_should_be(nests.do([lambda nest, kill=kill: check(nest, trails, kill) for kill in kills]))
 
 
+SCENES_TO_DIE_TWICE_IN = 6
+
+
 @pytest.mark.long
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(3600)
 @pytest.mark.feature("S14")
-def test_killed_at_every_place_of_a_recovery_and_once_more(nests: TwoNests, trails: Trails) -> None:
-    """After a death under way, each place of the next start is died at, and a third one of the start after that."""
-
-    def all_places(nest: PointsNest, scene: str, first: Crash) -> list[Outcome]:
-        chance, outcomes = np.random.default_rng(SEED + 2), list[Outcome]()
-        for second in recovery_of(nest.play(scene, first)[-1]):
-            outcomes += twice_in_recovery(nest, trails, Kill(scene, (first, second)), chance)
-        return outcomes
-
+def test_killed_at_each_name_of_a_recovery_and_once_more(nests: TwoNests, trails: Trails) -> None:
+    """After a death under way the next start dies too, at each name that it passes, and so does the start after that,
+    at a place that is drawn."""
     firsts = [
-        (scene, Crash(name))
+        Kill(scene, (Crash(name),))
         for name in UNDER_WAY
-        for scene in [scene for scene, life in trails.undisturbed.items() if name in life.trail][:6]
+        for scene in [scene for scene, life in trails.undisturbed.items() if name in life.trail][
+            :SCENES_TO_DIE_TWICE_IN
+        ]
     ]
-    done = nests.do([lambda nest, scene=scene, first=first: all_places(nest, scene, first) for scene, first in firsts])
-    all_as_they_should_be([each for group in done for each in group])
+    starts = nests.do([lambda nest, first=first: nest.play(first.scene, *first.crashes)[-1] for first in firsts])
+    recoveries = [(first, recovery_of(start)) for first, start in zip(firsts, starts, strict=True)]
+    kills = each_name_of_a_recovery(recoveries)
+    print(f"\nkilled at {len(kills)} of {sum(len(places) for _, places in recoveries)} places of a recovery:")
+    seeds = np.random.SeedSequence(SEED + 2).spawn(len(kills))
+    done = nests.do(
+        [
+            lambda nest, kill=kill, seed=seed: twice_in_recovery(nest, trails, kill, np.random.default_rng(seed))
+            for kill, seed in zip(kills, seeds, strict=True)
+        ]
+    )
+    all_as_they_should_be([each for pair in done for each in pair])
