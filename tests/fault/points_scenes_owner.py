@@ -111,6 +111,7 @@ CONFIRMED = Scene(
         Step(ended(OrderState.CANCELED, **STOP), 1),
         Step(refuses(3)),
         Step(job(GUARD), 4, (94.0,)),
+        Step(job(GUARD), 1),
         Step(delivered),
     ),
     expect=has_orders(filled=1),

@@ -118,6 +118,7 @@ NO_PAIR = Scene(
         Step(job(TICK)),
         Step(delivered),
     ),
+    varies="a stop whose refusal nobody heard is sent again, and once more anew: the venue may take it by then",
     expect=holds(account="simulated"),
 )
 EXIT_ANSWERS = tuple(
@@ -235,6 +236,7 @@ ADOPTED = Scene(
         Step(lambda house: house.once(_one_more), 1),
         Step(job(GUARD)),
         Step(answered(QuestionChoice.ADOPT)),
+        Step(job(GUARD), 1),
         Step(job(GUARD), 1),
         Step(job(GUARD), 1),
         Step(delivered),
