@@ -186,5 +186,28 @@ def test_ctrl_c_in_the_terminal_prints_no_traceback_of_the_child(tmp_path: Path,
     assert err == ""
 
 
+MASKS = """
+import signal
+from multiprocessing import util
+from jobs.worker import SpawnedWorker
+from tests import worker_tasks
+spawn = util.spawnv_passfds
+def seen(*arguments):
+    print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    return spawn(*arguments)
+util.spawnv_passfds = seen
+if __name__ == "__main__":
+    SpawnedWorker().run(worker_tasks.add, 1, 2, deadline=60)
+    print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+def test_the_very_first_child_of_a_process_begins_with_interrupts_blocked_as_well() -> None:
+    done = subprocess.run([sys.executable, "-c", MASKS], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    *spawned, afterwards = done.stdout.split()
+    assert spawned == ["True", "True"]
+    assert afterwards == "False"
+
+
 def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
