@@ -45,7 +45,7 @@ ASKED = (
     ("/positions", "^📊"),
     ("/pending", "^✋|#\\d"),
     ("/help", "^📖"),
-    ("/mode", "mode is"),
+    ("/mode", "^🎛"),
     ("/report", "^📄"),
     ("/notify fills on", "What I tell you"),
     ("/psitions", "Did you mean"),
