@@ -155,7 +155,7 @@ def _rests(position: Position, stops: Iterable[VenueOrder]) -> bool:
         (stop.quantity for stop in stops if (stop.symbol, stop.side) == (position.symbol, Side.SELL)), Decimal(0)
     )
     bare = position.quantity - resting
-    return bare <= 0 or (resting > 0 and is_dust(position.symbol, bare / 2))
+    return bare <= 0 or is_dust(position.symbol, bare / 2)
 
 
 def _record(life: Life, work: UnitOfWork) -> Iterator[str]:
