@@ -34,6 +34,17 @@ def approve(work: UnitOfWork, desk: Desk, instruction: Instruction, now: datetim
     )
 
 
+def answered_again(answer: OwnerAnswer) -> OwnerAnswer:
+    """The answer to a tap that comes a second time, as when a kill swallowed the first answer: one that made the card
+    ask again has approved nothing, then or now."""
+    card = answer.instruction
+    if answer.kind is not AnswerKind.UNCHANGED or card is None or not (card.is_open and card.needs_approval):
+        return answer
+    return OwnerAnswer(
+        AnswerKind.STALE, f"Nothing was sent: instruction {card.number} asks again at a new price.", card
+    )
+
+
 def in_band(instruction: Instruction, price: Decimal) -> bool:
     """Whether an entry still makes sense at `price`; an exit does at any."""
     return instruction.purpose is not Purpose.ENTRY or instruction.band_low <= price <= instruction.band_high

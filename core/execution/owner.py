@@ -89,7 +89,7 @@ class OwnerDesk(OwnerCards):
         with self._desk.ledger() as work:
             instruction = self._current(work, number, version, tap)
             if isinstance(instruction, OwnerAnswer):
-                return instruction
+                return approvals.answered_again(instruction)
             if instruction.needs_approval:
                 answer = approvals.approve(work, self._desk, instruction, now)
                 self._audit(work, "owner", f"approve {number}", answer.text)

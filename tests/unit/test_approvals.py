@@ -54,6 +54,18 @@ def test_a_price_outside_the_band_is_asked_about_again_and_nothing_is_sent(
     assert (sent.client_order_id, sent.quantity) == (card.client_order_id, Decimal(quantity))
 
 
+@pytest.mark.feature("T5")
+def test_a_tap_that_made_the_card_ask_again_is_not_called_done_when_it_comes_a_second_time(bench: Bench) -> None:
+    card = a_card(bench)
+    bench.bar(110.0)
+    assert bench.owner.execute(card.number, card.version, "tap-1").kind is AnswerKind.STALE
+    bench.restart()
+    answer = bench.owner.execute(card.number, card.version, "tap-1")
+    assert answer.kind is AnswerKind.STALE
+    assert "Nothing was sent" in answer.text
+    assert bench.venue.orders() == []
+
+
 def test_a_price_within_the_band_is_sent_between_two_ticks(bench: Bench) -> None:
     card = a_card(bench)
     bench.bar(100.4)
