@@ -36,7 +36,7 @@ from bot.scouting import Search, scout_market
 from bot.second_line import SecondLine
 from bot.telephone import Telephone
 from bot.watchdog import Watchdog
-from bot.worlds import Place, choose_place
+from bot.worlds import Place, place_of
 from core.checkpoints import Checkpoint, nowhere
 from core.clock import ScaledClock, SystemClock
 from core.domain.accounts import World
@@ -131,11 +131,7 @@ class LiveAssembly:
             raise
 
     def _place(self, yahoo_trouble: Callable[[], str]) -> Place:
-        settings = self._settings
-        url = settings.database_url.get_secret_value() if settings.database_url else None
-        has_token = settings.telegram_bot_token is not None
-        has_keys = settings.alpaca_keys is not None
-        place = choose_place(self._options.world, has_token, url, settings.data_dir, yahoo_trouble, has_keys=has_keys)
+        place = place_of(self._settings, self._options.world, yahoo_trouble)
         log.info("%s prices%s", place.world, f": {place.reason}" if place.reason else "")
         return place
 

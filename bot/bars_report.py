@@ -31,8 +31,7 @@ MOST_SEAMS = 20
 
 def report(settings: Settings, symbols: Sequence[str], *, gaps: bool, file: Path | None) -> str:
     """Of every ledger of this installation, in use or not; changes nothing but `file`. Raises Fatal."""
-    url = settings.database_url.get_secret_value() if settings.database_url else None
-    places = [place for place in all_places(url, settings.data_dir) if database_path(place.database).exists()]
+    places = [place for place in all_places(settings) if database_path(place.database).exists()]
     if not places:
         raise Fatal(f"there is no ledger in {settings.data_dir}")
     calendar, parts, drawn = make_calendar(), list[str](), list[Coverage]()

@@ -92,8 +92,7 @@ def examine(
         yield _yahoo(ask_yahoo, settings.data_dir / "yahoo", pulse)
     if ask_alpaca is not None and settings.alpaca_keys is not None:
         yield _alpaca(ask_alpaca, settings)
-    url = settings.database_url.get_secret_value() if settings.database_url else None
-    for place in all_places(url, settings.data_dir):
+    for place in all_places(settings):
         path = database_path(place.database)
         wrong = faults_at_start(path)
         if path.exists() or wrong:

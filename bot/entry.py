@@ -163,8 +163,7 @@ def verify(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from core.storage.soundness import faults, identity_of
 
     settings = _settings(options, environ)
-    url = settings.database_url.get_secret_value() if settings.database_url else None
-    paths = (database_path(place.database) for place in all_places(url, settings.data_dir))
+    paths = (database_path(place.database) for place in all_places(settings))
     ledgers = [path for path in paths if path.exists()]
     if not ledgers:
         raise Fatal(f"there is no ledger in {settings.data_dir}")

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from bot.bootstrap import make_bar_files, make_calendar
 from bot.import_store import Store, opened
-from bot.worlds import Place, choose_place
+from bot.worlds import Place, place_of
 from core.checkpoints import Checkpoint, nowhere
 from core.domain.accounts import World
 from core.domain.bar_records import NO_NOTES, BarNotes, RefusedBar, Seam
@@ -241,10 +241,7 @@ def _found(files: BarFiles, options: ImportOptions) -> tuple[Sequence[FileName],
 
 def _place(settings: Settings) -> Place:
     """The installation's own ledger of real prices: files' prices never get into a simulated one."""
-    url = settings.database_url.get_secret_value() if settings.database_url else None
-    has_token = settings.telegram_bot_token is not None
-    has_keys = settings.alpaca_keys is not None
-    place = choose_place(settings.world, has_token, url, settings.data_dir, lambda: "", has_keys=has_keys)
+    place = place_of(settings, settings.world, lambda: "")
     if place.world is World.SIMULATED:
         raise Fatal(
             "this installation lives in the simulated market, and real prices are never mixed with simulated ones: set "

@@ -71,8 +71,7 @@ def _ledger(settings: Settings, clock: Clock) -> Iterator[UnitOfWork]:
     """The ledger of the installation with a token; the engine may have it open."""
     if settings.telegram_bot_token is None:
         raise Fatal(NO_TELEGRAM)
-    url = settings.database_url.get_secret_value() if settings.database_url else None
-    place = all_places(url, settings.data_dir)[0]
+    place = all_places(settings)[0]
     if not database_path(place.database).exists():
         raise Fatal(f"there is no ledger in {settings.data_dir} yet: start the engine, it shows a code by itself")
     database = open_ledger(place, clock)

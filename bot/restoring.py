@@ -56,8 +56,7 @@ def _settle(database: Database, place: Place, taken_at: datetime, epoch: int, no
 
 def _place_of(settings: Settings, file: Path) -> Place:
     """By whose ledger the file is; where that cannot be told from what is here, by its name."""
-    url = settings.database_url.get_secret_value() if settings.database_url else None
-    places = all_places(url, settings.data_dir)
+    places = all_places(settings)
     copy = identity_of(file) if file.is_file() else None
     if copy is None:
         raise Fatal(f"{file} is not a ledger of this program, or too damaged to be read. Nothing was changed.")

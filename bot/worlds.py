@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.domain.accounts import World
 from core.errors import Fatal
+from core.settings import Settings
 
 LEDGER, TRYOUT, SIMULATED = "ledger.sqlite", "ledger-tryout.sqlite", "ledger-simulated.sqlite"
 
@@ -52,9 +53,26 @@ def choose_place(
     return _simulated(data, f"Yahoo {trouble}") if trouble else tryout
 
 
-def all_places(database_url: str | None, data: Path) -> tuple[Place, ...]:
-    """Every place in which this installation may have a ledger."""
-    return _real(data, database_url), _tryout(data), _simulated(data, "")
+def place_of(settings: Settings, wanted: str, yahoo_trouble: Callable[[], str]) -> Place:
+    """What `choose_place` says of the installation with these settings. Raises Fatal."""
+    return choose_place(
+        wanted,
+        settings.telegram_bot_token is not None,
+        _database_url(settings),
+        settings.data_dir,
+        yahoo_trouble,
+        has_keys=settings.alpaca_keys is not None,
+    )
+
+
+def all_places(settings: Settings) -> tuple[Place, ...]:
+    """Every place in which this installation may have a ledger, that of an installation with a token first."""
+    data = settings.data_dir
+    return _real(data, _database_url(settings)), _tryout(data), _simulated(data, "")
+
+
+def _database_url(settings: Settings) -> str | None:
+    return settings.database_url.get_secret_value() if settings.database_url else None
 
 
 def _real(data: Path, database_url: str | None) -> Place:
