@@ -13,18 +13,11 @@ from bot.bootstrap import (
     Clocks,
     Engine,
     Hooks,
-    Prices,
     back_up_venue,
     build_engine,
-    lookup_of,
-    make_alpaca,
     make_calendar,
     make_second_channels,
-    make_simulated_market,
-    make_yahoo,
     open_ledger,
-    real_prices,
-    simulated_prices,
 )
 from bot.data_health import report_refusals
 from bot.deadman import DeadManPing
@@ -32,6 +25,15 @@ from bot.live import Live, LiveParts
 from bot.live_status import LiveStatusDesk
 from bot.market_work import MARKET_DATA, MARKET_TIME, Retraining, market_work, recipe_of
 from bot.opening import kept_seed
+from bot.price_sources import (
+    Prices,
+    lookup_of,
+    make_alpaca,
+    make_simulated_market,
+    make_yahoo,
+    real_prices,
+    simulated_prices,
+)
 from bot.scouting import Search, scout_market
 from bot.second_line import SecondLine
 from bot.telephone import Telephone

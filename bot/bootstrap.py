@@ -1,51 +1,40 @@
-"""The composition root: the only place that knows which adapter stands behind which port."""
+"""The composition root: with bot.price_sources the only place that knows which adapter stands behind which port."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from numpy.random import default_rng
-
+from bot.price_sources import actions_of
 from bot.worlds import Place
-from core.adapters.bar_folder import BarFolder
 from core.adapters.calendars import ExchangeCalendar
-from core.adapters.history_files import HistoryFiles
 from core.adapters.mail import Mail
 from core.adapters.model_files import ModelFiles
 from core.adapters.ntfy import Ntfy
 from core.adapters.simulated_actions import ActionsBetween
 from core.adapters.simulated_broker import SimulatedBroker, stocks_only
-from core.adapters.simulated_market import SimulatedLookup, SimulatedMarket
+from core.adapters.simulated_market import SimulatedMarket
 from core.adapters.simulated_profiles import ALPACA
 from core.adapters.simulated_venue_journal import newest_time
-from core.adapters.yahoo import YahooData
 from core.checkpoints import Checkpoint, nowhere
-from core.clock import SystemClock
 from core.collect import OVERLAP, Collector
 from core.domain.accounts import Account, AccountKind, Mode
 from core.domain.bars import BarSize
-from core.domain.corporate import CorporateAction
-from core.domain.instruments import DEFAULT_SYMBOLS, Universe
+from core.domain.instruments import Universe
 from core.domain.orders import OrderNamespace
 from core.domain.views import ComponentHealth, Health
 from core.errors import Fatal
 from core.execution.desk import Desk
 from core.execution.manual_broker import ManualBroker
 from core.feed.backfill import BackFiller
-from core.feed.lookup import BarsLookup
-from core.feed.quotes import QuoteChain
 from core.feed.standing import Rules
-from core.ports import Broker, Clock, MarketData, Quotes, SecondChannel, SymbolLookup
+from core.ports import Broker, Clock, MarketData, Quotes, SecondChannel
 from core.series import BarSeries
 from core.settings import Settings
 from core.settings.book import SettingsBook
-from core.settings.checks import FeedChoice
 from core.storage.advice import in_words
 from core.storage.backup import back_up, backups_of
 from core.storage.engine import database_path
@@ -54,13 +43,8 @@ from core.storage.store import Database, open_database
 from core.strategy.predictor import ForestPredictor
 from jobs.champion import Champion
 
-if TYPE_CHECKING:
-    from core.adapters.alpaca import Alpaca
-    from core.adapters.alpaca_service import Feed
-
 SIMULATED, MANUAL = AccountKind.SIMULATED.value, AccountKind.MANUAL.value
 EVERY_BAR = 1_000_000
-HistorySource = SimulatedMarket | HistoryFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +63,6 @@ class Hooks:
     next_cycle_at: Callable[[], datetime | None] = lambda: None
     checkpoint: Checkpoint = nowhere
     fence: Callable[[], None] = lambda: None
-
-
-def _nothing() -> None:
-    """Where nothing is to be let go of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """Sources of bars, the best first, and of last prices; `close` lets go of what they hold. `refusals` tells, by
-    component, why a source does not let us in, which its owner should know though another one answers."""
-
-    sources: Sequence[MarketData]
-    quotes: Quotes
-    close: Callable[[], None] = _nothing
-    refusals: Mapping[str, Callable[[], str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,17 +136,15 @@ def build_engine(
     book = SettingsBook(settings, database.unit_of_work, clocks.system)
     universe = Universe.of(symbols) if symbols else Universe(lambda: book.current.symbols)
     champion = Champion(database.reading, ModelFiles(settings.models_dir, ForestPredictor.from_bytes), hooks.health)
-    world = (settings, place, database, clocks, hooks, calendar, confirm_size, actions_of(sources, universe))
-    venue = _venue(*world) if place.play_money else None
-    manual = ManualBroker(
-        Account(MANUAL, AccountKind.MANUAL, place.world), database.unit_of_work, clocks.system, database.reading
-    )
-    brokers: Mapping[str, Broker] = {**({SIMULATED: venue} if venue else {}), MANUAL: manual}
+    venue = None
+    if place.play_money:
+        actions = actions_of(sources, universe)
+        venue = _venue(settings, place, database, clocks, hooks, calendar, confirm_size, actions)
     installation = database.installation()
     desk = Desk(
         ledger=database.unit_of_work,
         reader=database.reading,
-        brokers=brokers,
+        brokers=_brokers(place, database, clocks.system, venue),
         bars=database.bars,
         calendar=calendar,
         market_clock=clocks.market,
@@ -208,6 +175,13 @@ def build_engine(
         filler = BackFiller(sources, database.bars, calendar, parallel=parallel, checkpoint=hooks.checkpoint)
     sizes = tuple(dict.fromkeys((BarSize.D1, confirm_size)))
     return Engine(database, calendar, desk, collector, filler, champion, clocks, venue, sizes, book)
+
+
+def _brokers(place: Place, database: Database, clock: Clock, venue: SimulatedBroker | None) -> Mapping[str, Broker]:
+    """By account; the owner's own hand is always one of them."""
+    account = Account(MANUAL, AccountKind.MANUAL, place.world)
+    manual = ManualBroker(account, database.unit_of_work, clock, database.reading)
+    return {**({SIMULATED: venue} if venue else {}), MANUAL: manual}
 
 
 def _venue(
@@ -247,22 +221,6 @@ def _venue(
     )
 
 
-def actions_of(sources: Sequence[MarketData], universe: Universe) -> ActionsBetween:
-    """The dividends and splits that belong to the files' bars; the other sources tell of none."""
-    files = [source for source in sources if isinstance(source, HistoryFiles)]
-
-    def between(after: datetime, until: datetime) -> Sequence[CorporateAction]:
-        found = [
-            action
-            for source in files
-            for instrument in universe.all()
-            for action in source.actions(instrument.symbol, after, until)
-        ]
-        return sorted(found, key=lambda action: (action.at, action.symbol))
-
-    return between
-
-
 def _refuse_lost_venue(place: Place, database: Database) -> None:
     """A venue that the ledger has traded at does not begin anew, with other money, because its journal is gone."""
     file = place.venue_file
@@ -296,36 +254,6 @@ def make_calendar() -> ExchangeCalendar:
     return ExchangeCalendar()
 
 
-def make_yahoo(calendar: ExchangeCalendar, clock: SystemClock, cache_folder: Path) -> YahooData:
-    return YahooData(calendar, clock, clock.sleep, cache_folder, default_rng(secrets.randbits(64)))
-
-
-def simulated_prices(market: SimulatedMarket) -> Prices:
-    return Prices((market,), market)
-
-
-def make_alpaca(settings: Settings, calendar: ExchangeCalendar, clock: SystemClock) -> Alpaca | None:
-    """The owner's account at Alpaca; None without its keys. Loaded only here: without them nothing of it is needed."""
-    if settings.alpaca_keys is None:
-        return None
-    from core.adapters.alpaca import Alpaca
-    from core.adapters.alpaca_transport import AlpacaKeys
-
-    feed: Feed = "sip" if settings.alpaca_feed is FeedChoice.SIP else "iex"
-    chance = default_rng(secrets.randbits(64))
-    return Alpaca(AlpacaKeys(*settings.alpaca_keys), calendar, clock, clock.sleep, chance, feed=feed)
-
-
-def real_prices(settings: Settings, yahoo: YahooData, alpaca: Alpaca | None) -> Prices:
-    """Those that the owner's settings name. Last prices come from Alpaca first: in real time, and streamed."""
-    if alpaca is None or "alpaca" not in settings.data_sources:
-        return Prices((yahoo,), yahoo)
-    sources: Mapping[str, MarketData] = {"yahoo": yahoo, "alpaca": alpaca.data}
-    chain: list[Quotes] = [alpaca.quotes, *([yahoo] if "yahoo" in settings.data_sources else [])]
-    bars = [sources[name] for name in settings.data_sources]
-    return Prices(bars, QuoteChain(chain), alpaca.close, {"alpaca prices": alpaca.refusal})
-
-
 def make_second_channels(settings: Settings, clock: Clock) -> Sequence[SecondChannel]:
     """Those that are set."""
     channels: list[SecondChannel] = []
@@ -334,49 +262,3 @@ def make_second_channels(settings: Settings, clock: Clock) -> Sequence[SecondCha
     if settings.mail_url is not None:
         channels.append(Mail(settings.mail_url.get_secret_value(), clock))
     return channels
-
-
-def make_simulated_market(seed: int, calendar: ExchangeCalendar) -> SimulatedMarket:
-    """It knows the default symbols; any other has no data there, which is told when it is asked for."""
-    return SimulatedMarket(seed, DEFAULT_SYMBOLS, calendar)
-
-
-def lookup_of(prices: Prices, market_clock: Clock) -> SymbolLookup:
-    """Yahoo where it is among the sources: it knows names and kinds. Else the best source."""
-    best = next((each for each in prices.sources if isinstance(each, YahooData | SimulatedMarket)), prices.sources[0])
-    if isinstance(best, YahooData):
-        return best
-    now = market_clock.now
-    return SimulatedLookup(best, now) if isinstance(best, SimulatedMarket) else BarsLookup(best, now)
-
-
-def make_bar_files(calendar: ExchangeCalendar) -> BarFolder:
-    return BarFolder(calendar)
-
-
-def make_history(folder: Path, calendar: ExchangeCalendar) -> HistoryFiles:
-    return HistoryFiles(folder, calendar)
-
-
-def dividends_of(source: HistorySource, symbol: str, after: datetime, until: datetime) -> list[tuple[datetime, float]]:
-    """When each dividend took effect and USD a unit, in the units of `until`: a later split divides it."""
-    if isinstance(source, SimulatedMarket):
-        return []
-    told, units = list[tuple[datetime, float]](), Decimal(1)
-    for action in reversed(source.actions(symbol, after, until)):
-        units *= action.ratio
-        if action.dividend > 0:
-            told.append((action.at, float(action.dividend / units)))
-    return told[::-1]
-
-
-def rows_left_out(source: HistorySource) -> Sequence[str]:
-    """A line for each series of which files held rows that cannot be used: how many, and the first."""
-    if isinstance(source, SimulatedMarket):
-        return ()
-    return tuple(
-        f"{len(refusals)} row{'' if len(refusals) == 1 else 's'} of {symbol} {size} not used; the first: "
-        f"{refusals[0].sentence}"
-        for (symbol, size), refusals in sorted(source.refused().items())
-        if refusals
-    )

@@ -194,13 +194,15 @@ def doctor(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _ask_yahoo(cache_folder: Path) -> Quote:
-    from bot.bootstrap import make_calendar, make_yahoo
+    from bot.bootstrap import make_calendar
+    from bot.price_sources import make_yahoo
 
     return make_yahoo(make_calendar(), SystemClock(), cache_folder).look(YAHOO_SECONDS)
 
 
 def _ask_alpaca(settings: Settings) -> None:
-    from bot.bootstrap import make_alpaca, make_calendar
+    from bot.bootstrap import make_calendar
+    from bot.price_sources import make_alpaca
 
     alpaca = make_alpaca(settings, make_calendar(), SystemClock())
     if alpaca is not None:

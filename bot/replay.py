@@ -8,24 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from bot.bootstrap import (
-    EVERY_BAR,
-    SIMULATED,
-    Clocks,
-    Engine,
-    HistorySource,
-    Hooks,
-    build_engine,
-    dividends_of,
-    make_calendar,
-    make_history,
-    make_simulated_market,
-    open_ledger,
-    rows_left_out,
-)
+from bot.bootstrap import EVERY_BAR, SIMULATED, Clocks, Engine, Hooks, build_engine, make_calendar, open_ledger
 from bot.delivery import drain_silently
 from bot.market_work import Idle, Retraining, market_work
 from bot.opening import greet, open_accounts
+from bot.price_sources import HistorySource, dividends_of, make_history, make_simulated_market, rows_left_out
 from bot.worlds import Place
 from core.clock import VirtualClock
 from core.domain.accounts import World
