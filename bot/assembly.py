@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.bars_report import covered
 from bot.bootstrap import (
     Clocks,
     Engine,
@@ -51,6 +50,7 @@ from core.execution.attesting import ask_weekly
 from core.execution.escalation import remind
 from core.execution.owner import OwnerDesk
 from core.execution.unanswered import expire_instructions
+from core.feed.coverage import Coverage, covered
 from core.feed.importing import SOURCE as IMPORTED
 from core.feed.standing import Rules
 from core.ports import LeaseKeeper
@@ -180,15 +180,7 @@ class LiveAssembly:
         clock: SystemClock | ScaledClock,
     ) -> LiveParts:
         settings, system = self._settings, self._system
-        health = HealthDesk(
-            database.unit_of_work,
-            system,
-            clock,
-            settings.heartbeat_file,
-            os.getpid(),
-            self._checkpoint,
-            frozenset({MARKET_DATA}),
-        )
+        health = self._health(database, clock)
         hooks = Hooks(
             health.report, health.components, clock.speed, self._live.next_cycle_at, self._checkpoint, self._live.fence
         )
@@ -205,18 +197,7 @@ class LiveAssembly:
             rules=Rules(),
         )
         writer = Writer()
-        telephone = Telephone(
-            settings,
-            settings.data_dir / "phone.sqlite",
-            system,
-            clock,
-            local=self._local,
-            checkpoint=self._checkpoint,
-            lookup=lookup_of(prices, clock),
-            coverage=lambda: covered(
-                database.bars, self._calendar, [instrument.symbol for instrument in engine.desk.instruments]
-            ),
-        )
+        telephone = self._telephone(engine, prices, clock)
         jobs = self._jobs(place, engine, writer, lease, health, telephone, prices)
         return LiveParts(
             engine=engine,
@@ -231,6 +212,33 @@ class LiveAssembly:
             speed=self._options.speed if place.world is World.SIMULATED else 1.0,
             play_money=settings.start_cash if place.play_money else ZERO,
             release_prices=prices.close,
+        )
+
+    def _health(self, database: Database, clock: SystemClock | ScaledClock) -> HealthDesk:
+        return HealthDesk(
+            database.unit_of_work,
+            self._system,
+            clock,
+            self._settings.heartbeat_file,
+            os.getpid(),
+            self._checkpoint,
+            frozenset({MARKET_DATA}),
+        )
+
+    def _telephone(self, engine: Engine, prices: Prices, clock: SystemClock | ScaledClock) -> Telephone:
+        def coverage() -> list[Coverage]:
+            traded = [instrument.symbol for instrument in engine.desk.instruments]
+            return covered(engine.database.bars, self._calendar, traded)
+
+        return Telephone(
+            self._settings,
+            self._settings.data_dir / "phone.sqlite",
+            self._system,
+            clock,
+            local=self._local,
+            checkpoint=self._checkpoint,
+            lookup=lookup_of(prices, clock),
+            coverage=coverage,
         )
 
     def _sign_of_life(self, health: HealthDesk) -> DeadManPing | None:

@@ -10,11 +10,9 @@ from bot.bootstrap import make_calendar
 from bot.worlds import Place, all_places
 from core.clock import SystemClock
 from core.domain.bar_records import KnownGap, Seam, SeamKind
-from core.domain.bars import BarSize
 from core.errors import Fatal
-from core.feed.coverage import Coverage, coverage
+from core.feed.coverage import Coverage, covered
 from core.feed.gaps import gaps_in, missing_closes
-from core.ports import Calendar
 from core.series import time_of
 from core.settings import Settings
 from core.storage.bars import SqlBarStore
@@ -47,15 +45,6 @@ def report(settings: Settings, symbols: Sequence[str], *, gaps: bool, file: Path
         file.write_bytes(picture(drawn))
         parts.append(f"drawn into {file}")
     return "\n\n".join(parts)
-
-
-def covered(store: SqlBarStore, calendar: Calendar, symbols: Sequence[str] = ()) -> list[Coverage]:
-    """Every stored series, or those of the symbols, the small bars first."""
-    seams, refusals = store.seams(), store.refusals()
-    order = list(BarSize)
-    keys = sorted(store.all_series(), key=lambda key: (order.index(key[1]), key[0]))
-    found = (coverage(store, calendar, key, seams, refusals) for key in keys if not symbols or key[0] in symbols)
-    return [one for one in found if one is not None]
 
 
 def _opened(place: Place) -> Database:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 
@@ -47,6 +48,23 @@ class Coverage:
     def share(self) -> float:
         """The part of the expected bars that is there; 1 where none is expected."""
         return 1 - self.missing / len(self.expected) if len(self.expected) else 1.0
+
+
+class NotedStore(BarStore, Protocol):
+    """A store of bars that tells what it has, and what it was refused."""
+
+    def all_series(self) -> Sequence[Key]: ...
+
+    def refusals(self) -> Mapping[Key, Mapping[str, int]]: ...
+
+
+def covered(store: NotedStore, calendar: Calendar, symbols: Sequence[str] = ()) -> list[Coverage]:
+    """Every stored series, or those of the symbols, the small bars first."""
+    seams, refusals = store.seams(), store.refusals()
+    order = list(BarSize)
+    keys = sorted(store.all_series(), key=lambda key: (order.index(key[1]), key[0]))
+    found = (coverage(store, calendar, key, seams, refusals) for key in keys if not symbols or key[0] in symbols)
+    return [one for one in found if one is not None]
 
 
 def coverage(

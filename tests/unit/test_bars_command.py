@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from bot.bars_report import covered
 from bot.commands.table import run_command
 from bot.commands.talk import Talk
 from bot.hands import Hands
@@ -17,6 +16,7 @@ from bot.live_status import LiveStatusDesk
 from bot.markup import visible
 from bot.message import Message
 from core.clock import VirtualClock
+from core.feed.coverage import covered
 from core.settings import load_settings
 from core.settings.book import SettingsBook
 from core.storage.store import Database

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from bot import bars_picture
-from bot.bars_report import covered
 from bot.cli import main
 from bot.png import encoded, write
 from core.adapters.calendars import ExchangeCalendar
@@ -21,6 +20,7 @@ from core.domain.accounts import World
 from core.domain.bar_records import BarNotes, GapsFound, KnownGap, RefusedBar, Seam, SeamKind
 from core.domain.bars import BarSize
 from core.domain.instruments import instrument_for
+from core.feed.coverage import covered
 from core.feed.gaps import expected_closes
 from core.series import BarSeries, seconds_of, time_of
 from core.storage.store import Database, open_database
