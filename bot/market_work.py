@@ -139,15 +139,8 @@ def market_work(
             raise JobSkipped("this trading day has its report")
         return f"published; {scored} predictions scored"
 
-    def fill(filler: BackFiller, due: datetime) -> str:
-        done = filler.fill(desk.instruments, engine.sizes, due)
-        desk.health(BACKFILL, Health.RUNNING, done.words)
-        if done.bars:
-            log.info("back-fill: %s", done.words)
-        return done.words
-
     return MarketWork(
-        fill=None if engine.filler is None else partial(fill, engine.filler),
+        fill=None if engine.filler is None else partial(_fill, engine, engine.filler),
         collect=collect,
         cycle=cycle,
         guard=lambda due: watch.guard(desk, desk.market_clock.now(), due),
@@ -157,3 +150,11 @@ def market_work(
         guard_idle=idle.guard,
         retrain_idle=idle.retrain,
     )
+
+
+def _fill(engine: Engine, filler: BackFiller, due: datetime) -> str:
+    done = filler.fill(engine.desk.instruments, engine.sizes, due)
+    engine.desk.health(BACKFILL, Health.RUNNING, done.words)
+    if done.bars:
+        log.info("back-fill: %s", done.words)
+    return done.words
