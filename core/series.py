@@ -14,6 +14,11 @@ from core.domain.bars import Bar, BarSize
 
 Floats = NDArray[np.float64]
 Seconds = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+PRICES: Final = ("open", "high", "low", "close")
+VALUES: Final = (*PRICES, "volume")
+COLUMNS: Final = ("opened_at", "closed_at", *VALUES)
 
 
 def seconds_of(at: datetime) -> int:
@@ -56,10 +61,7 @@ class BarSeries:
             size,
             np.array([seconds_of(bar.opened_at) for bar in rows], np.int64),
             np.array([seconds_of(bar.closed_at) for bar in rows], np.int64),
-            *(
-                np.array([getattr(bar, column) for bar in rows], np.float64)
-                for column in ("open", "high", "low", "close", "volume")
-            ),
+            *(np.array([getattr(bar, column) for bar in rows], np.float64) for column in VALUES),
         )
 
     def part(self, which: slice | NDArray[np.bool_] | NDArray[np.int64]) -> BarSeries:
@@ -109,10 +111,34 @@ class BarSeries:
         return (self.bar(index) for index in range(len(self)))
 
 
-COLUMNS: Final = ("opened_at", "closed_at", "open", "high", "low", "close", "volume")
-
-
 def concatenated(first: BarSeries, *more: BarSeries) -> BarSeries:
     """The bars of several series of one symbol and size, one after another as they are."""
     columns = [np.concatenate([getattr(part, name) for part in (first, *more)]) for name in COLUMNS]
     return BarSeries(first.symbol, first.size, *columns)
+
+
+def merged(old: BarSeries, new: BarSeries) -> BarSeries:
+    """The bars of two ascending series, ascending; of two that close at one time the new one."""
+    both = concatenated(old, new)
+    if not len(old) or not len(new) or new.closed_at[0] > old.closed_at[-1]:
+        return both
+    order = np.argsort(both.closed_at, kind="stable")
+    closed = both.closed_at[order]
+    return both.part(order[np.append(closed[1:] != closed[:-1], True)])
+
+
+def equal_bars(series: BarSeries, held: BarSeries) -> Mask:
+    """Which bars of `series` stand in `held`, ascending, with the very same numbers."""
+    places = np.searchsorted(held.closed_at, series.closed_at)
+    same: Mask = places < len(held)
+    at = np.where(same, places, 0)
+    for name in COLUMNS if same.any() else ():
+        same = same & (getattr(held, name)[at] == getattr(series, name))
+    return same
+
+
+def sealed(series: BarSeries) -> BarSeries:
+    """The same series; its columns cannot be written to any more."""
+    for name in COLUMNS:
+        getattr(series, name).setflags(write=False)
+    return series

@@ -12,9 +12,9 @@ from core.adapters.alpaca_data import AlpacaData
 from core.adapters.alpaca_quotes import AlpacaQuotes
 from core.adapters.alpaca_service import AlpacaService, Feed
 from core.adapters.alpaca_stream import QuoteStream, StreamKind
-from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport, RealClock
+from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport
 from core.adapters.calendars import ExchangeCalendar
-from core.adapters.pacing import Pacer, Restraint
+from core.adapters.pacing import Pacer, RealClock, Restraint
 
 if TYPE_CHECKING:
     from core.adapters.alpaca_feeds import Patience

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from core.adapters.alpaca_rows import Rows, actions_of, alpaca_name, bars_of, joined, rows_of
 from core.adapters.alpaca_service import AlpacaService, Told
-from core.adapters.alpaca_transport import Declined, RealClock
+from core.adapters.alpaca_transport import Declined
 from core.adapters.calendars import ExchangeCalendar
-from core.adapters.yahoo_spans import first_open, newest_close
+from core.adapters.pacing import RealClock
 from core.domain.bars import BarSize
 from core.domain.corporate import CorporateAction
 from core.domain.instruments import Instrument, instrument_for
 from core.errors import DataFault, MalformedAnswer, NoBars, UnknownSymbol
+from core.feed.depth import first_open, newest_close
 from core.series import BarSeries
 
 if TYPE_CHECKING:

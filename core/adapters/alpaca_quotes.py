@@ -12,7 +12,8 @@ import pandas as pd
 from core.adapters.alpaca_rows import alpaca_name
 from core.adapters.alpaca_service import AlpacaService, Kind
 from core.adapters.alpaca_stream import QuoteStream, StreamKind
-from core.adapters.alpaca_transport import Declined, RealClock
+from core.adapters.alpaca_transport import Declined
+from core.adapters.pacing import RealClock
 from core.domain.bars import Quote
 from core.domain.instruments import AssetClass, Instrument
 from core.errors import MalformedAnswer, Transient

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core.adapters.bar_rows import series_of
 from core.adapters.calendars import DAY, NO_CLOSE, ExchangeCalendar
-from core.adapters.yahoo_rows import series_of
 from core.domain.bars import BarSize
 from core.domain.corporate import CorporateAction
 from core.domain.instruments import AssetClass, Instrument

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.adapters.alpaca_transport import AlpacaKeys, RealClock
+from core.adapters.alpaca_transport import AlpacaKeys
+from core.adapters.pacing import RealClock
 from core.domain.instruments import AssetClass
 from core.ports import Calendar
 

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
@@ -22,7 +21,7 @@ from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import ConnectTimeout, ProxyError, RequestException, SSLError, Timeout
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
 
-from core.adapters.pacing import Pacer, Pause, Restraint
+from core.adapters.pacing import Pacer, Pause, RealClock, Restraint, http_date
 from core.errors import AccessRefused, Ambiguous, AutoTraderError, MalformedAnswer, RateLimited, Unreachable, next_try
 
 REFUSED = Pause(timedelta(minutes=1), timedelta(minutes=32))
@@ -63,14 +62,6 @@ class Call:
     seconds: float
     until: float
     told_at: datetime | None = None
-
-
-class RealClock(Protocol):
-    """What core.clock.SystemClock offers."""
-
-    def now(self) -> datetime: ...
-
-    def monotonic(self) -> float: ...
 
 
 class AlpacaTransport(HTTPAdapter):
@@ -139,7 +130,7 @@ class AlpacaTransport(HTTPAdapter):
             no: AutoTraderError | None = self._restraint.refused(Unreachable, trouble, OUT_OF_REACH)
         else:
             self._note_quota(response)
-            call.told_at = _date_of(response)
+            call.told_at = http_date(response.headers.get("Date"))
             no = self._judged(response)
         if isinstance(no, Unreachable) and has_left and request.method not in HARMLESS:
             no = Ambiguous(str(no))
@@ -212,15 +203,6 @@ class AlpacaTransport(HTTPAdapter):
         reset = _reset_of(response)
         wait = reset - self._clock.now() if reset is not None else timedelta(0)
         return min(max(wait, timedelta(0)), timedelta(minutes=5))
-
-
-def _date_of(response: Response) -> datetime | None:
-    """Alpaca's own clock."""
-    try:
-        told = parsedate_to_datetime(response.headers.get("Date") or "")
-    except (TypeError, ValueError):
-        return None
-    return told if told.tzinfo is not None else told.replace(tzinfo=UTC)
 
 
 def _reset_of(response: Response) -> datetime | None:

@@ -37,14 +37,13 @@ from core.domain.values import ONE
 from core.errors import DataFault, Fatal, UnknownSymbol
 from core.feed.aggregate import FINER, aggregate
 from core.quality import Defect, Refusal, inspect
-from core.series import BarSeries, Floats, Seconds, concatenated, seconds_of, time_of
+from core.series import PRICES, VALUES, BarSeries, Floats, Seconds, concatenated, merged, sealed, seconds_of, time_of
 
 ENDINGS = (".csv.gz", ".csv", ".parquet")
 SUBFOLDERS = ("daily", "intraday")
 SIZES = {"1m": BarSize.M1, "5m": BarSize.M5, "1h": BarSize.H1, "60m": BarSize.H1, "1d": BarSize.D1}
 OTHER_SIZES = frozenset({"2m", "3m", "10m", "15m", "30m", "2h", "4h", "1wk", "1mo"})
 TIME_NAMES = ("ts", "date", "datetime", "timestamp")
-VALUE_NAMES = ("open", "high", "low", "close", "volume")
 SANE_TIMES = (datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 
 Key = tuple[str, BarSize]
@@ -146,7 +145,7 @@ class HistoryFiles:
         for action in self._all_actions(series.symbol):
             if action.is_split and action.at <= end:
                 factor[series.opened_at < seconds_of(action.at)] *= float(action.ratio)
-        prices = (getattr(series, name) / factor for name in VALUE_NAMES[:4])
+        prices = (getattr(series, name) / factor for name in PRICES)
         columns = (series.opened_at, series.closed_at, *prices, series.volume * factor)
         return BarSeries(series.symbol, series.size, *columns)
 
@@ -169,7 +168,7 @@ class HistoryFiles:
         try:
             regular = _joined(symbol, size, [self._parse(file, refused) for file in files if not file.extended])
             extended = _joined(symbol, size, [self._parse(file, refused) for file in files if file.extended])
-            series = _frozen(_fill_sessions(regular, extended))
+            series = sealed(_fill_sessions(regular, extended))
         except DataFault as fault:
             return fault
         finally:
@@ -188,7 +187,7 @@ class HistoryFiles:
         if isinstance(small, DataFault):
             return small
         made = aggregate(self._calendar, instrument_for(symbol).asset_class, small, size)
-        return _frozen(made) if len(made) else DataFault(symbol, f"no whole {size} bar among its {finer} bars")
+        return sealed(made) if len(made) else DataFault(symbol, f"no whole {size} bar among its {finer} bars")
 
     def _parse(self, file: _File, refused: list[Refusal]) -> BarSeries:
         """The good bars of one file, with close times from the calendar."""
@@ -200,7 +199,7 @@ class HistoryFiles:
             refused.extend(_off_session(file, at) for at in labels[outside])
         held = ~outside
         opened = self._calendar.bar_opens(asset_class, file.size, labels[held])
-        columns = [values[name][held] for name in VALUE_NAMES]
+        columns = [values[name][held] for name in VALUES]
         inspection = inspect(BarSeries(file.symbol, file.size, opened, closes[held], *columns))
         refused.extend(inspection.refused)
         return inspection.good
@@ -237,7 +236,7 @@ def _read_columns(file: _File, refused: list[Refusal]) -> tuple[Seconds, dict[st
         raise DataFault(file.symbol, f"{file.path.name} cannot be read: {error}") from error
     table.columns = [str(column).strip().lower() for column in table.columns]
     time_name = next((name for name in TIME_NAMES if name in table.columns), None)
-    missing = [name for name in VALUE_NAMES if name not in table.columns] + ([] if time_name else ["ts"])
+    missing = [name for name in VALUES if name not in table.columns] + ([] if time_name else ["ts"])
     if missing:
         raise DataFault(file.symbol, f"{file.path.name} has no column {', '.join(missing)}")
     times = pd.to_datetime(table[time_name], utc=True, format="ISO8601", errors="coerce")
@@ -249,7 +248,7 @@ def _read_columns(file: _File, refused: list[Refusal]) -> tuple[Seconds, dict[st
     seconds = times[known].dt.as_unit("s").astype("int64").to_numpy()
     values = {
         name: pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)[known]
-        for name in VALUE_NAMES
+        for name in VALUES
     }
     return seconds, values
 
@@ -293,11 +292,4 @@ def _fill_sessions(regular: BarSeries, extended: BarSeries) -> BarSeries:
         return regular
     days = np.unique(regular.closed_at // 86_400)
     fresh = extended.part(~np.isin(extended.closed_at // 86_400, days))
-    both = concatenated(regular, fresh)
-    return both.part(np.argsort(both.closed_at, kind="stable"))
-
-
-def _frozen(series: BarSeries) -> BarSeries:
-    for name in ("opened_at", "closed_at", *VALUE_NAMES):
-        getattr(series, name).setflags(write=False)
-    return series
+    return merged(regular, fresh)

@@ -8,11 +8,21 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Protocol
 
 from numpy.random import Generator
 
 from core.errors import Transient, next_try
+
+
+class RealClock(Protocol):
+    """What core.clock.SystemClock offers."""
+
+    def now(self) -> datetime: ...
+
+    def monotonic(self) -> float: ...
 
 
 class Pacer:
@@ -119,3 +129,12 @@ class Restraint:
         with self._lock:
             self._failures = self._refusals = 0
             self._resume_at = None
+
+
+def http_date(header: str | None) -> datetime | None:
+    """The time that a Date header tells, by the clock of whoever answered; None where it tells none."""
+    try:
+        told = parsedate_to_datetime(header or "")
+    except (TypeError, ValueError):
+        return None
+    return told if told.tzinfo is not None else told.replace(tzinfo=UTC)

@@ -15,19 +15,20 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from numpy.random import Generator
 
+from core.adapters.bar_rows import series_of
 from core.adapters.calendars import ExchangeCalendar
-from core.adapters.pacing import Pacer, Pause, Restraint
+from core.adapters.pacing import Pacer, Pause, RealClock, Restraint
 from core.adapters.yahoo_chart import BadChart, Chart, actions, listing, traded_at
-from core.adapters.yahoo_rows import series_of
-from core.adapters.yahoo_spans import REACH, Span, first_open, newest_close, spans
+from core.adapters.yahoo_spans import REACH, Span, spans
 from core.domain.bars import BarSize, Quote
 from core.domain.corporate import CorporateAction
 from core.domain.instruments import Instrument, Listing, instrument_for
 from core.errors import AutoTraderError, DataFault, MalformedAnswer, NoBars, Transient, UnknownSymbol, Unreachable
+from core.feed.depth import first_open, newest_close
 from core.series import BarSeries, concatenated, seconds_of
 
 if TYPE_CHECKING:
@@ -41,14 +42,6 @@ _SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.^=-]{0,19}")
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 
 MakeSession = Callable[[Callable[[], float], Pacer, Restraint], "YahooSession"]
-
-
-class RealClock(Protocol):
-    """What core.clock.SystemClock offers."""
-
-    def now(self) -> datetime: ...
-
-    def monotonic(self) -> float: ...
 
 
 class YahooData:

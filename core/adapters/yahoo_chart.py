@@ -16,19 +16,18 @@ from typing import Any
 
 import numpy as np
 
+from core.adapters.bar_rows import ZONES
 from core.domain.bars import BarSize
 from core.domain.corporate import CorporateAction
 from core.domain.instruments import AssetClass, Instrument, Listing
 from core.domain.values import ONE, ZERO, exact
 from core.errors import DataFault, NoBars, UnknownSymbol
 from core.ports import Calendar
-from core.series import Floats, Seconds, time_of
+from core.series import VALUES, Floats, Seconds, time_of
 
 GRANULARITIES: Mapping[BarSize, tuple[str, ...]] = {BarSize.H1: ("1h", "60m")}
-ZONES = {AssetClass.STOCK: "America/New_York", AssetClass.CRYPTO: "UTC"}
 KINDS = {AssetClass.STOCK: ("EQUITY", "ETF"), AssetClass.CRYPTO: ("CRYPTOCURRENCY",)}
 DELISTED = "YHD"
-COLUMNS = ("open", "high", "low", "close", "volume")
 MOST_VOLUME = 2.0**62
 FIRST_SECOND, LAST_SECOND = -5_000_000_000, 10_000_000_000
 
@@ -113,7 +112,7 @@ def _table(result: Any, instrument: Instrument, size: BarSize) -> tuple[Seconds,
     if not times and not any(quotes[0].values()):
         raise NoBars(instrument.symbol, f"has no {size} bars in that time")
     seconds = _seconds(times)
-    columns = {name: _numbers(name, quotes[0].get(name), len(seconds)) for name in COLUMNS}
+    columns = {name: _numbers(name, quotes[0].get(name), len(seconds)) for name in VALUES}
     if (np.abs(columns["volume"]) > MOST_VOLUME).any():
         raise BadChart("a volume is beyond measure")
     return seconds, columns

@@ -12,8 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +21,7 @@ from curl_cffi.requests.exceptions import ConnectionError as CurlConnectionError
 from curl_cffi.requests.exceptions import DNSError, ProxyError, RequestException, SSLError, Timeout
 
 from core.adapters import yahoo_chart
-from core.adapters.pacing import Pacer, Pause, Restraint
+from core.adapters.pacing import Pacer, Pause, Restraint, http_date
 from core.adapters.yahoo_chart import BadChart, Chart
 from core.domain.bars import BarSize
 from core.domain.instruments import Instrument
@@ -124,7 +123,7 @@ class YahooSession(Session[Any]):
             call.chart = yahoo_chart.read(answer, call.instrument, call.size)
         except BadChart as error:
             raise BadChart(f"{error} (HTTP {status})" if status != 200 else str(error)) from error
-        call.yahoo_time = _told_time(response)
+        call.yahoo_time = http_date(response.headers.get("Date"))
         return response
 
     def _turned_away(self, call: Call, status: int, response: Any) -> Any:
@@ -190,15 +189,6 @@ def _is_crumb(response: Any) -> bool:
 def _is_consent_page(response: Any) -> bool:
     """yfinance itself agrees to the page that Yahoo shows in Europe, and gets the chart behind it."""
     return (urlsplit(str(response.url)).hostname or "").endswith("consent.yahoo.com")
-
-
-def _told_time(response: Any) -> datetime | None:
-    """Yahoo's own clock."""
-    try:
-        told = parsedate_to_datetime(response.headers.get("Date") or "")
-    except (TypeError, ValueError):
-        return None
-    return told if told.tzinfo is not None else told.replace(tzinfo=UTC)
 
 
 def _asked(response: Any) -> timedelta:

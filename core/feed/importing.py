@@ -12,16 +12,13 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.domain.bar_records import Seam, SeamKind
 from core.domain.instruments import instrument_for
 from core.errors import DataFault
 from core.feed.overlap import Comparison, Fit, are_stretches, compare, in_volume_of
 from core.quality import Refusal, inspect
-from core.series import COLUMNS, BarSeries, time_of
-
-Mask = NDArray[np.bool_]
+from core.series import BarSeries, Mask, equal_bars, time_of
 
 SOURCE: Final = "files"
 DAY: Final = 86_400
@@ -83,24 +80,15 @@ def _by_source(held: Held) -> tuple[BarSeries, BarSeries]:
 
 def _uncovered(series: BarSeries, stored: BarSeries) -> tuple[BarSeries, int]:
     """The bars of days of which nothing is stored that is not also in `series` itself."""
-    same = _equal_to(series, stored)
+    same = equal_bars(series, stored)
     others = stored.part(~np.isin(stored.closed_at, series.closed_at[same]))
     fresh = ~np.isin(series.closed_at // DAY, np.unique(others.closed_at // DAY))
     return series.part(fresh), int((~fresh).sum())
 
 
-def _equal_to(series: BarSeries, stored: BarSeries) -> Mask:
-    """Which bars of `series` stand in `stored` with the very same numbers."""
-    if not len(stored) or not len(series):
-        return np.zeros(len(series), np.bool_)
-    at = np.minimum(np.searchsorted(stored.closed_at, series.closed_at), len(stored) - 1)
-    same: Mask = np.all([getattr(stored, name)[at] == getattr(series, name) for name in COLUMNS], axis=0)
-    return same
-
-
 def _known(series: BarSeries, own: BarSeries) -> Mask:
     """Raises DataFault where another file has told of one time differently."""
-    same = _equal_to(series, own)
+    same = equal_bars(series, own)
     differing = np.isin(series.closed_at, own.closed_at) & ~same
     if differing.any():
         first = time_of(series.closed_at[differing][0])

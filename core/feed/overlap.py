@@ -9,9 +9,8 @@ from types import MappingProxyType
 import numpy as np
 
 from core.domain.instruments import AssetClass, Instrument
-from core.series import BarSeries, Floats
+from core.series import PRICES, BarSeries, Floats
 
-PRICES = ("open", "high", "low", "close")
 FLOAT_NOISE = 1e-5
 """Vendors store prices as 32-bit floats or with few decimals."""
 LEAST_SHIFT = 5e-4

@@ -12,7 +12,7 @@ from core.domain.bar_records import Seam
 from core.feed.asking import Reply
 from core.feed.overlap import rescaled
 from core.feed.settling import Taken
-from core.series import COLUMNS, BarSeries, concatenated, seconds_of
+from core.series import BarSeries, concatenated, merged, seconds_of
 
 CLEAR_RATIO = 1.1
 NEARLY_ALL = 0.98
@@ -35,9 +35,7 @@ def refreshed(stored: BarSeries, fresh: BarSeries, seam: Seam | None) -> BarSeri
     end."""
     if seam is not None:
         fresh = fresh.part(fresh.closed_at >= seconds_of(seam.at))
-    both = concatenated(stored.part(~np.isin(stored.closed_at, fresh.closed_at)), fresh)
-    order = np.argsort(both.closed_at, kind="stable")
-    return BarSeries(stored.symbol, stored.size, *(getattr(both, name)[order] for name in COLUMNS))
+    return merged(stored, fresh)
 
 
 def is_in_new_units(stored: BarSeries, fresh: BarSeries, ratio: float) -> bool:

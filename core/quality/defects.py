@@ -8,11 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from core.series import BarSeries, time_of
+from core.series import BarSeries, Mask, time_of
 
-Mask = NDArray[np.bool_]
 Says = Callable[[BarSeries, int], str]
 """What is wrong with the bar in that row, in words."""
 

@@ -13,8 +13,8 @@ from types import MappingProxyType
 import numpy as np
 
 from core.domain.bars import BarSize
-from core.quality.defects import BarRule, Defect, Mask, ohlc
-from core.series import BarSeries, Floats
+from core.quality.defects import BarRule, Defect, ohlc
+from core.series import PRICES, VALUES, BarSeries, Floats, Mask
 
 SPIKE_OF_BODY = 2.5
 SPIKE_OF_WICK = 4.0
@@ -85,8 +85,7 @@ def stale(series: BarSeries) -> Mask:
     """
     if len(series) <= SAME_AT_MOST or not (series.close[1:] == series.close[:-1]).any():
         return np.zeros(len(series), np.bool_)
-    names = ("open", "high", "low", "close", "volume")
-    same = np.all([getattr(series, name)[1:] == getattr(series, name)[:-1] for name in names], axis=0)
+    same = np.all([getattr(series, name)[1:] == getattr(series, name)[:-1] for name in VALUES], axis=0)
     traded = same & (series.volume[1:] > 0)
     found = _long_runs(traded, SAME_AT_MOST)
     if series.size.is_intraday:
@@ -152,8 +151,7 @@ def _agrees(series: BarSeries, known: BarSeries, seconds: int) -> bool:
 def _agreement(series: BarSeries, known: BarSeries, seconds: int) -> tuple[int, int]:
     """How many bars `known` has a bar for at their time less `seconds`, and how many different ones are equal to it."""
     _, mine, theirs = np.intersect1d(series.closed_at - seconds, known.closed_at, return_indices=True)
-    names = ("open", "high", "low", "close")
-    equal = np.all([np.isclose(getattr(series, n)[mine], getattr(known, n)[theirs], rtol=1e-6) for n in names], axis=0)
+    equal = np.all([np.isclose(getattr(series, n)[mine], getattr(known, n)[theirs], rtol=1e-6) for n in PRICES], axis=0)
     return len(mine), len(np.unique(series.close[mine][equal]))
 
 

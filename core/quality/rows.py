@@ -6,8 +6,8 @@ from datetime import datetime
 
 import numpy as np
 
-from core.quality.defects import BarRule, Defect, Mask, ohlc
-from core.series import BarSeries, seconds_of, time_of
+from core.quality.defects import BarRule, Defect, ohlc
+from core.series import BarSeries, Mask, seconds_of, time_of
 
 # Vendors store prices as 32-bit floats or with four decimals: high and close of one trade then differ by this much.
 FLOAT_NOISE = 1e-6

@@ -15,19 +15,17 @@ from itertools import islice, repeat
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, bindparam, delete, func, select, update
 
 from core.domain.bar_records import NO_NOTES, BarNotes, KnownGap, Seam
 from core.domain.bars import BarSize
 from core.errors import DataFault
-from core.series import BarSeries, Seconds, seconds_of, time_of
+from core.series import COLUMNS, PRICES, VALUES, BarSeries, Seconds, equal_bars, merged, sealed, seconds_of, time_of
 from core.storage import bar_notes, tables
 from core.storage.statements import read_plain, upsert, write_plain
 
 KEPT: Final = 2_000
 ROWS_AT_ONCE: Final = 2_000
-COLUMNS: Final = ("opened_at", "closed_at", "open", "high", "low", "close", "volume")
 
 _B = tables.bars
 _NAMES = tuple(_B.c.keys())
@@ -105,7 +103,7 @@ class SqlBarStore:
     def rescale(self, symbol: str, size: BarSize, until: datetime, ratio: Decimal) -> int:
         """Divides prices and multiplies volumes of the bars closed at or before `until`; returns how many bars."""
         factor = float(ratio)
-        values = {name: _B.c[name] / factor for name in ("open", "high", "low", "close")}
+        values = {name: _B.c[name] / factor for name in PRICES}
         key = (symbol, size)
         statement = update(_B).where(_OF, _B.c.closed_at <= bindparam("end"))
         with self._one_by_one:
@@ -139,7 +137,7 @@ class SqlBarStore:
 
     def _news(self, series: BarSeries, source: str) -> BarSeries:
         known = self._tail((series.symbol, series.size))
-        return _not_in(series, known) if len(series) and source == known.source else series
+        return series.part(~equal_bars(series, known.series)) if source == known.source else series
 
     def _note(self, news: BarSeries, source: str) -> None:
         """Brings the memory up to what was just written."""
@@ -149,7 +147,7 @@ class SqlBarStore:
         self._writes[key] = self._writes.get(key, 0) + 1
         tail = self._tails.get(key)
         if tail is not None:
-            self._tails[key] = _merged(tail, news, source)
+            self._tails[key] = _after_write(tail, news, source)
 
     def read(self, symbol: str, size: BarSize, end: datetime, count: int) -> BarSeries:
         """At most `count` newest bars closed at or before `end`, ascending. The columns cannot be written to."""
@@ -237,7 +235,7 @@ def _series_of(symbol: str, size: BarSize, columns: Sequence[Sequence[Any]]) -> 
     """COLUMNS, ascending, as a series that cannot be written to."""
     opened, closed, *prices = columns
     times = np.array(opened, np.int64), np.array(closed, np.int64)
-    return _sealed(BarSeries(symbol, size, *times, *(np.array(column, np.float64) for column in prices)))
+    return sealed(BarSeries(symbol, size, *times, *(np.array(column, np.float64) for column in prices)))
 
 
 def _rows_of(series: BarSeries, source: str) -> Iterator[tuple[object, ...]]:
@@ -253,42 +251,20 @@ def check_series(series: BarSeries) -> None:
         raise DataFault(series.symbol, "bars are out of order or doubled")
     if np.any(series.opened_at >= series.closed_at):
         raise DataFault(series.symbol, "a bar closes before it opens")
-    if not all(np.isfinite(getattr(series, name)).all() for name in COLUMNS[2:]):
+    if not all(np.isfinite(getattr(series, name)).all() for name in VALUES):
         raise DataFault(series.symbol, "a bar holds a number that is not finite")
 
 
-def _not_in(series: BarSeries, tail: Tail) -> BarSeries:
-    """The bars of `series` that `tail` does not hold with the very same numbers."""
-    places = np.searchsorted(tail.series.closed_at, series.closed_at)
-    same: NDArray[np.bool_] = places < len(tail.series)
-    at = np.where(same, places, 0)
-    for name in COLUMNS if same.any() else ():
-        same = same & (getattr(tail.series, name)[at] == getattr(series, name))
-    return series.part(~same)
-
-
-def _merged(tail: Tail, news: BarSeries, source: str) -> Tail:
+def _after_write(tail: Tail, news: BarSeries, source: str) -> Tail:
     """`tail` after `news` were stored. Bars before its start are left out unless it holds all there are."""
     old = tail.series
     if len(old) and news.closed_at[-1] < old.closed_at[-1]:
         source = tail.source or source
     if not tail.is_all:
         news = news.part(news.closed_at >= old.closed_at[0])
-    columns = {name: np.concatenate([getattr(old, name), getattr(news, name)]) for name in COLUMNS}
-    if len(old) and len(news) and news.closed_at[0] <= old.closed_at[-1]:
-        # The last of each close is the newer one; sorting is stable.
-        order = np.argsort(columns["closed_at"], kind="stable")
-        closed = columns["closed_at"][order]
-        columns = {name: column[order[np.append(closed[1:] != closed[:-1], True)]] for name, column in columns.items()}
-    series = BarSeries(old.symbol, old.size, **columns)
+    series = merged(old, news)
     if len(series) < 2 * KEPT:
-        return Tail(_sealed(series), tail.is_all, source)
+        return Tail(sealed(series), tail.is_all, source)
     # Picked by number, which copies: a slice would keep all the rest in memory.
     newest = series.part(np.arange(len(series) - KEPT, len(series)))
-    return Tail(_sealed(newest), is_all=False, source=source)
-
-
-def _sealed(series: BarSeries) -> BarSeries:
-    for name in COLUMNS:
-        getattr(series, name).setflags(write=False)
-    return series
+    return Tail(sealed(newest), is_all=False, source=source)

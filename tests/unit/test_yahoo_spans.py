@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.adapters.calendars import ExchangeCalendar
-from core.adapters.yahoo_spans import MOST_PER_CALL, REACH, SETTLED, first_open, newest_close, spans
+from core.adapters.yahoo_spans import MOST_PER_CALL, REACH, SETTLED, spans
 from core.domain.bars import BarSize
 from core.domain.instruments import Instrument, instrument_for
+from core.feed.depth import first_open, newest_close
 from core.feed.gaps import expected_closes
 from core.series import seconds_of, time_of
 

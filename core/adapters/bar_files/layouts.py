@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-FIELDS = ("open", "high", "low", "close", "volume")
+from core.series import VALUES
+
 _SHORT = {"o": "open", "h": "high", "l": "low", "c": "close", "v": "volume"}
 _TIMES = frozenset({"ts", "t", "date", "datetime", "timestamp", "time", "open time", "opentime", "unix", "date time"})
 _ENDS = frozenset({"close time", "closetime"})
 _SYMBOLS = frozenset({"symbol", "ticker", "s"})
 _BESIDE = frozenset({"adj close", "dividends", "stock splits", "capital gains", "repaired?"})
 _LEVELS = frozenset({"price", "ticker", ""})
-KLINE = ("open time", *FIELDS, "close time", "quote volume", "count", "taker volume", "taker quote volume", "ignore")
+KLINE = ("open time", *VALUES, "close time", "quote volume", "count", "taker volume", "taker quote volume", "ignore")
 
 
 class TwoReadings(ValueError):
@@ -76,7 +77,7 @@ def _one_header(header: Sequence[str]) -> Layout:
 def _columns(names: Sequence[str]) -> tuple[dict[str, int], list[str]]:
     """Where each value stands, and what is missing or said twice."""
     columns, problems, missing = dict[str, int](), list[str](), list[str]()
-    for wanted in FIELDS:
+    for wanted in VALUES:
         found = [at for at, name in enumerate(names) if _SHORT.get(name, name) == wanted]
         alike = [name for name in names if name.startswith(f"{wanted} ") and name not in _ENDS | _TIMES]
         if len(found) == 1:
@@ -95,7 +96,7 @@ def _columns(names: Sequence[str]) -> tuple[dict[str, int], list[str]]:
 def _two_headers(rows: Sequence[Sequence[str]]) -> Layout:
     """yfinance's table of one or more tickers: a row of prices' names, one of tickers, and one that names the dates."""
     upper, lower, third = ([cell.strip() for cell in row] for row in rows[:3])
-    known = frozenset(FIELDS) | _BESIDE
+    known = frozenset(VALUES) | _BESIDE
     is_price = [all(_plain(cell) in known for cell in row[1:]) for row in (upper, lower)]
     named = bool(third) and _plain(third[0]) in _TIMES and not any(third[1:])
     if is_price.count(True) != 1 or len(upper) != len(lower) or len(upper) < 2 or not named:
@@ -120,7 +121,7 @@ def _headless(row: Sequence[str]) -> Layout:
         raise TwoReadings(
             f"it has no header and {len(row)} columns; without one only Binance's klines with their 12 can be told"
         )
-    values = {name: KLINE.index(name) for name in FIELDS}
+    values = {name: KLINE.index(name) for name in VALUES}
     return Layout("Binance's klines without a header", 0, (0,), ("open time",), {"": values}, ends=6)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.adapters.bar_files.layouts import FIELDS, Layout, TwoReadings
+from core.adapters.bar_files.layouts import Layout, TwoReadings
 from core.adapters.bar_files.names import house_symbol
 from core.adapters.bar_files.tables import UNREADABLE, read_table
 from core.adapters.bar_files.times import NO_TIME, Stamps, fits, labels_of, size_of, stamps_of, step_of
@@ -19,7 +19,7 @@ from core.domain.instruments import AssetClass, Instrument, instrument_for
 from core.errors import DataFault
 from core.feed.bar_files import FileBars, FileName, Wanted
 from core.quality import Defect, Refusal
-from core.series import BarSeries, Floats, Seconds, time_of
+from core.series import VALUES, BarSeries, Floats, Seconds, time_of
 
 LEAST_READABLE = 0.5
 
@@ -67,7 +67,7 @@ class _Part:
             refused.extend(_refusals(self, size, labels[mask], defect, says))
         good = ~(outside | off_grid)
         opened = calendar.bar_opens(instrument.asset_class, size, labels[good])
-        values = [self._value(field)[rows[good]] for field in FIELDS]
+        values = [self._value(field)[rows[good]] for field in VALUES]
         series = BarSeries(self.symbol, size, opened, closes[good], *values)
         return FileBars(series, len(self.table), tuple(refused), self.layout.words, self.name.extended, self.renamed)
 

@@ -1,4 +1,4 @@
-"""From a chart to bars: the rows that are bars of a session, told once."""
+"""From the rows of a source to bars: those that are bars of a session, told once."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from core.adapters.calendars import DAY, NO_CLOSE, ExchangeCalendar
-from core.adapters.yahoo_chart import COLUMNS, ZONES
 from core.domain.bars import BarSize
 from core.domain.instruments import AssetClass, Instrument
-from core.series import BarSeries, Floats, Seconds
+from core.series import PRICES, BarSeries, Floats, Mask, Seconds
 
-PRICES = COLUMNS[:4]
-Mask = NDArray[np.bool_]
+ZONES = {AssetClass.STOCK: "America/New_York", AssetClass.CRYPTO: "UTC"}
+"""Whose midnight begins a daily bar."""
 
 
 class Table(Protocol):
