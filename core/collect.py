@@ -105,9 +105,12 @@ class Collector:
     standings: dict[Key, Standing] = field(default_factory=dict)
     troubles: dict[Key, str] = field(default_factory=dict)
     _known: dict[Key, tuple[datetime, Series]] = field(default_factory=dict)
-    _fetcher: Fetcher[tuple[str, Key], Answer] | None = None
+    _fetcher: Fetcher[tuple[str, Key], Answer] = field(init=False)
     _splits: Splits = field(default_factory=Splits)
     _refused: set[tuple[object, ...]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._fetcher = Fetcher(self.parallel, "collect")
 
     def collect(self, instruments: Sequence[Instrument], sizes: Sequence[BarSize], now: datetime) -> CollectReport:
         """Brings the store up to `now`. A failing source raises nothing: the report says what is missing and why."""
@@ -130,9 +133,7 @@ class Collector:
 
     def close(self) -> None:
         """Lets running fetches end on their own and starts no more."""
-        if self._fetcher is not None:
-            self._fetcher.close()
-            self._fetcher = None
+        self._fetcher.close()
 
     @property
     def best(self) -> str:
@@ -204,8 +205,6 @@ class Collector:
             round_.anew[key] = retold(stored[key], answer.replies[0], taken, seam)
 
     def _answers(self, questions: Mapping[tuple[str, Key], Callable[[], Answer]]) -> list[Answer]:
-        if self._fetcher is None:
-            self._fetcher = Fetcher(self.parallel, "collect")
         late = Answer(Reply("", error=f"no answer within {self.deadline:g} s", transient=True))
         return self._fetcher.all(list(questions.items()), self.deadline, late)
 

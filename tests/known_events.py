@@ -20,7 +20,7 @@ from core.adapters.calendars import NO_CLOSE, ExchangeCalendar
 from core.domain.bars import BarSize
 from core.domain.instruments import instrument_for
 from core.quality import CONTEXT, Defect, Refusal, inspect
-from core.series import BarSeries, concatenated, seconds_of, time_of
+from core.series import BarSeries, merged, seconds_of, time_of
 from tests.fakes_bars import needs_shared_data
 
 COLUMNS = ("open", "high", "low", "close", "volume")
@@ -93,9 +93,7 @@ def arrival(series: BarSeries) -> tuple[BarSeries, list[Refusal]]:
         asked = series.part(slice(max(0, first), row + 1))
         inspection = inspect(asked, time_of(series.closed_at[row]), stored.last(CONTEXT))
         refused.extend(inspection.refused)
-        kept = stored.part(~np.isin(stored.closed_at, inspection.good.closed_at))
-        both = concatenated(kept, inspection.good)
-        stored = both.part(np.argsort(both.closed_at, kind="stable"))
+        stored = merged(stored, inspection.good)
     return stored, refused
 
 

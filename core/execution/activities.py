@@ -9,7 +9,6 @@ from decimal import Decimal
 
 from core.domain.bars import BarSize
 from core.domain.events import CashBooked, UnitsAdjusted
-from core.domain.instruments import instrument_for
 from core.domain.orders import OrderState
 from core.domain.portfolio import AdjustmentKind, CashMovement
 from core.domain.records import InstructionState
@@ -55,7 +54,7 @@ def book(work: UnitOfWork, desk: Desk, activity: Activity, now: datetime) -> boo
 
 def _follow_split(work: UnitOfWork, desk: Desk, split: Split, now: datetime) -> None:
     """Levels are divided; cards with the old figures lapse; the stored bars are marked for division."""
-    instrument = desk.instrument(split.symbol) or instrument_for(split.symbol)
+    instrument = desk.any_instrument(split.symbol)
     for guard in work.guards(split.account):
         if guard.symbol == split.symbol:
             work.set_guard(split_guard(guard, split.ratio, instrument))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from core.domain.instruments import Instrument, instrument_for
+from core.domain.instruments import Instrument
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.records import Instruction
 from core.domain.values import floor_to, nearest, plain
@@ -74,7 +74,7 @@ def outcome_words(order: Order) -> str:
 def at_price(desk: Desk, old: Instruction, order: Order, price: Decimal, now: datetime) -> Order | None:
     """The same money at the new price: dearer means fewer units, cheaper never more. A limit moves with the card. None
     where it buys no unit that a venue would take any more."""
-    instrument = desk.instrument(order.symbol) or instrument_for(order.symbol)
+    instrument = desk.any_instrument(order.symbol)
     shown = nearest(price, instrument.price_tick)
     quantity = _scaled(order.quantity, order, shown, instrument)
     if quantity <= 0 or quantity * shown < instrument.min_order_value:
@@ -87,7 +87,7 @@ def at_price(desk: Desk, old: Instruction, order: Order, price: Decimal, now: da
 def proposal_at(work: UnitOfWork, desk: Desk, old: Instruction, order: Order, moved: Order) -> Decimal:
     """The most that the owner may choose once `order` is `moved` to another price: the same money as was proposed,
     whatever part of it he had chosen."""
-    instrument = desk.instrument(order.symbol) or instrument_for(order.symbol)
+    instrument = desk.any_instrument(order.symbol)
     whole = _scaled(changing.proposal_of(work, old), order, moved.reference_price, instrument)
     return max(moved.quantity, whole)
 

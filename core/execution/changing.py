@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.domain.events import card_shown
-from core.domain.instruments import Instrument, instrument_for
+from core.domain.instruments import Instrument
 from core.domain.orders import Order, OrderState, OrderType, Purpose
 from core.domain.records import Instruction
 from core.domain.values import floor_to, plain
@@ -32,7 +32,7 @@ def offer_of(work: UnitOfWork, desk: Desk, instruction: Instruction) -> CardOffe
     if order is None or not _may_change(instruction, order):
         return None
     proposed = proposal_of(work, instruction)
-    instrument = desk.instrument(order.symbol) or instrument_for(order.symbol)
+    instrument = desk.any_instrument(order.symbol)
     return CardOffer(
         instruction,
         proposed,

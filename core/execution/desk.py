@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from core.checkpoints import Checkpoint, calling, nowhere
 from core.domain.accounts import Account, AccountKind, Badge, Mode, World
 from core.domain.bars import BarSize
-from core.domain.instruments import Instrument, Universe
+from core.domain.instruments import Instrument, Universe, instrument_for
 from core.domain.orders import OrderNamespace
 from core.domain.views import ComponentHealth, Health
 from core.ports import BarStore, Broker, Calendar, Clock, Predictor, Quotes, UnitOfWork, UnitOfWorkFactory
@@ -103,7 +103,12 @@ class Desk:
         return (self.reader or self.ledger)()
 
     def instrument(self, symbol: str) -> Instrument | None:
+        """None where it is not traded (any more)."""
         return self.universe.find(symbol)
+
+    def any_instrument(self, symbol: str) -> Instrument:
+        """Of a symbol that is not traded, too: somebody may hold it."""
+        return self.universe.find(symbol) or instrument_for(symbol)
 
     def account(self, account_id: str) -> Account:
         """The account of that id, whether or not a venue is connected for it."""

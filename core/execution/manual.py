@@ -37,7 +37,6 @@ from core.domain.accounts import World
 from core.domain.codec import Json, encode
 from core.domain.decisions import Signal
 from core.domain.events import InstructionChanged, InstructionIssued, InstructionSettled
-from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.records import Instruction, InstructionState
 from core.domain.values import ZERO, ceil_to, floor_to, plain
@@ -234,7 +233,7 @@ def _band(desk: Desk, order: Order) -> tuple[Decimal, Decimal]:
     """The prices between which the order still makes sense, rounded inward to the tick: a purchase at its own stop or
     target would be sold at once, and venues refuse it."""
     width = order.reference_price * desk.policy.band_fraction
-    tick = (desk.instrument(order.symbol) or instrument_for(order.symbol)).price_tick
+    tick = desk.any_instrument(order.symbol).price_tick
     low, high = ceil_to(order.reference_price - width, tick), floor_to(order.reference_price + width, tick)
     if order.purpose is Purpose.ENTRY and order.bracket is not None:
         low, high = max(low, order.bracket.stop + tick), min(high, order.bracket.target - tick)

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from decimal import Decimal
 
-from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.values import ZERO, ceil_to, floor_to, plain
 from core.execution import differences, tidings
@@ -71,4 +70,4 @@ def _units(orders: list[Order]) -> Decimal:
 
 
 def _step(desk: Desk, symbol: str) -> Decimal:
-    return (desk.instrument(symbol) or instrument_for(symbol)).quantity_step
+    return desk.any_instrument(symbol).quantity_step

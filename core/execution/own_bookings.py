@@ -12,7 +12,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.domain.events import CashBooked, UnitsAdjusted
-from core.domain.instruments import Instrument, instrument_for
 from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.portfolio import AdjustmentKind, CashKind, CashMovement, Fill, PositionAdjustment
 from core.domain.records import Instruction, InstructionState
@@ -70,7 +69,7 @@ def split(work: UnitOfWork, desk: Desk, spoken: str, ratio: Decimal, tap: str, n
     held = portfolio.quantity(symbol)
     if held <= 0:
         return refused(f"The manual account holds no {symbol}. Nothing was booked.")
-    instrument = _instrument(desk, symbol)
+    instrument = desk.any_instrument(symbol)
     kept, odd = split_units(held, ratio, instrument)
     if kept <= 0:
         return refused(
@@ -168,10 +167,6 @@ def card_of(work: UnitOfWork, symbol: str, side: Side) -> Instruction | None:
 
 def _open_cards(work: UnitOfWork, symbol: str) -> list[Instruction]:
     return [card for card in work.open_instructions() if (card.account, card.symbol) == (MANUAL, symbol)]
-
-
-def _instrument(desk: Desk, symbol: str) -> Instrument:
-    return desk.instrument(symbol) or instrument_for(symbol)
 
 
 def fill_of(desk: Desk, said: OwnTrade, symbol: str, tap: str, now: datetime) -> Fill:

@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from core.domain.dust import without_dust
 from core.domain.events import PositionUnguarded
-from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ZERO, floor_to
@@ -112,7 +111,7 @@ def _guard(
 ) -> Guard | None:
     """The guard that truly holds; None where nothing protects the position."""
     stops = [leg for leg in legs if leg.purpose is Purpose.STOP and leg.stop_price is not None]
-    step = (desk.instrument(position.symbol) or instrument_for(position.symbol)).quantity_step
+    step = desk.any_instrument(position.symbol).quantity_step
     covered = sum((leg.remaining for leg in stops), ZERO) >= floor_to(position.quantity, step)
     is_watched = desk.instrument(position.symbol) is not None
     if position.quantity <= 0 or not (is_watched or (stops and covered)):
@@ -157,7 +156,7 @@ def _levels_of(
     average = work.portfolio(position.account).averages.price(position.symbol)
     if average is None:
         return None
-    instrument = desk.instrument(position.symbol) or instrument_for(position.symbol)
+    instrument = desk.any_instrument(position.symbol)
     bracket = bracket_for(average, instrument.price_tick, desk.policy)
     return bracket.stop, bracket.target
 

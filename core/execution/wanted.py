@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from core.domain.instruments import Instrument, instrument_for
+from core.domain.instruments import Instrument
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import Guard, GuardKind
 from core.domain.values import ceil_to, floor_to, plain
@@ -30,7 +30,7 @@ def want(work: UnitOfWork, desk: Desk, guard: Guard) -> None:
     """Keeps the guard's levels in mind, to the tick; nothing where no order can rest."""
     broker = desk.venues().get(guard.account)
     if broker is not None and broker.supports_brackets:
-        tick = (desk.instrument(guard.symbol) or instrument_for(guard.symbol)).price_tick
+        tick = desk.any_instrument(guard.symbol).price_tick
         _keep(work, {**wanted(work), place_of(guard): (ceil_to(guard.stop, tick), floor_to(guard.target, tick))})
 
 

@@ -97,7 +97,10 @@ class BackFiller:
     _looked: dict[Key, datetime] = field(default_factory=dict)
     _open: dict[Key, list[_Call]] = field(default_factory=dict)
     _lacking: dict[Key, int] = field(default_factory=dict)
-    _fetcher: Fetcher[tuple[str, BarSize, int], Reply] | None = None
+    _fetcher: Fetcher[tuple[str, BarSize, int], Reply] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._fetcher = Fetcher(self.parallel, "back-fill")
 
     def fill(self, instruments: Sequence[Instrument], sizes: Sequence[BarSize], now: datetime) -> Filled:
         """Asks for what is missing, the newest first. A failing source raises nothing: it is asked again next time."""
@@ -120,9 +123,7 @@ class BackFiller:
         )
 
     def close(self) -> None:
-        if self._fetcher is not None:
-            self._fetcher.close()
-            self._fetcher = None
+        self._fetcher.close()
 
     def _look(self, instrument: Instrument, size: BarSize, now: datetime) -> None:
         """Finds what is missing in a series, once an hour."""
@@ -161,8 +162,6 @@ class BackFiller:
             yield waiting[start : start + step]
 
     def _ask(self, calls: Sequence[_Call]) -> list[Reply]:
-        if self._fetcher is None:
-            self._fetcher = Fetcher(self.parallel, "back-fill")
         late = Reply("", error=f"no answer within {self.deadline:g} s", transient=True)
         return self._fetcher.all([(call.key, partial(self._fetch, call)) for call in calls], self.deadline, late)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.domain.bars import BarSize
 from core.quality import Defect, inspect, is_sound
 from core.quality.gate import inspect_fully
-from core.series import BarSeries, concatenated, time_of
+from core.series import BarSeries, merged, time_of
 from tests.fakes_bars import steady_series
 
 START = datetime(2024, 6, 3, tzinfo=UTC)
@@ -152,9 +152,7 @@ def test_bars_that_come_a_few_at_a_time_are_judged_by_what_is_stored(
         start = max(0, len(stored) - overlap)
         asked = spoilt.part(slice(max(0, start - 1), stop))
         good = inspect(asked, time_of(asked.closed_at[-1]), stored).good
-        kept = stored.part(~np.isin(stored.closed_at, good.closed_at))
-        both = concatenated(kept, good)
-        stored = both.part(np.argsort(both.closed_at))
+        stored = merged(stored, good)
     assert stored.close.max() < 20 * series.close.max()
     assert len(stored) == len(series) - 1
 
