@@ -52,10 +52,34 @@ class VenueOrder:
 
 @dataclass(frozen=True, slots=True)
 class VenueAccount:
-    """Cash in USD, quantities in units, as the venue reports them."""
+    """Cash in USD, quantities in units, as the venue reports them.
+
+    What only some venues tell: `number` names the account there (another number is another account), `equity` and
+    `buying_power` in USD, `status` in the venue's own word, and `restrictions`, why it takes no orders of the account,
+    each in words for the owner; empty where it takes them.
+    """
 
     cash: Decimal
     positions: Mapping[str, Decimal]
+    number: str = ""
+    equity: Decimal | None = None
+    buying_power: Decimal | None = None
+    currency: str = "USD"
+    status: str = ""
+    restrictions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VenueAsset:
+    """What a venue says of an instrument. Steps and the smallest order in units, prices in USD; None where it names
+    none."""
+
+    symbol: str
+    tradable: bool
+    fractionable: bool
+    min_quantity: Decimal | None = None
+    quantity_step: Decimal | None = None
+    price_tick: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
