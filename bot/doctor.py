@@ -132,6 +132,8 @@ def _settings(settings: Settings, dotenv: Path) -> Iterator[Finding]:
         yield Finding(
             "settings", f"not ours: {', '.join(settings.unknown_names)}", "remove them from .env, or mend the spelling"
         )
+    for remark in settings.remarks():
+        yield Finding("settings", remark)
 
 
 def _folders(settings: Settings) -> Iterator[Finding]:

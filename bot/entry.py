@@ -55,6 +55,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     ):
         for name in settings.unknown_names:
             logging.getLogger("autotrader").warning("%s in the settings file is not a setting of ours", name)
+        for remark in settings.remarks():
+            logging.getLogger("autotrader").warning("%s", remark)
         return asyncio.run(live())
 
 

@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 _SQLITE = "sqlite:///"
 _TOKEN_SHAPE = re.compile(r"\d{3,}:[A-Za-z0-9_-]{30,}")
 _KEY_SHAPE = re.compile(r"[A-Za-z0-9+/=_-]{16,128}")
+_ACCOUNT_SHAPE = re.compile(r"(?=.*[0-9])[A-Z0-9]{6,20}")
+_PAPER_ACCOUNT = "PA"
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _SYMBOL_SHAPE = re.compile(r"[A-Z0-9][A-Z0-9.-]{0,19}")
 
@@ -65,6 +67,14 @@ def _token(value: SecretStr) -> SecretStr:
 def _alpaca_key(value: SecretStr) -> SecretStr:
     if not _KEY_SHAPE.fullmatch(value.get_secret_value()):
         raise ValueError("this is not a key of Alpaca's: at least 16 letters, digits, +, /, =, _ or -")
+    return value
+
+
+def _account_number(value: str) -> str:
+    if value.startswith(_PAPER_ACCOUNT):
+        raise ValueError("this is the number of a paper account, which needs no permission: name the live account")
+    if not _ACCOUNT_SHAPE.fullmatch(value):
+        raise ValueError("this is not the number of an account at Alpaca: 6 to 20 letters and digits")
     return value
 
 
@@ -161,6 +171,7 @@ def _upper(value: object) -> object:
 
 BotToken = Annotated[SecretStr, AfterValidator(_token)]
 AlpacaKey = Annotated[SecretStr, AfterValidator(_alpaca_key)]
+AccountNumber = Annotated[str, BeforeValidator(_upper), AfterValidator(_account_number)]
 DataSources = Annotated[tuple[str, ...], BeforeValidator(_named), AfterValidator(_sources)]
 StateFolder = Annotated[Path, AfterValidator(_folder)]
 MailUrl = Annotated[SecretStr, AfterValidator(_mail_url)]

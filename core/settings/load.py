@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from core.logs import Redactor
-from core.settings.checks import DATA_SOURCES
+from core.settings.checks import DATA_SOURCES, WorldChoice
 from core.settings.rows import ROWS
 from core.settings.table import Settings, SettingsError
 
@@ -23,6 +23,7 @@ _WORDS = {
     "int_from_float": "this is not a whole number",
     "float_parsing": "this is not a number",
     "decimal_parsing": "this is not a number: digits and a point, no signs or commas",
+    "bool_parsing": "this is neither true nor false",
     "finite_number": "this is not a finite number",
 }
 
@@ -41,6 +42,8 @@ def load_settings(environ: Mapping[str, str], dotenv: Path | None) -> Settings:
         settings = Settings.model_validate({**given, "unknown_names": unknown})
     except ValidationError as error:
         problems += [in_words(details, given) for details in error.errors(include_url=False, include_context=False)]
+    else:
+        problems += _real_money(settings)
     problems += _together(given)
     if problems:
         count = "one setting" if len(problems) == 1 else f"{len(problems)} settings"
@@ -59,6 +62,23 @@ def _together(given: Mapping[str, str]) -> list[str]:
     if not half and given.get("DATA_SOURCES", "").strip(" ,").lower() == "alpaca":
         return [f"DATA_SOURCES=alpaca: needs {' and '.join(KEYS)}; for example DATA_SOURCES={','.join(DATA_SOURCES)}"]
     return []
+
+
+def _real_money(settings: Settings) -> list[str]:
+    """What is wrong with a wish for real money: it has to be said twice, and beside nothing that denies it."""
+    if settings.alpaca_paper:
+        return []
+    problems = []
+    if settings.alpaca_key_id is None and settings.alpaca_secret_key is None:
+        problems.append(f"ALPACA_PAPER=false: real money needs {' and '.join(KEYS)} of the live account")
+    if settings.allow_real_money is None:
+        problems.append(
+            "ALPACA_PAPER=false: real money needs ALLOW_REAL_MONEY, too, with the number of the live account; for "
+            f"example ALLOW_REAL_MONEY={ROWS['ALLOW_REAL_MONEY'].example}, or ALPACA_PAPER=true for paper money"
+        )
+    if settings.world is WorldChoice.SIMULATED:
+        problems.append("ALPACA_PAPER=false: real money and WORLD=simulated exclude each other")
+    return problems
 
 
 def _read(dotenv: Path | None) -> tuple[dict[str, str], tuple[str, ...], list[str]]:

@@ -20,7 +20,7 @@ _HEADER = """\
 """
 _GROUPS = {
     "TELEGRAM_BOT_TOKEN": "Telegram",
-    "ALPACA_KEY_ID": "Prices and Alpaca",
+    "ALPACA_KEY_ID": "Alpaca and prices",
     "STATE_DIR": "Where things are kept",
     "SYMBOLS": "Trading",
     "RETRAIN_MIN_NEW_LABELS": "Learning",
@@ -64,6 +64,8 @@ def text_of(default: object) -> str:
     """A value as it would be written in the file; empty for none."""
     if isinstance(default, tuple):
         return ",".join(default)
+    if isinstance(default, bool):
+        return str(default).lower()
     if isinstance(default, float):
         return f"{default:g}"
     return str(default) if isinstance(default, str | int | Decimal | StrEnum) else ""

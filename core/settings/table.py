@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from core.errors import Fatal
 from core.settings.checks import (
     DATA_SOURCES,
+    AccountNumber,
     AlpacaKey,
     AnyCase,
     AnyCaseLevel,
@@ -80,7 +81,7 @@ class Settings(TradingSettings):
         "ALPACA_KEY_ID",
         None,
         "PKYOUROWNKEYID123456",
-        "Key id of your account at Alpaca; with it and the secret key prices come from there, too",
+        "Key id of your account at Alpaca; with it and the secret key orders go and prices come from there",
         words="none",
     )
     alpaca_secret_key: AlpacaKey | None = setting(
@@ -88,6 +89,19 @@ class Settings(TradingSettings):
         None,
         "yourOwnSecretKeyWithManyLettersAndDigits",
         "Secret key that belongs to it",
+        words="none",
+    )
+    alpaca_paper: bool = setting(
+        "ALPACA_PAPER",
+        True,
+        "true",
+        "Whether the keys are those of paper money; false is real money, which needs the next setting, too",
+    )
+    allow_real_money: AccountNumber | None = setting(
+        "ALLOW_REAL_MONEY",
+        None,
+        "123456789",
+        "Number of the one live account that may be traded; the bot then asks you to confirm it in the chat",
         words="none",
     )
     alpaca_feed: Annotated[FeedChoice, AnyCase] = setting(
@@ -213,6 +227,18 @@ class Settings(TradingSettings):
         if self.alpaca_key_id is None or self.alpaca_secret_key is None:
             return None
         return self.alpaca_key_id.get_secret_value(), self.alpaca_secret_key.get_secret_value()
+
+    @property
+    def trades_real_money(self) -> bool:
+        """Whether the keys are those of a live account."""
+        return self.alpaca_keys is not None and not self.alpaca_paper
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is set and does nothing as things are, in sentences; none of it is wrong."""
+        if self.trades_real_money:
+            return ()
+        why = "ALPACA_PAPER=true is paper money" if self.alpaca_keys else "there are no keys of Alpaca's"
+        return (f"ALLOW_REAL_MONEY does nothing here: {why}",) if self.allow_real_money else ()
 
     def secrets(self) -> tuple[str, ...]:
         """What must never be logged or shown."""

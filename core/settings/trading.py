@@ -35,7 +35,7 @@ class TradingSettings(BaseModel):
         None,
         "confirm",
         "How decisions become orders: auto, confirm, manual or observe",
-        words="auto for simulated accounts, else manual",
+        words="auto for play and paper money, else manual",
     )
     min_probability: float = setting(
         "MIN_PROBABILITY",
@@ -112,6 +112,14 @@ class TradingSettings(BaseModel):
         Decimal("0.0075"),
         "0.0075",
         "What one position may win or lose on an ordinary day, fraction of the account's value",
+        gt=0,
+        le=1,
+    )
+    first_day_exposure: Decimal = setting(
+        "FIRST_DAY_EXPOSURE",
+        Decimal("0.10"),
+        "0.10",
+        "Largest part of a live account invested on the trading day of your word for real money, fraction",
         gt=0,
         le=1,
     )
@@ -217,6 +225,7 @@ class TradingSettings(BaseModel):
             max_exposure_fraction=self.max_exposure_fraction,
             max_crypto_fraction=self.max_crypto_fraction,
             daily_risk_fraction=self.daily_risk_fraction,
+            first_day_fraction=self.first_day_exposure,
             trailing_fraction=self.trailing_stop,
             break_even_fraction=self.break_even_at,
             entry_life=timedelta(hours=self.entry_life_hours),

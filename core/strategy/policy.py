@@ -26,7 +26,8 @@ class Policy:
     deviation over `volatility_bars` daily returns). `trailing_fraction` and `break_even_fraction` None mean: off.
     `daily_loss_fraction`, `drawdown_fraction` and `loss_streak` are the losses from which nothing is bought: until the
     trading day ends, until the owner releases it, and for `loss_streak_pause`. `max_exposure_fraction` is the most that
-    may be invested in all assets together, `max_crypto_fraction` in all coins.
+    may be invested in all assets together, `max_crypto_fraction` in all coins, `first_day_fraction` in a live account
+    on the trading day on which the owner allowed real money.
     `stop_step_fraction` is the least rise for which a resting stop is moved. An entry that is not filled within
     `entry_life` is cancelled; an exit that waits for the owner is told again every `exit_reminder` of the system clock.
     `away_after` without a sign of the owner, by the system clock, nothing new is bought; zero: never.
@@ -58,6 +59,7 @@ class Policy:
     max_crypto_fraction: Decimal = Decimal("0.50")
     daily_risk_fraction: Decimal = Decimal("0.0075")
     volatility_bars: int = 20
+    first_day_fraction: Decimal = Decimal("0.10")
     trailing_fraction: Decimal | None = None
     break_even_fraction: Decimal | None = None
     stop_step_fraction: Decimal = Decimal("0.005")

@@ -116,6 +116,11 @@ def test_all_bad_values_are_refused_at_once_with_name_problem_and_example() -> N
         ("MAX_EXPOSURE_FRACTION", "1.5"),
         ("MAX_CRYPTO_FRACTION", "-0.1"),
         ("DAILY_RISK_FRACTION", "0"),
+        ("FIRST_DAY_EXPOSURE", "0"),
+        ("FIRST_DAY_EXPOSURE", "10"),
+        ("ALPACA_PAPER", "perhaps"),
+        ("ALLOW_REAL_MONEY", "yes"),
+        ("ALLOW_REAL_MONEY", "PA3ABCDEFGHI"),
         ("TRAILING_STOP", "1"),
         ("BREAK_EVEN_AT", "0"),
         ("ENTRY_LIFE_HOURS", "0"),
@@ -143,6 +148,7 @@ def test_every_number_of_risk_reaches_the_policy() -> None:
         "MAX_EXPOSURE_FRACTION": "0.8",
         "MAX_CRYPTO_FRACTION": "0",
         "DAILY_RISK_FRACTION": "0.005",
+        "FIRST_DAY_EXPOSURE": "0.05",
         "TRAILING_STOP": "0.04",
         "BREAK_EVEN_AT": "0.06",
         "ENTRY_LIFE_HOURS": "2",
@@ -158,6 +164,7 @@ def test_every_number_of_risk_reaches_the_policy() -> None:
         max_exposure_fraction=Decimal("0.8"),
         max_crypto_fraction=Decimal(0),
         daily_risk_fraction=Decimal("0.005"),
+        first_day_fraction=Decimal("0.05"),
         trailing_fraction=Decimal("0.04"),
         break_even_fraction=Decimal("0.06"),
         entry_life=timedelta(hours=2),
@@ -174,7 +181,7 @@ def test_a_stop_follows_the_price_only_where_the_owner_wants_it() -> None:
 
 def test_the_example_file_begins_with_what_everybody_sets() -> None:
     groups = [line for line in env_example().splitlines() if line.startswith("# ---")]
-    assert groups[:3] == ["# --- Telegram ---", "# --- Prices and Alpaca ---", "# --- Where things are kept ---"]
+    assert groups[:3] == ["# --- Telegram ---", "# --- Alpaca and prices ---", "# --- Where things are kept ---"]
     assert list(ROWS).index("TELEGRAM_BOT_TOKEN") < list(ROWS).index("SYMBOLS") < list(ROWS).index("MODEL_TREES")
 
 
@@ -211,6 +218,39 @@ def test_keys_of_alpaca_belong_together_and_are_secrets(tmp_path: Path) -> None:
         assert f"{missing}: missing beside {given[0]}" in words and given[1] not in words
     assert secret not in refusal({"ALPACA_KEY_ID": "short", "ALPACA_SECRET_KEY": secret + "!"})
     assert load_settings({}, None).alpaca_keys is None
+
+
+LIVE = {"ALPACA_KEY_ID": "AKTESTKEYID123456789", "ALPACA_SECRET_KEY": "sEcReT0hAlfOfTheKeyThatNobodySees1234567"}
+
+
+@pytest.mark.feature("S10")
+def test_keys_are_those_of_paper_money_unless_the_owner_says_otherwise_twice() -> None:
+    assert load_settings(LIVE, None).alpaca_paper
+    assert not load_settings(LIVE, None).trades_real_money
+    real = load_settings({**LIVE, "ALPACA_PAPER": "False", "ALLOW_REAL_MONEY": " 123456789 "}, None)
+    assert real.trades_real_money
+    assert real.allow_real_money == "123456789"
+    assert real.remarks() == ()
+
+
+@pytest.mark.feature("S10")
+def test_half_a_wish_for_real_money_is_refused_with_what_is_missing() -> None:
+    words = refusal({**LIVE, "ALPACA_PAPER": "false"})
+    assert "ALPACA_PAPER=false: real money needs ALLOW_REAL_MONEY, too" in words
+    assert "for example ALLOW_REAL_MONEY=123456789, or ALPACA_PAPER=true for paper money" in words
+    words = refusal({"ALPACA_PAPER": "false", "ALLOW_REAL_MONEY": "123456789"})
+    assert "real money needs ALPACA_KEY_ID and ALPACA_SECRET_KEY of the live account" in words
+    words = refusal({**LIVE, "ALPACA_PAPER": "false", "ALLOW_REAL_MONEY": "123456789", "WORLD": "simulated"})
+    assert "real money and WORLD=simulated exclude each other" in words
+    assert "ALLOW_REAL_MONEY=true: this is not the number of an account" in refusal({"ALLOW_REAL_MONEY": "true"})
+
+
+@pytest.mark.feature("S10")
+def test_a_permission_that_does_nothing_is_explained_and_not_refused() -> None:
+    paper = load_settings({**LIVE, "ALLOW_REAL_MONEY": "123456789"}, None)
+    assert paper.remarks() == ("ALLOW_REAL_MONEY does nothing here: ALPACA_PAPER=true is paper money",)
+    (bare,) = load_settings({"ALLOW_REAL_MONEY": "123456789"}, None).remarks()
+    assert "there are no keys" in bare
 
 
 def test_sources_of_prices_are_named_the_best_first(tmp_path: Path) -> None:
