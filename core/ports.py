@@ -30,7 +30,7 @@ from core.domain.records import (
     Question,
     QuestionChoice,
 )
-from core.domain.venue import Activity, OrderRequest, SubmitResult, VenueAccount, VenueOrder
+from core.domain.venue import Activity, OrderRequest, Resting, SubmitResult, VenueAccount, VenueOrder
 from core.domain.views import (
     CardOffer,
     CardWish,
@@ -167,13 +167,16 @@ class BarStore(Protocol):
 class Broker(Protocol):
     """A venue. Every method may raise Transient (nothing known this time); only `submit` has a verdict type.
 
-    `supports_brackets` tells whether an entry may carry its stop and target to rest at the venue. `shows_within` is by
-    when, in market time, an order that was sent shows at the latest: until then `find` may know nothing of it yet.
+    `shows_within` is by when, in market time, an order that was sent shows at the latest: until then `find` may know
+    nothing of it yet.
     """
 
     account: Account
-    supports_brackets: bool
     shows_within: timedelta
+
+    def resting(self, symbol: str, quantity: Decimal) -> Resting:
+        """What may rest at the venue for so many units; asks nobody. An entry carries its bracket where it is PAIR."""
+        ...
 
     def submit(self, request: OrderRequest) -> SubmitResult:
         """Submitting an id that the venue already has answers Accepted with the order that exists."""

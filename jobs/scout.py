@@ -133,7 +133,7 @@ def _snapshot(task: ScoutTask, now: datetime, instruments: Sequence[Instrument])
         origin=now.isoformat(),
         mode=Mode.AUTO,
         markets=tuple(_market(task, instrument, now) for instrument in instruments),
-        accounts=(AccountView(account, portfolio, (), {}, supports_brackets=True),),
+        accounts=(AccountView(account, portfolio, (), {}),),
         entry_account=account.id,
         brakes=(),
         namespace=OrderNamespace("scout", 0),

@@ -25,6 +25,7 @@ from core.domain.venue import (
     Activity,
     OrderRequest,
     Refused,
+    Resting,
     Split,
     SubmitResult,
     Unknown,
@@ -68,7 +69,7 @@ class ChaosVenue:
     withholds_newest: bool = False
     delay: timedelta = timedelta(minutes=3)
     account: Account = field(default_factory=lambda: Account("simulated", AccountKind.SIMULATED, World.REAL))
-    supports_brackets: bool = True
+    rests: Resting = Resting.PAIR
     shows_within: timedelta = timedelta(minutes=1)
     cash: Decimal = CASH
     coin_fee: Decimal = ZERO
@@ -84,6 +85,9 @@ class ChaosVenue:
         self._gained: Counter[str] = Counter()
 
     # the Broker port
+
+    def resting(self, symbol: str, quantity: Decimal) -> Resting:
+        return self.rests
 
     def submit(self, request: OrderRequest) -> SubmitResult:
         self._receive()

@@ -72,7 +72,7 @@ def account_view(
 ) -> AccountView:
     held = {each.symbol: each for each in positions}
     portfolio = Portfolio(account.id, Decimal(cash), held, last_trade_at=last_trade_at or {})
-    return AccountView(account, portfolio, tuple(orders), {each.symbol: each for each in guards}, True, reachable)
+    return AccountView(account, portfolio, tuple(orders), {each.symbol: each for each in guards}, reachable)
 
 
 def entry_order(symbol: str, quantity: str, price: str, state: OrderState = OrderState.ACCEPTED) -> Order:

@@ -36,7 +36,17 @@ from core.domain.instruments import AssetClass
 from core.domain.orders import Side
 from core.domain.portfolio import Fill
 from core.domain.values import ZERO, exact
-from core.domain.venue import Accepted, Activity, OrderRequest, Refused, SubmitResult, Unknown, VenueAccount, VenueOrder
+from core.domain.venue import (
+    Accepted,
+    Activity,
+    OrderRequest,
+    Refused,
+    Resting,
+    SubmitResult,
+    Unknown,
+    VenueAccount,
+    VenueOrder,
+)
 from core.errors import Fatal, Transient
 from core.ports import Calendar, Clock
 from core.series import BarSeries
@@ -71,7 +81,6 @@ class SimulatedBroker:
     others have written.
     """
 
-    supports_brackets = True
     shows_within = timedelta(0)
 
     def __init__(
@@ -108,6 +117,9 @@ class SimulatedBroker:
         except BaseException:
             self._journal.close()
             raise
+
+    def resting(self, symbol: str, quantity: Decimal) -> Resting:  # noqa: ARG002 - the port's shape
+        return Resting.PAIR
 
     def submit(self, request: OrderRequest) -> SubmitResult:
         """Submitting an id that the venue already has answers Accepted with the order that exists, whatever is sent

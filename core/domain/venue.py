@@ -6,9 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from core.domain.orders import OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import CashMovement, PositionAdjustment
+
+
+class Resting(StrEnum):
+    """What may rest at a venue for a position, of which each part is an order.
+
+    PAIR: stop and target beside one another, of which one cancels the other. STOP: a stop-limit alone, which claims the
+    whole quantity; the engine watches the target. NOTHING: the engine watches both.
+    """
+
+    PAIR = "pair"
+    STOP = "stop"
+    NOTHING = "nothing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from core.domain.accounts import Mode
 from core.domain.decisions import Brake, BrakeKind, Decision, Signal
 from core.domain.events import ErrorRaised
 from core.domain.orders import Order, OrderState, Purpose
-from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refused, SubmitResult, Unknown, VenueOrder
+from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refused, Resting, SubmitResult, Unknown, VenueOrder
 from core.errors import Ambiguous, Transient
 from core.execution import manual, tidings
 from core.execution.desk import Desk
@@ -76,7 +76,7 @@ def submit(desk: Desk, order: Order, now: datetime) -> Order:
             return held_back
     try:
         with desk.changing("submit"):
-            answer = broker.submit(request_of(order, supports_brackets=broker.supports_brackets))
+            answer = broker.submit(request_of(order, broker.resting(order.symbol, order.quantity)))
     except (Transient, Ambiguous) as error:
         # A submission that failed half-way may have arrived: only a look-up by its id can tell.
         answer = Unknown(str(error))
@@ -101,8 +101,10 @@ def _hold_back(desk: Desk, order: Order, now: datetime) -> Order | None:
     return withdrawn
 
 
-def request_of(order: Order, *, supports_brackets: bool) -> OrderRequest:
-    bracket = order.bracket if supports_brackets and order.purpose in (Purpose.ENTRY, Purpose.STOP) else None
+def request_of(order: Order, resting: Resting) -> OrderRequest:
+    """What goes to a venue at which so much may rest for the order's units."""
+    may_pair = resting is Resting.PAIR and order.purpose in (Purpose.ENTRY, Purpose.STOP)
+    bracket = order.bracket if may_pair else None
     return OrderRequest(
         client_order_id=order.client_order_id,
         symbol=order.symbol,

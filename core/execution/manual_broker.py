@@ -7,12 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from core.domain.accounts import Account
 from core.domain.orders import Order, OrderState
 from core.domain.portfolio import Fill, standing
 from core.domain.records import AuditRecord
-from core.domain.venue import Accepted, Activity, AwaitingOwner, OrderRequest, SubmitResult, VenueAccount, VenueOrder
+from core.domain.venue import (
+    Accepted,
+    Activity,
+    AwaitingOwner,
+    OrderRequest,
+    Resting,
+    SubmitResult,
+    VenueAccount,
+    VenueOrder,
+)
 from core.ports import Clock, UnitOfWorkFactory
 
 NOT_HANDED_OVER = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
@@ -24,7 +34,6 @@ class ManualBroker:
     the clock, the system's, dates the records of what was asked.
     """
 
-    supports_brackets = False
     shows_within = timedelta(0)
 
     def __init__(
@@ -34,6 +43,10 @@ class ManualBroker:
         self._ledger = ledger
         self._reading = reading or ledger
         self._clock = clock
+
+    def resting(self, symbol: str, quantity: Decimal) -> Resting:  # noqa: ARG002 - the port's shape
+        """Where the owner's own stops rest, only he knows."""
+        return Resting.NOTHING
 
     def submit(self, request: OrderRequest) -> SubmitResult:
         """Always the owner's turn; an order that he has already acted on is answered as it stands."""

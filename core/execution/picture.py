@@ -35,7 +35,6 @@ def take_picture(
                 portfolio=work.portfolio(account.id),
                 live_orders=tuple(order for order in live if order.account == account.id),
                 guards={guard.symbol: guard for guard in guards if guard.account == account.id},
-                supports_brackets=account.id in desk.brokers and desk.brokers[account.id].supports_brackets,
                 reachable=account.is_manual or account.id in reachable,
             )
             for account in work.accounts()

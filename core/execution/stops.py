@@ -18,6 +18,7 @@ from core.domain.instruments import Instrument
 from core.domain.orders import Bracket, Order, OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ONE, ZERO, ceil_to, floor_to
+from core.domain.venue import Resting
 from core.execution import wanted
 from core.execution.desk import Desk
 from core.execution.executor import commit_intents, submit
@@ -60,8 +61,6 @@ def _missing(desk: Desk, now: datetime, reachable: Collection[str], prices: Mapp
     missing = list[Order]()
     with desk.reading() as work:
         for account in sorted(reachable):
-            if not desk.brokers[account].supports_brackets:
-                continue
             live = dict[str, list[Order]]()
             for order in work.live_orders(account):
                 live.setdefault(order.symbol, []).append(order)
@@ -70,6 +69,8 @@ def _missing(desk: Desk, now: datetime, reachable: Collection[str], prices: Mapp
                 instrument = desk.instrument(symbol)
                 own = live.get(symbol, [])
                 if instrument is None or not is_quiet(own) or symbol not in guards:
+                    continue
+                if desk.brokers[account].resting(symbol, position.quantity) is Resting.NOTHING:
                     continue
                 stops = [order for order in own if order.purpose is Purpose.STOP]
                 covered = sum((order.remaining for order in stops), ZERO)

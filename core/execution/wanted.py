@@ -16,6 +16,7 @@ from core.domain.instruments import Instrument
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import Guard, GuardKind
 from core.domain.values import ceil_to, floor_to, plain
+from core.domain.venue import Resting
 from core.execution.desk import Desk
 from core.ports import UnitOfWork
 
@@ -29,7 +30,8 @@ Levels = tuple[Decimal, Decimal]
 def want(work: UnitOfWork, desk: Desk, guard: Guard) -> None:
     """Keeps the guard's levels in mind, to the tick; nothing where no order can rest."""
     broker = desk.venues().get(guard.account)
-    if broker is not None and broker.supports_brackets:
+    held = work.portfolio(guard.account).quantity(guard.symbol)
+    if broker is not None and broker.resting(guard.symbol, held) is not Resting.NOTHING:
         tick = desk.any_instrument(guard.symbol).price_tick
         _keep(work, {**wanted(work), place_of(guard): (ceil_to(guard.stop, tick), floor_to(guard.target, tick))})
 

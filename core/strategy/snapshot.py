@@ -45,7 +45,6 @@ class AccountView:
     portfolio: Portfolio
     live_orders: tuple[Order, ...]
     guards: Mapping[str, Guard]
-    supports_brackets: bool
     reachable: bool = True
     _of_symbol: Mapping[str, tuple[Order, ...]] = field(init=False, repr=False)
 

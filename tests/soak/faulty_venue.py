@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ import numpy as np
 from core.domain.orders import OrderState
 from core.domain.portfolio import Fill
 from core.domain.values import ZERO
-from core.domain.venue import Accepted, Activity, OrderRequest, SubmitResult, Unknown, VenueAccount, VenueOrder
+from core.domain.venue import Accepted, Activity, OrderRequest, Resting, SubmitResult, Unknown, VenueAccount, VenueOrder
 from core.errors import Ambiguous, Transient
 from core.ports import Broker, Clock
 
@@ -35,7 +36,6 @@ WAYS = tuple(Way)
 class FaultyVenue:
     """The Broker port around a broker that never fails. `failing` is whether faults are injected at present."""
 
-    supports_brackets = True
     shows_within = timedelta(minutes=1)
 
     def __init__(self, broker: Broker, clock: Clock, generator: np.random.Generator, share: float) -> None:
@@ -47,6 +47,9 @@ class FaultyVenue:
         self._clock = clock
         self._generator = generator
         self._share = share
+
+    def resting(self, symbol: str, quantity: Decimal) -> Resting:
+        return self.broker.resting(symbol, quantity)
 
     def submit(self, request: OrderRequest) -> SubmitResult:
         way = self._draw(WAYS)

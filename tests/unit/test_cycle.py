@@ -25,7 +25,7 @@ from core.domain.events import (
 )
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import AdjustmentKind, Fill, GuardKind, PositionAdjustment
-from core.domain.venue import Activity, OrderRequest, SubmitResult, Unknown, VenueAccount, VenueOrder
+from core.domain.venue import Activity, OrderRequest, Resting, SubmitResult, Unknown, VenueAccount, VenueOrder
 from core.domain.views import Health
 from core.errors import Transient
 from core.execution.watch import guard
@@ -38,10 +38,13 @@ class Fickle:
     def __init__(self, venue: Any) -> None:
         self.venue = venue
         self.account = venue.account
-        self.supports_brackets = True
+        self.rests = Resting.PAIR
         self.shows_within = timedelta(minutes=1)
         self.deaf = self.mute = self.gone = self.blind = False
         self.extra: dict[str, Decimal] = {}
+
+    def resting(self, symbol: str, quantity: Decimal) -> Resting:
+        return self.rests
 
     def submit(self, request: OrderRequest) -> SubmitResult:
         if self.deaf:
@@ -350,7 +353,7 @@ class NoBrackets(Fickle):
 
     def __init__(self, venue: Any) -> None:
         super().__init__(venue)
-        self.supports_brackets = False
+        self.rests = Resting.NOTHING
 
 
 @pytest.mark.feature("S13")

@@ -18,7 +18,7 @@ from core.domain.events import ExitReminder, GuardMoved, OrderFilled, Protection
 from core.domain.orders import OrderState, Purpose, Side
 from core.domain.portfolio import Guard, GuardKind
 from core.domain.records import InstructionState, QuestionChoice
-from core.domain.venue import OrderRequest, Refused, SubmitResult
+from core.domain.venue import OrderRequest, Refused, Resting, SubmitResult
 from core.domain.views import AnswerKind, OwnTrade, ReportedFill
 from core.errors import Transient
 from core.execution.escalation import remind
@@ -184,7 +184,7 @@ def test_an_exit_is_not_in_the_way_of_an_entry_that_waits_for_approval(tmp_path:
 @pytest.mark.parametrize("mode", sorted(Mode))
 def test_an_exit_goes_out_in_every_mode_without_asking(tmp_path: Path, mode: Mode) -> None:
     bench, venue = a_stage(tmp_path)
-    venue.supports_brackets = False
+    venue.rests = Resting.NOTHING
     hold(bench, venue, Decimal(4))
     bench.owner.set_mode(mode, "owner")
     bench.owner.pause(None, "owner")

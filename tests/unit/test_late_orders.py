@@ -15,7 +15,7 @@ from core.domain.decisions import BrakeKind
 from core.domain.events import ErrorRaised, OrderFilled, OrderRefused, OrderUncertain
 from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.portfolio import GuardKind
-from core.domain.venue import VenueOrder
+from core.domain.venue import Resting, VenueOrder
 from core.execution.corrections import PATIENCE
 from core.execution.executor import request_of
 from core.execution.watch import guard
@@ -182,7 +182,7 @@ def test_a_second_working_entry_found_at_the_venue_stops_no_reconciliation(tmp_p
     known = an_entry(bench)
     bench.place(known)
     lost = an_entry(bench, origin="before the restore")
-    venue.submit(request_of(lost, supports_brackets=True))
+    venue.submit(request_of(lost, Resting.PAIR))
     assert bench.reconcile().reachable == {"simulated"}
     assert [order.client_order_id for order in bench.read(lambda work: work.live_orders())] == [known.client_order_id]
     venue.end(known.client_order_id, OrderState.CANCELED)
@@ -198,7 +198,7 @@ def test_a_duplicate_that_is_another_order_is_not_adopted_and_blocks_its_symbol(
 ) -> None:
     bench, venue = a_stage(tmp_path)
     entry = an_entry(bench)
-    venue.submit(request_of(replace(entry, bracket=None), supports_brackets=True))
+    venue.submit(request_of(replace(entry, bracket=None), Resting.PAIR))
     venue.book[entry.client_order_id] = replace(venue.book[entry.client_order_id], **change)
     bench.place(entry)
     assert bench.order(entry.client_order_id).state is OrderState.UNKNOWN, "only a look-up says what the id stands for"
@@ -216,7 +216,7 @@ def test_a_duplicate_that_is_another_order_is_not_adopted_and_blocks_its_symbol(
 def test_a_duplicate_that_is_our_order_is_adopted(tmp_path: Path) -> None:
     bench, venue = a_stage(tmp_path)
     entry = an_entry(bench)
-    venue.submit(request_of(entry, supports_brackets=True))
+    venue.submit(request_of(entry, Resting.PAIR))
     bench.place(entry)
     assert bench.order(entry.client_order_id).state is OrderState.ACCEPTED
     assert len(venue.requests) == 1
