@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot import numbers
-from bot.message import Button, Keyboard, Tone
+from bot.message import Button, Keyboard, Tone, in_rows
 from core.domain.events import ExitReminder, InstructionIssued
 from core.domain.orders import Purpose
 from core.domain.records import Instruction, InstructionState
@@ -170,9 +170,8 @@ def change_keyboard(offer: CardOffer) -> Keyboard:
         )
         for pricing, price in offer.limits.items()
     )
-    # Two in a row: a coin's quantity has eight digits, and a phone cuts a longer row's labels short.
-    choices = (sizes, (*limits, _button("↩️ Back", CardAction.BACK, card)))
-    return tuple(each[index : index + 2] for each in choices for index in range(0, len(each), 2))
+    # Two in a row: a coin's quantity has eight digits.
+    return (*in_rows(sizes), *in_rows((*limits, _button("↩️ Back", CardAction.BACK, card))))
 
 
 def _button(label: str, action: CardAction, card: Card, tone: Tone = Tone.PLAIN) -> Button:

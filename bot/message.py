@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,6 +35,11 @@ class Attachment:
 
 Keyboard = tuple[tuple[Button, ...], ...]
 ASK = "?"
+
+
+def in_rows(buttons: Sequence[Button], most: int = 2) -> Keyboard:
+    """Rows of at most `most`: a phone wraps, or cuts short, longer labels of three."""
+    return tuple(tuple(buttons[at : at + most]) for at in range(0, len(buttons), most))
 
 
 def asking(hint: str) -> Keyboard:

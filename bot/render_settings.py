@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from bot import numbers
 from bot.markup import bold, code, esc, italic, paragraphs, table
-from bot.message import Button, Keyboard, Message
+from bot.message import Button, Keyboard, Message, in_rows
 from bot.render_marks import first_line
 from core.domain.events import SettingsDiffer
 from core.settings.book import Change, SettingsBook
@@ -68,8 +68,9 @@ def groups(book: SettingsBook) -> Message:
         Button(f"{_GROUPS[group][0]} {group.value.capitalize()}", f"m:settings-{group.value}!") for group in Group
     ]
     buttons.append(Button("🔔 Messages", "m:notify"))
-    rows = tuple(tuple(buttons[index : index + 2]) for index in range(0, len(buttons), 2))
-    return Message(paragraphs(f"⚙️ {bold('Settings')}", lines, elsewhere), (*rows, *_undo_row(book.last_change())))
+    return Message(
+        paragraphs(f"⚙️ {bold('Settings')}", lines, elsewhere), (*in_rows(buttons), *_undo_row(book.last_change()))
+    )
 
 
 def group(book: SettingsBook, which: Group) -> Message:
@@ -80,7 +81,6 @@ def group(book: SettingsBook, which: Group) -> Message:
         for each in known
     ]
     buttons = [Button(spoken(each.name).removesuffix(" share"), f"m:settings-{each.name}!") for each in known]
-    pairs = tuple(tuple(buttons[index : index + 2]) for index in range(0, len(buttons), 2))
     more: Keyboard = ((Button("🔔 Messages", "m:notify"), Button("🌙 Quiet hours", "m:quiet")),)
     return Message(
         paragraphs(
@@ -88,7 +88,7 @@ def group(book: SettingsBook, which: Group) -> Message:
             table(rows),
             italic("• is changed from here, the others are as .env or the defaults say."),
         ),
-        (*pairs, *(more if which is Group.STYLE else ()), (Button("‹ All settings", "m:settings!"),)),
+        (*in_rows(buttons), *(more if which is Group.STYLE else ()), (Button("‹ All settings", "m:settings!"),)),
     )
 
 

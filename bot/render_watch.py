@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from bot import numbers
 from bot.markup import bold, code, esc, italic, paragraphs, table
 from bot.menus import menu_token
-from bot.message import Button, Keyboard, Message
+from bot.message import Button, Keyboard, Message, in_rows
 from core.domain.instruments import Instrument, Listing, instrument_for
 from core.execution.watching import Ties
 
@@ -42,7 +42,7 @@ def _class_line(icon: str, title: str, instruments: Sequence[Instrument]) -> str
 
 def _remove_rows(symbols: Sequence[str]) -> Keyboard:
     buttons = [Button(f"✖️ {each}", menu_token(f"watch-remove-{each}")) for each in symbols[:MOST_BUTTONS]]
-    return tuple(tuple(buttons[at : at + IN_A_ROW]) for at in range(0, len(buttons), IN_A_ROW))
+    return in_rows(buttons, IN_A_ROW)
 
 
 def _last_row(*, is_own: bool) -> tuple[Button, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot import menus
 from bot.commands.talk import Command, Reply, reply
 from bot.markup import bold, code, esc, paragraphs
-from bot.message import Button, Keyboard, Message
+from bot.message import Button, Keyboard, Message, in_rows
 
 ALL = "all"
 ESSENTIALS = ("status", "positions", "pending", "executed", "why", "pause", "flatten", "menu")
@@ -51,5 +51,4 @@ def _lines(commands: Iterable[Command]) -> str:
 
 
 def _buttons(chapters: Sequence[Chapter]) -> Keyboard:
-    made = [Button(each.label, menus.menu_token(f"help-{each.name}{menus.IN_PLACE}")) for each in chapters]
-    return tuple(tuple(made[index : index + 2]) for index in range(0, len(made), 2))
+    return in_rows([Button(each.label, menus.menu_token(f"help-{each.name}{menus.IN_PLACE}")) for each in chapters])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot import menus
 from bot.commands.talk import Reply, Request, Talk, reply
 from bot.markup import bold, code, esc, paragraphs
-from bot.message import Button, Message
+from bot.message import Button, Message, in_rows
 from bot.preferences import (
     TOPIC,
     TOPICS,
@@ -84,10 +84,9 @@ def _topics(known: Preferences) -> Message:
         f"{_ICONS[known.of_topic(topic.name)]} {bold(topic.name)}: {esc(topic.words)}" for topic in TOPICS
     )
     buttons = [_next_button(topic, known.of_topic(topic.name)) for topic in TOPICS]
-    rows = tuple(tuple(buttons[index : index + 2]) for index in range(0, len(buttons), 2))
     legend = "Tap to change: 🔔 with a sound, 🔕 silent, 🚫 off."
     hours = f"Quiet hours: {known.quiet.text() if known.quiet else 'none'} (/quiet)."
-    return Message(paragraphs(f"🔔 {bold('What I tell you')}", lines, f"{legend}\n{hours}"), rows)
+    return Message(paragraphs(f"🔔 {bold('What I tell you')}", lines, f"{legend}\n{hours}"), in_rows(buttons))
 
 
 def _next_button(topic: Topic, loudness: Loudness) -> Button:
