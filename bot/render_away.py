@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from bot import numbers
 from bot.markup import paragraphs, table
+from bot.menus import menu_token
 from bot.message import Button, Message
 from bot.render_marks import headline
 from core.domain.events import OwnerReturned, OwnerSilent
@@ -18,7 +19,7 @@ def silent(event: OwnerSilent, zone: ZoneInfo) -> Message:
         f"I have had no sign of you since {since}. From {until} on I buy nothing new until you write or tap something; "
         "open positions stay guarded and are sold as ever. /settings AWAY_DAYS sets how long I wait."
     )
-    return Message(paragraphs(title, text), ((Button("👋 I am here", "m:status"),),))
+    return Message(paragraphs(title, text), ((Button("👋 I am here", menu_token("status")),),))
 
 
 def returned(event: OwnerReturned, zone: ZoneInfo) -> Message:
@@ -33,8 +34,8 @@ def returned(event: OwnerReturned, zone: ZoneInfo) -> Message:
         ("Waiting", numbers.count(event.waiting, "card")),
     )
     buttons = (
-        Button("📊 Positions", "m:positions"),
-        Button("✋ Pending", "m:pending"),
-        Button("📄 Report", "m:report"),
+        Button("📊 Positions", menu_token("positions")),
+        Button("✋ Pending", menu_token("pending")),
+        Button("📄 Report", menu_token("report")),
     )
     return Message(paragraphs(title, table(rows), "New entries are allowed again."), (buttons,))

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from bot import numbers
 from bot.markup import bold, code, line, paragraphs, table
+from bot.menus import menu_token
 from bot.message import Button, Keyboard, Message, asking
 from bot.render_marks import account_title, fits_a_button, headline
 from bot.render_trades import distance
@@ -95,8 +96,8 @@ def hand_buttons(held: Sequence[ReportPosition]) -> Keyboard:
         row
         for symbol in symbols
         for row in (
-            (Button(f"🧾 Close {symbol}", f"m:close-{symbol}"),),
-            (Button("🎚 Stop", f"m:stop-{symbol}"), Button("🎯 Target", f"m:target-{symbol}")),
+            (Button(f"🧾 Close {symbol}", menu_token(f"close-{symbol}")),),
+            (Button("🎚 Stop", menu_token(f"stop-{symbol}")), Button("🎯 Target", menu_token(f"target-{symbol}"))),
         )
     )
 

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 from bot import numbers
 from bot.markup import bold, code, esc, italic, paragraphs, table
+from bot.menus import IN_PLACE, menu_token
 from bot.message import Button, Keyboard, Message, in_rows
 from bot.render_marks import first_line
 from core.domain.events import SettingsDiffer
@@ -64,10 +65,8 @@ def groups(book: SettingsBook) -> Message:
         f"{told} The mode is set by /mode. Tokens, addresses, real or paper money and who I obey are set on the server "
         "alone."
     )
-    buttons = [
-        Button(f"{_GROUPS[group][0]} {group.value.capitalize()}", f"m:settings-{group.value}!") for group in Group
-    ]
-    buttons.append(Button("🔔 Messages", "m:notify"))
+    buttons = [Button(f"{_GROUPS[group][0]} {group.value.capitalize()}", _here(group.value)) for group in Group]
+    buttons.append(Button("🔔 Messages", menu_token("notify")))
     return Message(
         paragraphs(f"⚙️ {bold('Settings')}", lines, elsewhere), (*in_rows(buttons), *_undo_row(book.last_change()))
     )
@@ -80,15 +79,19 @@ def group(book: SettingsBook, which: Group) -> Message:
         (f"{'• ' if book.override(each.name) else ''}{spoken(each.name)}", shown(each, book.value(each.name)))
         for each in known
     ]
-    buttons = [Button(spoken(each.name).removesuffix(" share"), f"m:settings-{each.name}!") for each in known]
-    more: Keyboard = ((Button("🔔 Messages", "m:notify"), Button("🌙 Quiet hours", "m:quiet")),)
+    buttons = [Button(spoken(each.name).removesuffix(" share"), _here(each.name)) for each in known]
+    more: Keyboard = ((Button("🔔 Messages", menu_token("notify")), Button("🌙 Quiet hours", menu_token("quiet"))),)
     return Message(
         paragraphs(
             f"{_GROUPS[which][0]} {bold(f'Settings: {which.value.capitalize()}')}",
             table(rows),
             italic("• is changed from here, the others are as .env or the defaults say."),
         ),
-        (*in_rows(buttons), *(more if which is Group.STYLE else ()), (Button("‹ All settings", "m:settings!"),)),
+        (
+            *in_rows(buttons),
+            *(more if which is Group.STYLE else ()),
+            (Button("‹ All settings", menu_token(f"settings{IN_PLACE}")),),
+        ),
     )
 
 
@@ -133,17 +136,17 @@ def _setting_buttons(book: SettingsBook, known: Editable) -> Keyboard:
     if known.unit is not Unit.NAME:
         rows.append(tuple(each for each in steps if each is not None))
     if known.choices:
-        rows.append(tuple(Button(each, f"m:settings-set-{known.name}-{each}!") for each in known.choices))
+        rows.append(tuple(Button(each, _here(f"set-{known.name}-{each}")) for each in known.choices))
     else:
-        rows.append((Button("✏️ Type a value", f"m:settings-type-{known.name}"),))
+        rows.append((Button("✏️ Type a value", menu_token(f"settings-type-{known.name}")),))
     if known.can_be_off and book.value(known.name):
-        rows.append((Button("🚫 Switch off", f"m:settings-set-{known.name}-off!"),))
+        rows.append((Button("🚫 Switch off", _here(f"set-{known.name}-off")),))
     if book.override(known.name) is not None:
-        rows.append((Button("↩️ Back to .env", f"m:settings-env-{known.name}!"),))
+        rows.append((Button("↩️ Back to .env", _here(f"env-{known.name}")),))
     return (
         *(row for row in rows if row),
         *_undo_row(book.last_change()),
-        (Button(f"‹ {known.group.value.capitalize()}", f"m:settings-{known.group.value}!"),),
+        (Button(f"‹ {known.group.value.capitalize()}", _here(known.group.value)),),
     )
 
 
@@ -156,7 +159,7 @@ def _step(book: SettingsBook, known: Editable, sign: int) -> Button | None:
     if not is_allowed(known, value):
         return None
     label = f"{'➖' if sign < 0 else '➕'} {shown(known, str(value))}"
-    return Button(label, f"m:settings-set-{known.name}-{numbers.quantity(value).replace(',', '')}!")
+    return Button(label, _here(f"set-{known.name}-{numbers.quantity(value).replace(',', '')}"))
 
 
 def is_allowed(known: Editable, value: Decimal) -> bool:
@@ -165,10 +168,15 @@ def is_allowed(known: Editable, value: Decimal) -> bool:
     return low and high
 
 
+def _here(action: str) -> str:
+    """What a button does with the settings; their message is renewed in its place."""
+    return menu_token(f"settings-{action}{IN_PLACE}")
+
+
 def _undo_row(change: Change | None) -> Keyboard:
     if change is None:
         return ()
-    return ((Button(f"⏪ Undo: {spoken(change.name)}"[:40], f"m:settings-undo-{change.number}!"),),)
+    return ((Button(f"⏪ Undo: {spoken(change.name)}"[:40], _here(f"undo-{change.number}")),),)
 
 
 def changed(change: Change) -> str:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from bot import numbers, render_reasons
 from bot.markup import bold, code, esc, italic, line, paragraphs, table
+from bot.menus import menu_token
 from bot.message import Button, Keyboard, Message
 from bot.render_marks import fits_a_button, headline
 from core.domain.accounts import Badge
@@ -76,7 +77,7 @@ def why(signal: Signal, marks: tuple[Badge, ...], market_now: datetime, zone: Zo
     chance = f" {numbers.percent(signal.prediction.probability)}" if signal.prediction else ""
     title = headline("🔎", f"{line(signal.symbol, 20)}{chance}: {said}, why", marks)
     age = f"Judged {numbers.span(market_now - signal.at)} ago."
-    keyboard = ((Button("📈 All signals", "m:signals"),), *_why_buttons([signal.symbol]))
+    keyboard = ((Button("📈 All signals", menu_token("signals")),), *_why_buttons([signal.symbol]))
     return Message(
         paragraphs(title, age, _facts(signal, zone), render_reasons.every_gate(signal.verdicts, zone)), keyboard
     )
@@ -90,5 +91,5 @@ def no_judgement(spoken: str, judged: Sequence[Signal]) -> Message:
 
 
 def _why_buttons(symbols: Sequence[str]) -> Keyboard:
-    buttons = [Button(f"🔎 {symbol}", f"m:why-{symbol}") for symbol in symbols if fits_a_button(symbol)]
+    buttons = [Button(f"🔎 {symbol}", menu_token(f"why-{symbol}")) for symbol in symbols if fits_a_button(symbol)]
     return tuple(tuple(buttons[index : index + 3]) for index in range(0, min(len(buttons), 24), 3))
