@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
 from core.adapters.alpaca_data import AlpacaData
 from core.adapters.alpaca_quotes import AlpacaQuotes
 from core.adapters.alpaca_service import AlpacaService, Feed
+from core.adapters.alpaca_socket import Patience
 from core.adapters.alpaca_stream import QuoteStream, StreamKind
 from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport
 from core.adapters.calendars import ExchangeCalendar
 from core.adapters.pacing import Pacer, RealClock, Restraint
-
-if TYPE_CHECKING:
-    from core.adapters.alpaca_feeds import Patience
 
 # 150 requests a minute of the 200 that an account has: prices never use up what orders may need.
 SPACING = 0.4

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 with warnings.catch_warnings():
@@ -21,7 +19,7 @@ with warnings.catch_warnings():
     from alpaca.data.live.crypto import CryptoDataStream
     from alpaca.data.live.stock import StockDataStream
 
-from core.adapters.alpaca_stream import KEYS_REFUSED
+from core.adapters.alpaca_socket import ELSEWHERE, GOODBYE, KEYS_REFUSED, TOO_MANY, Patience
 
 if TYPE_CHECKING:
     from alpaca.data.live.websocket import DataStream as _Base
@@ -29,29 +27,6 @@ if TYPE_CHECKING:
     from core.adapters.alpaca_transport import AlpacaKeys
 else:
     _Base = object
-
-# What it has to say arrives as `trouble`.
-logging.getLogger("alpaca").setLevel(logging.CRITICAL)
-# At DEBUG websockets writes down whole frames, the one with the keys among them.
-_quiet = logging.getLogger("autotrader.alpaca.frames")
-_quiet.setLevel(logging.CRITICAL)
-
-GOODBYE = 0.5
-ELSEWHERE, TOO_MANY = "connection limit exceeded", "symbol limit exceeded"
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """In seconds: how long Alpaca may take to let us in; the least and longest wait before the next try, the one after
-    keys were refused, and the one while another connection is in the way, which may be our own of before a restart; how
-    long a market that is open may be silent."""
-
-    to_enter: float = 10.0
-    first_retry: float = 1.0
-    longest_retry: float = 30.0
-    after_refusal: float = 300.0
-    while_elsewhere: float = 45.0
-    silence: float = 60.0
 
 
 class _Tended(_Base):
@@ -148,13 +123,6 @@ def make_feed(kind: str, keys: AlpacaKeys, feed: str, address: str | None, patie
         "secret_key": keys.secret,
         "raw_data": True,
         "url_override": address,
-        "websocket_params": {
-            "open_timeout": patience.to_enter,
-            "close_timeout": GOODBYE,
-            "ping_interval": 10,
-            "ping_timeout": 20,
-            "max_queue": 64,
-            "logger": _quiet,
-        },
+        "websocket_params": dict(patience.connection()),
     }
     return StockFeed(feed=DataFeed(feed), **how) if kind == "stocks" else CoinFeed(**how)

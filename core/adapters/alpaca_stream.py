@@ -7,18 +7,19 @@ import asyncio
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from core.adapters.alpaca_socket import KEYS_REFUSED, Patience
 from core.adapters.alpaca_transport import AlpacaKeys
+from core.adapters.loop_thread import LOOK_AROUND, LoopThread, cancelled
 from core.adapters.pacing import RealClock
 from core.domain.instruments import AssetClass
 from core.ports import Calendar
 
 if TYPE_CHECKING:
-    from core.adapters.alpaca_feeds import CoinFeed, Patience, StockFeed
+    from core.adapters.alpaca_feeds import CoinFeed, StockFeed
 
 log = logging.getLogger("autotrader.alpaca")
 
@@ -26,10 +27,7 @@ StreamKind = Literal["stocks", "coins"]
 KINDS: Mapping[StreamKind, AssetClass] = {"stocks": AssetClass.STOCK, "coins": AssetClass.CRYPTO}
 # What Alpaca lets an account without a subscription listen to at once.
 MOST_SYMBOLS = 30
-KEYS_REFUSED = "auth failed"
 FORGET_AFTER = 1_800.0
-LOOK_AROUND = 2.0
-RESTART_AFTER = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +74,10 @@ class QuoteStream:
         self._clock = clock
         self._feed_name = feed
         self._addresses = addresses or {}
-        self._patience = patience
-        self._look_around = look_around
+        self._patience = patience or Patience()
         self._lock = threading.Lock()
         self._feeds = {kind: _Feed(asset_class) for kind, asset_class in KINDS.items()}
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._changed = asyncio.Event()
-        self._closing = False
-        self._start_at = 0.0
+        self._thread = LoopThread("alpaca quotes", clock, self._tend_all, self._leave_all, look_around)
 
     def watch(self, names: Mapping[StreamKind, Sequence[str]]) -> None:
         """From now on these are listened to as well, by Alpaca's names. Returns at once."""
@@ -96,9 +89,9 @@ class QuoteStream:
                 asked_at.update(dict.fromkeys(wanted, now))
                 for name in [each for each, at in asked_at.items() if now - at > FORGET_AFTER]:
                     del asked_at[name]
-            self._run(now)
+        self._thread.run()
         if is_new:
-            self._wake()
+            self._thread.wake()
 
     def heard(self, kind: StreamKind, name: str) -> Heard | None:
         """The last word on a symbol, however old."""
@@ -116,41 +109,16 @@ class QuoteStream:
 
     def close(self) -> None:
         """Says goodbye to Alpaca and ends the thread."""
-        with self._lock:
-            self._closing = True
-            thread = self._thread
-        self._wake()
-        if thread is not None:
-            thread.join(10.0)
+        self._thread.close()
 
-    def _run(self, now: float) -> None:
-        if self._closing or (self._thread is not None and self._thread.is_alive()) or now < self._start_at:
-            return
-        self._start_at = now + RESTART_AFTER
-        # A daemon: a process that ends does not wait for Alpaca.
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._listen()), name="alpaca quotes", daemon=True)
-        self._thread.start()
+    async def _tend_all(self) -> None:
+        """Starts the streams that are wanted, and keeps what they are subscribed to in step."""
+        for kind, feed in self._feeds.items():
+            await self._tend(kind, feed)
 
-    def _wake(self) -> None:
-        loop = self._loop
-        if loop is not None:
-            with suppress(RuntimeError):  # the loop ended in between
-                loop.call_soon_threadsafe(self._changed.set)
-
-    async def _listen(self) -> None:
-        """The thread's life: starts the streams that are wanted, and keeps what they are subscribed to in step."""
-        self._loop, self._changed = asyncio.get_running_loop(), asyncio.Event()
-        try:
-            while not self._closing:
-                self._changed.clear()
-                for kind, feed in self._feeds.items():
-                    await self._tend(kind, feed)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), self._look_around)
-        finally:
-            self._loop = None
-            for feed in self._feeds.values():
-                await _leave(feed)
+    async def _leave_all(self) -> None:
+        for feed in self._feeds.values():
+            await _leave(feed)
 
     async def _tend(self, kind: StreamKind, feed: _Feed) -> None:
         wanted = self._wanted(feed)
@@ -177,9 +145,9 @@ class QuoteStream:
         return set(newest[:MOST_SYMBOLS])
 
     async def _begin(self, kind: StreamKind, feed: _Feed, wanted: set[str]) -> None:
-        from core.adapters.alpaca_feeds import Patience, make_feed
+        from core.adapters.alpaca_feeds import make_feed
 
-        patience = self._patience or Patience()
+        patience = self._patience
         stream = make_feed(kind, self._keys, self._feed_name, self._addresses.get(kind), patience)
 
         def may_be_silent() -> bool:
@@ -213,8 +181,6 @@ async def _leave(feed: _Feed) -> None:
     feed.stream = feed.task = None
     if stream is not None:
         await stream.leave()
-    while task is not None and not task.done():
-        # Once may not do: a wait that is just over in Python 3.11 swallows it.
-        task.cancel()
-        await asyncio.wait({task}, timeout=0.1)
+    if task is not None:
+        await cancelled(task)
     feed.heard.clear()

@@ -15,8 +15,8 @@ import pytest
 
 from core.adapters import alpaca_quotes
 from core.adapters.alpaca import Alpaca, Places
-from core.adapters.alpaca_feeds import Patience
 from core.adapters.alpaca_quotes import AlpacaQuotes, middle
+from core.adapters.alpaca_socket import Patience
 from core.adapters.alpaca_stream import MOST_SYMBOLS, QuoteStream
 from core.adapters.alpaca_transport import AlpacaKeys
 from core.domain.bars import Quote
