@@ -205,6 +205,27 @@ class Broker(Protocol):
     def state(self) -> VenueAccount: ...
 
 
+class TradeNews(Protocol):
+    """Word from a venue that something happened to an account's orders: a sign to look now instead of at the next
+    minute. It may come twice, late, out of order or never, so nothing is booked from it; what a look finds counts."""
+
+    def watch(self, look: Callable[[], None]) -> None:
+        """Begins to listen, and returns at once. From now on `look` is called in some thread, where it must not wait,
+        whenever something happened, and whenever something may have been missed."""
+        ...
+
+    def looked(self, found: int) -> None:
+        """Notes that the account was just looked at and that `found` fills were new: of those there was word, or will
+        be in a moment, unless the news has fallen silent."""
+        ...
+
+    def trouble(self) -> str:
+        """Why no news comes, for the owner; empty while all is well, and while it is too early to say."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Predictor(Protocol):
     """A loaded model. None where it cannot say (warm-up, non-finite features)."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core.collect import CollectReport
 from core.cycle import CycleResult
-from core.ports import Calendar
+from core.ports import Calendar, Clock
+from jobs.runner import JobRunner
 from jobs.schedule import GUARD_PERIOD, RETRAIN_PERIOD, TICK_PERIOD, Job, Timebase, at_day_end, every
 from jobs.writer import Urgency, WriterLike
 
@@ -76,6 +77,17 @@ def market_jobs(work: MarketWork, writer: WriterLike, calendar: Calendar) -> Seq
         Job(REPORT, at_day_end(calendar), Timebase.MARKET, 60.0, 3, report),
         *fill,
     )
+
+
+def look_now(jobs: Mapping[str, Job], runner: JobRunner, market_clock: Clock) -> Callable[[], None]:
+    """The guard's run between two of its minutes, as due this very second: the same work under the same name, so that
+    one cause of failure is told once. It leaves no record, as it follows no plan."""
+    job = replace(jobs[GUARD], recorded=False)
+    return lambda: _run_now(runner, job, market_clock)
+
+
+def _run_now(runner: JobRunner, job: Job, market_clock: Clock) -> None:
+    runner.run(job, market_clock.now().replace(microsecond=0))
 
 
 def _backfill(fill: Callable[[datetime], str]) -> Job:

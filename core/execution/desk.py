@@ -26,6 +26,10 @@ def _unwatched(component: str, state: Health, reason: str) -> None:
     """The health hook where nobody keeps health."""
 
 
+def _nobody_listens(_account: str, _found: int) -> None:
+    """The hook for looks where no news of trades comes by another way."""
+
+
 def _no_components() -> tuple[ComponentHealth, ...]:
     return ()
 
@@ -52,6 +56,7 @@ class Desk:
 
     `brokers` maps account ids to venues, the manual account's included. `broker_account` is None when there is only
     the manual account. `speed` is how fast the market clock runs; `next_cycle_at` when the tick is due next.
+    `looked` is told how many new fills each look at an account has found.
     `fence` raises LeaseLost when another process may hold the ledger by now: asked last before every call that changes
     something outside. `rules` gives the numbers in force, `universe` what is traded, `zone` his own: the owner may
     change them between two decisions. `reader` gives units of work that only read and wait for nobody; without it
@@ -76,6 +81,7 @@ class Desk:
     predictor: Callable[[], Predictor | None] = lambda: None
     health: Callable[[str, Health, str], None] = _unwatched
     components: Callable[[], tuple[ComponentHealth, ...]] = _no_components
+    looked: Callable[[str, int], None] = _nobody_listens
     checkpoint: Checkpoint = nowhere
     fence: Callable[[], None] = _unfenced
     speed: Callable[[], float] = _real_time

@@ -46,11 +46,13 @@ def reconcile(desk: Desk, now: datetime) -> Reconciled:
     reachable, fills = set[str](), 0
     for account, broker in desk.venues().items():
         try:
-            fills += _reconcile_account(desk, account, broker, ours[account], now)
+            found = _reconcile_account(desk, account, broker, ours[account], now)
         except Transient as error:
             desk.health(account, Health.DEGRADED, f"out of reach, so no new entries: {error}")
         else:
             reachable.add(account)
+            fills += found
+            desk.looked(account, found)
             desk.health(account, Health.RUNNING, "answers")
     activities.rescale_bars(desk)
     return Reconciled(frozenset(reachable), fills)

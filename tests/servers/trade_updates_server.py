@@ -1,0 +1,107 @@
+"""Alpaca's stream of trades on loopback as alpaca-py 0.44 meets it: JSON in binary frames, one connection an account,
+nothing replayed, and ways to go wrong."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection, serve
+
+from tests.servers.alpaca_http import KEY_ID, SECRET
+
+ELSEWHERE = "your connection is rejected while another connection is open under the same account"
+
+
+class TradeUpdatesServer:
+    """`connects` counts connections. `deaf` says nothing to those who connect; `gives` is what may be listened to;
+    `status` refuses the handshake."""
+
+    def __init__(self) -> None:
+        self.keys = {KEY_ID: SECRET}
+        self.deaf = False
+        self.gives = ["trade_updates"]
+        self.status: HTTPStatus | None = None
+        self.connects = 0
+        self.refused = 0
+        self.listeners: list[ServerConnection] = []
+        self._server = serve(
+            self._serve, "127.0.0.1", 0, compression=None, close_timeout=0.2, process_request=self._admit
+        )
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    def __enter__(self) -> TradeUpdatesServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self.drop()
+        self._thread.join()
+
+    @property
+    def address(self) -> str:
+        return f"ws://127.0.0.1:{self._server.socket.getsockname()[1]}/stream"
+
+    def update(self, event: str = "fill", **fields: Any) -> None:
+        """One update, for all who listen."""
+        data = {"event": event, "execution_id": "5c0bc6a5-2b1f-4e54-b9f8-9c4a1e9c2b11", "order": {"id": "7"}, **fields}
+        self.say(json.dumps({"stream": "trade_updates", "data": data}).encode())
+
+    def say(self, frame: bytes) -> None:
+        for each in list(self.listeners):
+            with suppress(ConnectionClosed, OSError):
+                each.send(frame)
+
+    def drop(self) -> None:
+        """Every connection breaks off, without a goodbye."""
+        for each in list(self.listeners):
+            with suppress(OSError):
+                each.socket.shutdown(socket.SHUT_RDWR)
+
+    def _admit(self, connection: ServerConnection, _: Request) -> Response | None:
+        if self.status is None:
+            return None
+        self.refused += 1
+        return connection.respond(self.status, "no\n")
+
+    def _serve(self, connection: ServerConnection) -> None:
+        self.connects += 1
+        try:
+            if self.deaf:
+                for _ in connection:
+                    continue
+            elif self._lets_in(connection):
+                for frame in connection:
+                    self._obey(connection, json.loads(frame))
+        except (ConnectionClosed, OSError):
+            return
+        finally:
+            if connection in self.listeners:
+                self.listeners.remove(connection)
+
+    def _lets_in(self, connection: ServerConnection) -> bool:
+        data = json.loads(connection.recv(10))["data"]
+        known = self.keys.get(data["key_id"]) == data["secret_key"]
+        if known and self.listeners:
+            _tell(connection, "listening", {"error": ELSEWHERE})
+            return False
+        status = "authorized" if known else "unauthorized"
+        _tell(connection, "authorization", {"action": "authenticate", "status": status})
+        return known
+
+    def _obey(self, connection: ServerConnection, said: dict[str, Any]) -> None:
+        given = [name for name in said["data"]["streams"] if name in self.gives]
+        if given:
+            self.listeners.append(connection)
+        _tell(connection, "listening", {"streams": given})
+
+
+def _tell(connection: ServerConnection, stream: str, data: dict[str, Any]) -> None:
+    connection.send(json.dumps({"stream": stream, "data": data}).encode())
