@@ -40,7 +40,7 @@ from bot.watchdog import Watchdog
 from bot.worlds import Place, place_of
 from core.checkpoints import Checkpoint, nowhere
 from core.clock import ScaledClock, SystemClock
-from core.domain.accounts import World
+from core.domain.accounts import AccountKind, World
 from core.domain.instruments import DEFAULT_SYMBOLS, instrument_for
 from core.domain.records import JobOutcome
 from core.domain.values import ZERO
@@ -222,7 +222,7 @@ class LiveAssembly:
             self._settings.heartbeat_file,
             os.getpid(),
             self._checkpoint,
-            frozenset({MARKET_DATA}),
+            frozenset({MARKET_DATA, *(kind.value for kind in AccountKind)}),
         )
 
     def _telephone(self, engine: Engine, prices: Prices, clock: SystemClock | ScaledClock) -> Telephone:

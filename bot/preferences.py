@@ -13,6 +13,7 @@ from datetime import datetime, time
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled
 from core.domain.events import (
     BarSourcesChanged,
     BarsRetold,
@@ -85,7 +86,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("bookings", "cash, splits, corrections", (CashBooked, UnitsAdjusted, EntryUndone, BarsRetold)),
     Topic("report", "the daily report", (DailyReport,)),
     Topic("model", "new models", (ModelTrained,)),
-    Topic("health", "what fails; halts always", (HealthChanged, BarSourcesChanged)),
+    Topic("health", "what fails; halts always", (HealthChanged, BarSourcesChanged, BrokerTroubled)),
     Topic("warnings", "near a stop, old prices", (NearStop, BarsStale)),
     Topic("starts", "starts, and gaps before", (Welcome, EngineStarted)),
     Topic("strangers", "who else writes to me", (StrangerSpoke,)),
@@ -98,7 +99,16 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         "control",
         "mode, brakes, settings",
-        (ModeChanged, BrakeSet, BrakeReleased, SettingsDiffer, OwnerSilent, OwnerReturned),
+        (
+            ModeChanged,
+            BrokerFellBack,
+            BrokerReturned,
+            BrakeSet,
+            BrakeReleased,
+            SettingsDiffer,
+            OwnerSilent,
+            OwnerReturned,
+        ),
         must=True,
     ),
     Topic(

@@ -12,6 +12,7 @@ from bot import (
     render_alerts,
     render_away,
     render_bars,
+    render_broker,
     render_cards,
     render_report,
     render_safety,
@@ -21,6 +22,7 @@ from bot import (
 )
 from bot.markup import italic
 from bot.message import Message
+from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled
 from core.domain.events import (
     BarSourcesChanged,
     BarsRetold,
@@ -77,12 +79,18 @@ def render(event: Event, zone: ZoneInfo) -> Message:
             return _house(event, zone)
         case SettingsDiffer() | OwnerSilent() | OwnerReturned() | LiveStatus():
             return _owner(event, zone)
-        case NearStop() | BarsStale():
-            return render_alerts.render(event, zone)
-        case BarSourcesChanged() | BarsRetold():
-            return render_bars.render(event, zone)
+        case NearStop() | BarsStale() | BarSourcesChanged() | BarsRetold():
+            return _prices(event, zone)
+        case BrokerTroubled() | BrokerFellBack() | BrokerReturned():
+            return render_broker.render(event, zone)
         case _:
             return render_safety.render(event, zone)
+
+
+def _prices(event: NearStop | BarsStale | BarSourcesChanged | BarsRetold, zone: ZoneInfo) -> Message:
+    if isinstance(event, NearStop | BarsStale):
+        return render_alerts.render(event, zone)
+    return render_bars.render(event, zone)
 
 
 def _trade(

@@ -8,6 +8,7 @@ from bot import menus, numbers
 from bot.markup import bold, line, paragraphs, table
 from bot.message import Message
 from bot.render_accounts import account_block, day_results
+from bot.render_broker import why_manual
 from bot.render_marks import all_badges, first_line
 from bot.render_reasons import sentence, words
 from bot.render_safety import brake_name, scope_words
@@ -27,6 +28,7 @@ def status(view: StatusView, zone: ZoneInfo) -> Message:
         paragraphs(
             title,
             _pause_words(view, zone),
+            f"✋ {why_manual(view.fallback, zone)}" if view.fallback is not None else "",
             _brake_words(view, zone),
             _worries(view, zone),
             table(_engine_rows(view, zone)),

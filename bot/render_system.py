@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from bot import numbers
 from bot.markup import bold, code, esc, italic, line, paragraphs, table
 from bot.message import Keyboard, Message
-from bot.render_marks import headline
+from bot.render_marks import account_name, headline
 from bot.render_reasons import sentence, words
 from core.domain.accounts import Mode
 from core.domain.events import (
@@ -152,6 +152,10 @@ def mode(event: ModeChanged, zone: ZoneInfo) -> Message:
         return Message(paragraphs(f"⏸ {bold(f'Paused{until}')}", text.strip()))
     if event.mode is Mode.OBSERVE:
         return Message(paragraphs(f"👀 {bold('Mode observe')}", f"{meaning} {by}".strip()))
+    if event.held_by:
+        name = line(account_name(event.held_by), 40)
+        text = f"Until {name} is back, mode manual holds in its place. {by}".strip()
+        return Message(paragraphs(f"🎛 {bold(f'Mode {event.mode.value}, once {name} is back')}", text))
     return Message(paragraphs(f"▶️ {bold(f'Active in mode {event.mode.value}')}", f"{meaning} {by}".strip()))
 
 

@@ -28,6 +28,7 @@ COMMITS = (
     "wish",
     "brakes",
     "alerts",
+    "venue state",
     # its jobs
     "seed",
     "gift",

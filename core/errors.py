@@ -37,6 +37,10 @@ class AccessRefused(Transient):
     """The source does not let us in: a stale cookie, keys it does not know, a blocked address."""
 
 
+class WrongAddress(AccessRefused):
+    """Keys of the other kind of account: live ones at the address of paper accounts, or the reverse."""
+
+
 class Unreachable(Transient):
     """No answer: no connection, a time-out, or the source's own servers are out of order."""
 

@@ -10,6 +10,7 @@ from bot.commands.amounts import Problem, parse_amount
 from bot.commands.talk import Reply, Request, Talk, reply
 from bot.markup import bold, code, esc, paragraphs
 from bot.message import Button, Message
+from bot.render_broker import why_manual
 from bot.render_system import MODE_WORDS
 from core.domain.accounts import Mode
 from core.domain.views import AnswerKind, OwnerAnswer
@@ -70,13 +71,14 @@ async def mode(talk: Talk, request: Request) -> Reply:
 async def _offer_modes(talk: Talk) -> Reply:
     view = await talk.hands.ask(talk.owner.status)
     lines = "\n".join(f"{code(each.value)}: {esc(MODE_WORDS[each])}" for each in Mode)
+    why = why_manual(view.fallback, talk.zone) if view.fallback is not None else ""
+    chosen = view.fallback.chosen if view.fallback is not None else view.mode
     buttons = [
-        Button(f"{'● ' if each is view.mode else ''}{each.value}", menus.menu_token(f"mode-{each.value}"))
-        for each in Mode
+        Button(f"{'● ' if each is chosen else ''}{each.value}", menus.menu_token(f"mode-{each.value}")) for each in Mode
     ]
     return reply(
         Message(
-            paragraphs(f"🎛 {bold(f'Mode {view.mode.value}')}", lines),
+            paragraphs(f"🎛 {bold(f'Mode {view.mode.value}')}", why, lines),
             ((buttons[0], buttons[1]), (buttons[2], buttons[3])),
         )
     )

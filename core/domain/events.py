@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import IntEnum
 
 from core.domain.accounts import Badge, Mode
+from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled
 from core.domain.decisions import BrakeKind, Verdict
 from core.domain.orders import Purpose, Side
 from core.domain.portfolio import GuardKind
@@ -291,10 +292,13 @@ class StrangerSpoke:
 
 @dataclass(frozen=True, slots=True)
 class ModeChanged:
+    """`mode` as the owner chose it; mode manual holds in its place until the broker of account `held_by` is back."""
+
     mode: Mode
     paused: bool
     until: datetime | None
     by: str
+    held_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -590,6 +594,9 @@ Event = (
     | BarsRetold
     | NearStop
     | BarsStale
+    | BrokerTroubled
+    | BrokerFellBack
+    | BrokerReturned
     | LiveStatus
 )
 
@@ -630,6 +637,9 @@ EVENT_TYPES: dict[str, type] = {
         BarsRetold,
         NearStop,
         BarsStale,
+        BrokerTroubled,
+        BrokerFellBack,
+        BrokerReturned,
         LiveStatus,
     )
 }
@@ -646,6 +656,8 @@ _PRIORITY: dict[type, Priority] = {
     ProtectionFailed: Priority.CRITICAL,
     LedgerRestored: Priority.CRITICAL,
     OwnerSilent: Priority.CRITICAL,
+    BrokerFellBack: Priority.CRITICAL,
+    BrokerReturned: Priority.CRITICAL,
     QuestionSettled: Priority.TRADE,
     UnitsAdjusted: Priority.TRADE,
     EntryUndone: Priority.TRADE,

@@ -30,6 +30,16 @@ class ComponentHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """Why mode manual holds although the owner chose another: his broker `says` (it follows the account's name)."""
+
+    account: str
+    says: str
+    since: datetime
+    chosen: Mode
+
+
+@dataclass(frozen=True, slots=True)
 class StatusView:
     """Everything /status shows. `market_now` may be simulated time; `speed` is how fast it runs. `brakes` are those in
     force beside a pause, the oldest first."""
@@ -56,6 +66,7 @@ class StatusView:
     undelivered_messages: int
     badges: tuple[Badge, ...]
     brakes: tuple[Brake, ...] = ()
+    fallback: Fallback | None = None
 
 
 @dataclass(frozen=True, slots=True)

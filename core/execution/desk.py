@@ -15,6 +15,7 @@ from core.domain.bars import BarSize
 from core.domain.instruments import Instrument, Universe, instrument_for
 from core.domain.orders import OrderNamespace
 from core.domain.views import ComponentHealth, Health
+from core.execution.venue_state import state_of
 from core.ports import BarStore, Broker, Calendar, Clock, Predictor, Quotes, UnitOfWork, UnitOfWorkFactory
 from core.strategy.policy import Policy
 
@@ -128,11 +129,18 @@ class Desk:
         """The brokers that can be asked: all but the manual account, whose truth is what the owner reports."""
         return {name: broker for name, broker in self.brokers.items() if not broker.account.is_manual}
 
-    def mode(self, work: UnitOfWork) -> Mode:
-        """The owner's choice, or the default; without a broker automatic execution is out of reach."""
+    def chosen_mode(self, work: UnitOfWork) -> Mode:
+        """The owner's choice, or the default."""
         stored = work.value(MODE_KEY)
-        mode = Mode(stored) if stored else self.default_mode
-        return Mode.MANUAL if self.broker_account is None and mode in (Mode.AUTO, Mode.CONFIRM) else mode
+        return Mode(stored) if stored else self.default_mode
+
+    def mode(self, work: UnitOfWork) -> Mode:
+        """The one that holds: without a broker, or while it has failed us, automatic execution is out of reach."""
+        chosen = self.chosen_mode(work)
+        if chosen not in (Mode.AUTO, Mode.CONFIRM):
+            return chosen
+        is_out = self.broker_account is None or state_of(work, self.broker_account).is_fallen
+        return Mode.MANUAL if is_out else chosen
 
     @contextmanager
     def committing(self, step: str) -> Iterator[UnitOfWork]:

@@ -12,7 +12,7 @@ from core.domain.orders import OrderState
 from core.domain.records import Instruction, InstructionState
 from core.domain.values import ZERO
 from core.domain.views import AnswerKind, OwnerAnswer, PositionsView, ReportedFill, StatusView
-from core.execution import approvals, away, executor, manual, reported, views
+from core.execution import approvals, away, executor, fallback, manual, reported, views
 from core.execution.bookings import Execution, refused
 from core.execution.desk import MODE_KEY
 from core.execution.owner_cards import OwnerCards
@@ -74,12 +74,13 @@ class OwnerDesk(OwnerCards):
         if self._desk.broker_account is None and mode in (Mode.AUTO, Mode.CONFIRM):
             return refused(f"No broker is connected, so mode {mode} is out of reach: manual and observe are possible.")
         with self._desk.committing("owner") as work:
-            if self._desk.mode(work) is mode:
+            if self._desk.chosen_mode(work) is mode:
                 return OwnerAnswer(AnswerKind.UNCHANGED, f"The mode is {mode} already.")
             work.set_value(MODE_KEY, mode.value)
             brake = _pause_brake(work, now)
             until = brake.until if brake else None
-            work.publish(ModeChanged(mode, brake is not None, until, by), market_time=now)
+            held = fallback.standing(work, self._desk)
+            work.publish(ModeChanged(mode, brake is not None, until, by, held.account if held else ""), market_time=now)
             self._audit(work, by, f"mode {mode}", "set")
         return OwnerAnswer(AnswerKind.DONE, f"The mode is now {mode}.")
 

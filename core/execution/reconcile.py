@@ -12,14 +12,15 @@ from decimal import Decimal
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import CashKind, CashMovement, Fill, Guard, Portfolio
 from core.domain.venue import VenueOrder
-from core.domain.views import Health
 from core.errors import Transient
-from core.execution import activities, cash_differences, differences, executor, foreign, manual, tidings
+from core.execution import activities, cash_differences, differences, executor, fallback, foreign, manual, tidings
 from core.execution.corrections import UNCERTAIN, Corrections, LocalTruth, VenueTruth, plan
 from core.execution.desk import MANUAL, Desk
+from core.execution.failures import trouble_of
 from core.execution.fill_cursor import FillCursor
 from core.execution.news import in_order
 from core.execution.protect import refresh_guards
+from core.execution.venue_state import Look
 from core.ports import Broker, DuplicateOrder, UnitOfWork
 
 NEVER_ARRIVED = "it never reached the broker; a new signal may try again"
@@ -48,12 +49,14 @@ def reconcile(desk: Desk, now: datetime) -> Reconciled:
         try:
             found = _reconcile_account(desk, account, broker, ours[account], now)
         except Transient as error:
-            desk.health(account, Health.DEGRADED, f"out of reach, so no new entries: {error}")
+            look = Look(trouble_of(error), str(error))
         else:
-            reachable.add(account)
+            look = Look()
             fills += found
             desk.looked(account, found)
-            desk.health(account, Health.RUNNING, "answers")
+        # Answering again is not enough: nothing is sent before the end of the failure is certain.
+        if not fallback.note(desk, account, look, now).is_fallen and look.trouble is None:
+            reachable.add(account)
     activities.rescale_bars(desk)
     return Reconciled(frozenset(reachable), fills)
 

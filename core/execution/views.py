@@ -17,6 +17,7 @@ from core.domain.portfolio import Portfolio
 from core.domain.records import JobOutcome, OutboxState
 from core.domain.values import exact
 from core.domain.views import PositionsView, StatusView
+from core.execution import fallback
 from core.execution.attesting import attested_at
 from core.execution.desk import Desk
 from core.execution.equity import record_of, trading_day_end, valued
@@ -43,6 +44,7 @@ def status(desk: Desk) -> StatusView:
             speed=desk.speed(),
             simulated_prices=desk.simulated,
             mode=desk.mode(work),
+            fallback=fallback.standing(work, desk),
             paused=pause is not None,
             paused_until=pause.until if pause else None,
             health=reporting.overall_health(components),

@@ -33,6 +33,8 @@ class Policy:
     `away_after` without a sign of the owner, by the system clock, nothing new is bought; zero: never.
     A price is near a stop within `near_stop_fraction` of it or `near_stop_atr` of a usual day's range, None: off;
     so many confirming bars as `stale_bars` that do not come in an open session are warned of, zero: never.
+    `outage_patience` without an answer, or `keys_patience` with the keys refused, entries of a broker go to the owner's
+    hand.
     A reported price that is off the market by more than `far_price_fraction` is asked about a second time.
     """
 
@@ -71,3 +73,5 @@ class Policy:
     near_stop_fraction: Decimal | None = Decimal("0.01")
     near_stop_atr: Decimal | None = Decimal("0.25")
     stale_bars: int = 6
+    keys_patience: timedelta = timedelta(minutes=2)
+    outage_patience: timedelta = timedelta(minutes=10)

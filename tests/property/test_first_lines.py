@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bot import numbers
 from bot.markup import units, visible
 from bot.render import render
+from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled
 from core.domain.events import (
     EVENT_TYPES,
     BarSourcesChanged,
@@ -95,6 +96,9 @@ ACTIONS: dict[type, str] = {
     BarsRetold: "prices in new units",
     NearStop: "near its stop|away from its stop",
     BarsStale: "[Nn]ew bars",
+    BrokerTroubled: "🟠 .+",
+    BrokerFellBack: "Mode (auto|confirm|manual|observe): ",
+    BrokerReturned: "is back",
 }
 
 

@@ -1,0 +1,64 @@
+"""A door before a venue that a test shuts and opens: what a broker as a whole can do to us."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from core.domain.portfolio import Fill
+from core.domain.venue import Activity, OrderRequest, SubmitResult, VenueAccount, VenueOrder
+from core.errors import Transient
+from core.ports import Broker
+
+
+class ShutDoor:
+    """The Broker port over another one; while `error` is set every call fails with it. `calls` counts all of them,
+    `sent` are the requests that were made, whether or not they arrived."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.behind = broker
+        self.account = broker.account
+        self.shows_within = broker.shows_within
+        self.error: Transient | None = None
+        self.calls: Counter[str] = Counter()
+        self.sent: list[OrderRequest] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """What the port says of itself without asking anybody."""
+        return getattr(self.behind, name)
+
+    def submit(self, request: OrderRequest) -> SubmitResult:
+        self.sent.append(request)
+        self._pass("submit")
+        return self.behind.submit(request)
+
+    def cancel(self, client_order_id: str) -> None:
+        self._pass("cancel")
+        self.behind.cancel(client_order_id)
+
+    def find(self, client_order_id: str) -> VenueOrder | None:
+        self._pass("find")
+        return self.behind.find(client_order_id)
+
+    def orders(self) -> Sequence[VenueOrder]:
+        self._pass("orders")
+        return self.behind.orders()
+
+    def fills_since(self, at: datetime) -> Sequence[Fill]:
+        self._pass("fills")
+        return self.behind.fills_since(at)
+
+    def activities_since(self, at: datetime) -> Sequence[Activity]:
+        self._pass("activities")
+        return self.behind.activities_since(at)
+
+    def state(self) -> VenueAccount:
+        self._pass("state")
+        return self.behind.state()
+
+    def _pass(self, call: str) -> None:
+        self.calls[call] += 1
+        if self.error is not None:
+            raise self.error
