@@ -3,78 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from core.domain.bars import BarSize
 from core.domain.instruments import instrument_for
 from core.errors import AutoTraderError
 from tests.alpaca_stand import BTC, NOW, SPY, Stand, stand
-from tests.servers.alpaca_http import Answer, Call
+from tests.contract.alpaca_spec import Description
+from tests.servers.alpaca_http import Answer
 
 __all__ = ["stand"]
 
-SPEC_PATH = Path(__file__).resolve().parents[2].parent / "shared" / "specs" / "alpaca-market-data-openapi.json"
+MARKET_DATA = Description("alpaca-market-data-openapi.json")
 pytestmark = [
     pytest.mark.shared_data,
-    pytest.mark.skipif(not SPEC_PATH.exists(), reason="Alpaca's description is not beside this checkout"),
+    pytest.mark.skipif(not MARKET_DATA.path.exists(), reason="Alpaca's description is not beside this checkout"),
 ]
-
-
-@cache
-def published() -> Any:
-    return json.loads(SPEC_PATH.read_text())
-
-
-def operation(call: Call) -> Mapping[str, Any]:
-    """What is published about the path of a request."""
-    for path, operations in published()["paths"].items():
-        shape = re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(path))
-        if re.fullmatch(shape, call.path) and call.method.lower() in operations:
-            return dict(operations[call.method.lower()])
-    raise AssertionError(f"nothing is published about {call.method} {call.path}")
-
-
-def resolved(node: Any) -> Any:
-    """With `nullable` written as JSON Schema has it, and objects closed to what is not published."""
-    if isinstance(node, list):
-        return [resolved(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    found = {name: resolved(value) for name, value in node.items()}
-    if found.pop("nullable", False) and isinstance(found.get("type"), str):
-        found["type"] = [found["type"], "null"]
-    if found.get("type") == "object" and "properties" in found:
-        found.setdefault("additionalProperties", False)
-    return found
-
-
-@cache
-def components() -> Any:
-    return resolved(published()["components"])
-
-
-def faults_of(call: Call, answer: Answer) -> Iterator[str]:
-    schema = resolved(operation(call)["responses"][str(answer.status)]["content"]["application/json"]["schema"])
-    validator = Draft202012Validator({**schema, "components": components()})
-    for error in validator.iter_errors(answer.body):
-        yield f"{call.path} {list(error.absolute_path)[:4]}: {error.message[:200]}"
-
-
-def parameters_of(call: Call) -> set[str]:
-    found = set()
-    for each in operation(call).get("parameters", ()):
-        named = published()["components"]["parameters"][each["$ref"].rsplit("/", 1)[1]] if "$ref" in each else each
-        if named["in"] == "query":
-            found.add(named["name"])
-    return found
 
 
 def ask_everything(stand: Stand) -> None:
@@ -118,12 +64,14 @@ def test_every_answer_of_the_loopback_server_is_one_that_alpaca_publishes(stand:
         "/v1beta3/crypto/us/latest/trades",
         "/v1/corporate-actions",
     }
-    assert [fault for call, answer in stand.server.answers for fault in faults_of(call, answer)] == []
+    assert [fault for call, answer in stand.server.answers for fault in MARKET_DATA.faults_of(call, answer)] == []
 
 
 def test_alpaca_py_asks_with_parameters_that_alpaca_publishes(stand: Stand) -> None:
     ask_everything(stand)
-    odd = {(call.path, name) for call in stand.server.calls for name in set(call.query) - parameters_of(call)}
+    odd = {
+        (call.path, name) for call in stand.server.calls for name in set(call.query) - MARKET_DATA.parameters_of(call)
+    }
     assert odd == set()
 
 
@@ -132,6 +80,6 @@ def test_an_answer_that_strays_from_what_is_published_is_found(stand: Stand) -> 
     call, answer = stand.server.answers[0]
     strayed = json.loads(json.dumps(answer.body))
     strayed["quotes"]["SPY"]["bp"] = "601.2"
-    assert len(list(faults_of(call, Answer(200, strayed)))) == 1
+    assert len(list(MARKET_DATA.faults_of(call, Answer(200, strayed)))) == 1
     strayed["quotes"]["SPY"] = {"ap": 1.0}
-    assert list(faults_of(call, Answer(200, strayed)))
+    assert list(MARKET_DATA.faults_of(call, Answer(200, strayed)))

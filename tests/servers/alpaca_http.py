@@ -38,7 +38,8 @@ FAULTS: Mapping[str, tuple[int, Any]] = {
     "empty": (200, ""),
 }
 """By name: status and body. With "after " before it, what was asked is done first, as by a gateway that lost patience.
-Others are "hang", "reset", "truncated" and "drip", which happen to a good answer."""
+Others are "hang", "reset", "truncated" and "drip", which happen to a good answer; with "before " before one of these,
+nothing is done of what was asked."""
 
 
 @dataclass(frozen=True)
@@ -89,17 +90,20 @@ class FaultPlan:
 class Refusal(Exception):
     """Ends a question with Alpaca's own kind of no."""
 
-    def __init__(self, status: int, message: str, code: int = 0) -> None:
+    def __init__(self, status: int, message: str, code: int = 0, **fields: Any) -> None:
         super().__init__(message)
-        self.answer = Answer(status, {"code": code, "message": message} if code else {"message": message})
+        body = {"code": code, "message": message} if code else {"message": message}
+        self.answer = Answer(status, {**body, **fields})
 
 
 class AlpacaHttp:
     """`now` is its clock. `calls` are the requests as they came, also those that a fault ate; `answers` the good ones
-    with what was asked. `quota` requests are allowed in each minute of its clock; None counts none."""
+    with what was asked. `quota` requests are allowed in each minute of its clock; None counts none. Its Date is `skew`
+    ahead of its clock."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
+        self.skew = timedelta(0)
         self.keys = {KEY_ID: SECRET}
         self.quota: int | None = None
         self.faults = FaultPlan()
@@ -131,12 +135,16 @@ class AlpacaHttp:
         return sum(part in call.path for call in self.calls)
 
     def respond(self, call: Call) -> Any:
-        """The body of a good answer. Raises Refusal."""
+        """The body of a good answer, or an Answer where its status is another than 200. Raises Refusal."""
         raise NotImplementedError
 
     def is_open_to(self, call: Call) -> bool:
         """Whether the keys fit; a service open to everybody says so."""
         return call.key_id is not None and self.keys.get(call.key_id) == call.secret
+
+    def shut_out(self, call: Call) -> Answer:
+        """What is said to keys that do not fit."""
+        return Answer(*FAULTS["403"])
 
     def answer(self, call: Call) -> tuple[Answer, Mapping[str, str], str | None]:
         """The answer, its headers of the quota, and what happens to it on the way."""
@@ -147,9 +155,12 @@ class AlpacaHttp:
         if is_over:
             return Answer(*FAULTS["429"]), headers, None
         if not self.is_open_to(call):
-            return Answer(*FAULTS["403"]), {}, None
+            return self.shut_out(call), {}, None
+        if fault is not None and fault.startswith("before "):
+            return Answer(200, ""), headers, fault.removeprefix("before ")
         try:
-            good = Answer(200, self.respond(call))
+            told = self.respond(call)
+            good = told if isinstance(told, Answer) else Answer(200, told)
         except Refusal as refusal:
             return refusal.answer, headers, None
         if fault is not None and fault.startswith("after "):
@@ -172,6 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Hands each request to its server, and its answer back as the server's faults will have it."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes: the second would wait for the client's word
     alpaca: AlpacaHttp
 
     def do_GET(self) -> None:
@@ -204,7 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             raise ConnectionResetError
         self.send_response_only(answer.status)
-        self.send_header("Date", format_datetime(self.alpaca.now(), usegmt=True))
+        self.send_header("Date", format_datetime(self.alpaca.now() + self.alpaca.skew, usegmt=True))
         is_page = isinstance(answer.body, str) and "<" in answer.body
         self.send_header("Content-Type", "text/html" if is_page else "application/json; charset=UTF-8")
         for name, value in headers.items():
