@@ -19,7 +19,9 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message=r"websockets\.legacy", category=DeprecationWarning)
     from alpaca.trading.client import TradingClient
     from alpaca.trading.enums import OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
+    from alpaca.trading.models import TradeUpdate
     from alpaca.trading.requests import GetCalendarRequest, GetOrdersRequest, LimitOrderRequest, ReplaceOrderRequest
+    from alpaca.trading.stream import TradingStream
 
 __all__ = [
     "GetCalendarRequest",
@@ -30,6 +32,8 @@ __all__ = [
     "QueryOrderStatus",
     "ReplaceOrderRequest",
     "TimeInForce",
+    "TradeUpdate",
+    "TradingStream",
 ]
 
 MONDAY = datetime(2026, 11, 2, 15, 0, tzinfo=UTC)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -15,22 +16,27 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from tests.servers.alpaca_http import KEY_ID, SECRET
+from tests.servers.alpaca_trading_server import AlpacaTradingServer
 
 ELSEWHERE = "your connection is rejected while another connection is open under the same account"
 
 
 class TradeUpdatesServer:
     """`connects` counts connections. `deaf` says nothing to those who connect; `gives` is what may be listened to;
-    `status` refuses the handshake."""
+    `status` refuses the handshake. `mute` tells of nothing while connections stand, `repeats` tells of everything so
+    many times more. With `follow` it tells of what happens at a venue, and knows its keys."""
 
     def __init__(self) -> None:
         self.keys = {KEY_ID: SECRET}
         self.deaf = False
         self.gives = ["trade_updates"]
         self.status: HTTPStatus | None = None
+        self.mute = False
+        self.repeats = 0
         self.connects = 0
         self.refused = 0
         self.listeners: list[ServerConnection] = []
+        self._trading: AlpacaTradingServer | None = None
         self._server = serve(
             self._serve, "127.0.0.1", 0, compression=None, close_timeout=0.2, process_request=self._admit
         )
@@ -44,6 +50,15 @@ class TradeUpdatesServer:
         self._server.shutdown()
         self.drop()
         self._thread.join()
+
+    def follow(self, trading: AlpacaTradingServer) -> None:
+        self._trading = trading
+        trading.hear(self._pass_on)
+
+    def _pass_on(self, data: Mapping[str, Any]) -> None:
+        frame = json.dumps({"stream": "trade_updates", "data": data}).encode()
+        for _ in range(0 if self.mute else 1 + self.repeats):
+            self.say(frame)
 
     @property
     def address(self) -> str:
@@ -88,7 +103,8 @@ class TradeUpdatesServer:
 
     def _lets_in(self, connection: ServerConnection) -> bool:
         data = json.loads(connection.recv(10))["data"]
-        known = self.keys.get(data["key_id"]) == data["secret_key"]
+        keys = self.keys if self._trading is None else self._trading.keys
+        known = keys.get(data["key_id"]) == data["secret_key"]
         if known and self.listeners:
             _tell(connection, "listening", {"error": ELSEWHERE})
             return False
