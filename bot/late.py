@@ -92,7 +92,8 @@ def listed(unheard: list[tuple[datetime, str]], talk: Talk) -> Message:
 
 def raises_risk(action: str) -> bool:
     """Whether a menu button allows more than before: it must not be done hours after it was tapped."""
-    return action.startswith(("resume", "menu-resume", "mode-", "unlock-", *(f"settings-{each}-" for each in _CHANGES)))
+    changes = (f"settings-{each}-" for each in _CHANGES)
+    return action.startswith(("resume", "menu-resume", "mode-", "unlock-", "realmoney", *changes))
 
 
 def unheard_tap(action: str) -> Message:

@@ -14,6 +14,7 @@ from bot import (
     render_bars,
     render_broker,
     render_cards,
+    render_real_money,
     render_report,
     render_safety,
     render_settings,
@@ -45,6 +46,8 @@ from core.domain.events import (
     OwnerReturned,
     OwnerSilent,
     PositionUnguarded,
+    RealMoneyAsked,
+    RealMoneyChanged,
     SettingsDiffer,
     SignalRaised,
     StrangerSpoke,
@@ -77,7 +80,7 @@ def render(event: Event, zone: ZoneInfo) -> Message:
             | ModeChanged()
         ):
             return _house(event, zone)
-        case SettingsDiffer() | OwnerSilent() | OwnerReturned() | LiveStatus():
+        case SettingsDiffer() | OwnerSilent() | OwnerReturned() | RealMoneyAsked() | RealMoneyChanged() | LiveStatus():
             return _owner(event, zone)
         case NearStop() | BarsStale() | BarSourcesChanged() | BarsRetold():
             return _prices(event, zone)
@@ -130,8 +133,12 @@ def _house(
             return render_system.mode(event, zone)
 
 
-def _owner(event: SettingsDiffer | OwnerSilent | OwnerReturned | LiveStatus, zone: ZoneInfo) -> Message:
+def _owner(
+    event: SettingsDiffer | OwnerSilent | OwnerReturned | RealMoneyAsked | RealMoneyChanged | LiveStatus, zone: ZoneInfo
+) -> Message:
     match event:
+        case RealMoneyAsked() | RealMoneyChanged():
+            return render_real_money.render(event, zone)
         case LiveStatus():
             return Message("📍 Live status: it follows with the next cycle.")
         case SettingsDiffer():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from bot import menus, numbers
+from bot import menus, numbers, render_real_money
 from bot.markup import bold, line, paragraphs, table
 from bot.message import Message
 from bot.render_accounts import account_block, day_results
@@ -30,6 +30,7 @@ def status(view: StatusView, zone: ZoneInfo) -> Message:
             _pause_words(view, zone),
             f"✋ {why_manual(view.fallback, zone)}" if view.fallback is not None else "",
             _brake_words(view, zone),
+            render_real_money.status_words(view.real_money, zone),
             _worries(view, zone),
             table(_engine_rows(view, zone)),
             *(account_block(account, zone, short=True) for account in view.accounts),

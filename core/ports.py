@@ -18,6 +18,7 @@ from core.domain.events import DailyReport, Event, InstructionIssued
 from core.domain.instruments import AssetClass, Instrument, Listing
 from core.domain.orders import Order
 from core.domain.portfolio import CashKind, Entry, Fill, Guard, Portfolio
+from core.domain.real_money import RealMoneyView
 from core.domain.records import (
     AuditRecord,
     EquityPoint,
@@ -457,6 +458,23 @@ class Safekeeping(Protocol):
 
     def flatten(self, by: str) -> OwnerAnswer:
         """Commits at once, waiting for nobody, that everything is to be sold and nothing bought until unlocked."""
+        ...
+
+    def chosen_mode(self) -> Mode:
+        """The mode that is set, whether or not it can be obeyed now."""
+        ...
+
+    def real_money(self) -> RealMoneyView | None:
+        """How it stands with the live account; None where there is none."""
+        ...
+
+    def allow_real_money(self, number: str, by: str) -> OwnerAnswer:
+        """Runs in the writer: the live account of that number at its venue may be traded, if it is the one that the
+        settings allow and the venue names. Until then nothing is sent there."""
+        ...
+
+    def stop_real_money(self, by: str) -> OwnerAnswer:
+        """Takes that back: nothing more is sent there."""
         ...
 
     def exit_all(self) -> OwnerAnswer:

@@ -85,7 +85,7 @@ def no_fence() -> None:
 class Bench:
     """One installation. `restart` opens the same files again, as a new process would.
 
-    A `symbol` costs 100 USD at the start. `broker_account` None leaves only the manual account. `wrap` may put a
+    A `symbol` costs 100 USD at the start. `has_broker` False leaves only the manual account. `wrap` may put a
     fault between the desk and its venue. Two installations that are given one `venue_file` share the venue.
     """
 
@@ -159,7 +159,7 @@ class Bench:
             universe=Universe.of(self.symbols),
             world=self.world,
             signals_folder=self.folder / "signals",
-            broker_account="simulated" if self.has_broker else None,
+            trading_account="simulated" if self.has_broker else None,
             confirm_size=self.confirm_size,
             predictor=lambda: self.predictor,
             health=self.health,

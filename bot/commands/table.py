@@ -6,7 +6,21 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from bot.commands import audit, books, control, fills, hand, market, monitor, notices, safety, settings, waiting, watch
+from bot.commands import (
+    audit,
+    books,
+    control,
+    fills,
+    hand,
+    market,
+    monitor,
+    notices,
+    real_money,
+    safety,
+    settings,
+    waiting,
+    watch,
+)
 from bot.commands.guide import Chapter, help_message
 from bot.commands.talk import Command, Reply, Request, Talk
 from bot.commands.waiting import Answer, Deed
@@ -66,6 +80,7 @@ CHAPTERS: tuple[Chapter, ...] = (
             Command("locks", "", "what holds new entries back", safety.locks),
             Command("unlock", "daily_loss", "release one brake", safety.unlock),
             Command("flatten", "", "sell everything", safety.flatten),
+            Command("realmoney", "off", "allow orders with real money, or stop them", real_money.real_money),
         ),
         f"A pause without a length lasts until /resume. Modes: {code('auto')}, {code('confirm')}, {code('manual')}, "
         f"{code('observe')}. After /flatten nothing is bought until {code('/unlock flatten')}.",
@@ -92,7 +107,13 @@ CHAPTERS: tuple[Chapter, ...] = (
 COMMANDS: tuple[Command, ...] = tuple(command for chapter in CHAPTERS for command in chapter.commands)
 DEEDS: Mapping[str, Deed] = {**hand.DEEDS, **watch.DEEDS}
 """What a confirmed card does, by its kind."""
-ANSWERS: Mapping[str, Answer] = {**hand.ANSWERS, **settings.ANSWERS, **safety.ANSWERS, **watch.ANSWERS}
+ANSWERS: Mapping[str, Answer] = {
+    **hand.ANSWERS,
+    **settings.ANSWERS,
+    **safety.ANSWERS,
+    **real_money.ANSWERS,
+    **watch.ANSWERS,
+}
 """What becomes of the text that answers a question, by its kind."""
 _BY_NAME = {command.name: command for command in COMMANDS}
 

@@ -30,7 +30,10 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """Sent once per installation: what is simulated and how to go real."""
+    """Sent once per installation: what is simulated and how to go real.
+
+    `broker` is the account that orders go to by themselves, empty where there is none. `left_behind` is the file of an
+    earlier ledger of play money that is not used any more."""
 
     badges: tuple[Badge, ...]
     simulated_prices: bool
@@ -39,6 +42,8 @@ class Welcome:
     symbols: tuple[str, ...]
     equity: Decimal
     mode: Mode
+    broker: str = ""
+    left_behind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -553,6 +558,35 @@ class BarsStale:
 
 
 @dataclass(frozen=True, slots=True)
+class RealMoneyAsked:
+    """Nothing is sent to a live account before the owner's word. `number` names it at its venue; `equity` and `cash` in
+    USD, `positions` as (symbol, units), as the venue tells."""
+
+    account: str
+    number: str
+    equity: Decimal
+    cash: Decimal
+    positions: tuple[tuple[str, Decimal], ...]
+    badges: tuple[Badge, ...] = (Badge.LIVE,)
+
+
+@dataclass(frozen=True, slots=True)
+class RealMoneyChanged:
+    """The owner allowed orders with real money, or takes that back. `mode` is how decisions become orders there; at
+    most `first_day_limit` USD are invested until `first_day_until` by the market clock."""
+
+    account: str
+    number: str
+    allowed: bool
+    equity: Decimal
+    first_day_limit: Decimal | None
+    first_day_until: datetime | None
+    mode: Mode
+    by: str
+    badges: tuple[Badge, ...] = (Badge.LIVE,)
+
+
+@dataclass(frozen=True, slots=True)
 class LiveStatus:
     """The one status message that is kept up to date in place; what it says is looked up when it is delivered."""
 
@@ -597,6 +631,8 @@ Event = (
     | BrokerTroubled
     | BrokerFellBack
     | BrokerReturned
+    | RealMoneyAsked
+    | RealMoneyChanged
     | LiveStatus
 )
 
@@ -640,6 +676,8 @@ EVENT_TYPES: dict[str, type] = {
         BrokerTroubled,
         BrokerFellBack,
         BrokerReturned,
+        RealMoneyAsked,
+        RealMoneyChanged,
         LiveStatus,
     )
 }
@@ -658,6 +696,8 @@ _PRIORITY: dict[type, Priority] = {
     OwnerSilent: Priority.CRITICAL,
     BrokerFellBack: Priority.CRITICAL,
     BrokerReturned: Priority.CRITICAL,
+    RealMoneyAsked: Priority.CRITICAL,
+    RealMoneyChanged: Priority.CRITICAL,
     QuestionSettled: Priority.TRADE,
     UnitsAdjusted: Priority.TRADE,
     EntryUndone: Priority.TRADE,

@@ -12,6 +12,7 @@ from core.domain.accounts import Badge, Mode
 from core.domain.decisions import Brake, Signal
 from core.domain.events import ReportAccount, ReportPosition
 from core.domain.orders import Side
+from core.domain.real_money import RealMoneyView
 from core.domain.records import Instruction
 
 
@@ -67,6 +68,7 @@ class StatusView:
     badges: tuple[Badge, ...]
     brakes: tuple[Brake, ...] = ()
     fallback: Fallback | None = None
+    real_money: RealMoneyView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def close(desk: Desk, spoken: str, fraction: Decimal, tap: str, now: datetime) -
         return refused(f"No account holds {spoken.strip().upper() or 'that'}. Nothing was sold.")
     if any(_order_of(desk, origin, position) is not None for position in positions):
         return OwnerAnswer(AnswerKind.UNCHANGED, f"That sale of {positions[0].symbol} is under way already.")
-    silent = {each.account for each in positions} & (desk.venues().keys() - reconciled.reachable)
+    silent = {each.account for each in positions if not _answers(desk, each.account, reconciled.reachable)}
     wanted = _chooser([each for each in positions if each.account not in silent], fraction)
     snapshot = take_picture(desk, now, origin, reconciled.reachable, only_held=True)
     busy = {
@@ -53,6 +53,10 @@ def close(desk: Desk, spoken: str, fraction: Decimal, tap: str, now: datetime) -
     outcomes = [_outcome(desk, origin, position, fraction, silent, busy) for position in positions]
     kind = AnswerKind.DONE if any(done for done, _ in outcomes) else AnswerKind.REFUSED
     return OwnerAnswer(kind, "\n".join(words for _, words in outcomes))
+
+
+def _answers(desk: Desk, account: str, reachable: frozenset[str]) -> bool:
+    return desk.account(account).is_manual or account in reachable
 
 
 def part_of(symbol: str, quantity: Decimal, fraction: Decimal) -> Decimal:
@@ -104,6 +108,8 @@ def _outcome(
     order = _order_of(desk, origin, position)
     if order is not None:
         return _sale_words(desk, order)
+    if account not in desk.brokers:
+        return False, f"{account} is not connected: nothing of {symbol} was sold. Sell it in your broker's own app."
     if account in silent:
         return False, f"{account} does not answer: nothing of {symbol} was sold, its guard goes on. Try again soon."
     if (account, symbol) in busy:

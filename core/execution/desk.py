@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from core.checkpoints import Checkpoint, calling, nowhere
@@ -18,6 +19,9 @@ from core.domain.views import ComponentHealth, Health
 from core.execution.venue_state import state_of
 from core.ports import BarStore, Broker, Calendar, Clock, Predictor, Quotes, UnitOfWork, UnitOfWorkFactory
 from core.strategy.policy import Policy
+
+if TYPE_CHECKING:
+    from core.execution.real_money import RealMoney
 
 MANUAL = AccountKind.MANUAL.value
 MODE_KEY = "mode"
@@ -55,13 +59,14 @@ def _unscheduled() -> datetime | None:
 class Desk:
     """The market clock rules decisions, fills and reports; the system clock rules expiry, taps and records.
 
-    `brokers` maps account ids to venues, the manual account's included. `broker_account` is None when there is only
-    the manual account. `speed` is how fast the market clock runs; `next_cycle_at` when the tick is due next.
-    `looked` is told how many new fills each look at an account has found.
-    `fence` raises LeaseLost when another process may hold the ledger by now: asked last before every call that changes
-    something outside. `rules` gives the numbers in force, `universe` what is traded, `zone` his own: the owner may
-    change them between two decisions. `reader` gives units of work that only read and wait for nobody; without it
-    reads go through `ledger`.
+    `brokers` maps account ids to the venues that may be dealt with now, the manual account's included.
+    `trading_account` is the account that orders go to by themselves, None when there is only the manual account;
+    `real_money` the gate before it where it is a live one. `speed` is how fast the market clock runs; `next_cycle_at`
+    when the tick is due next. `looked` is told how many new fills each look at an account has found. `fence` raises
+    LeaseLost when another process may hold the ledger by now: asked last before every call that changes something
+    outside. `rules` gives the numbers in force, `universe` what is traded, `zone` his own: the owner may change them
+    between two decisions. `reader` gives units of work that only read and wait for nobody; without it reads go
+    through `ledger`.
     """
 
     ledger: UnitOfWorkFactory
@@ -75,7 +80,7 @@ class Desk:
     universe: Universe
     world: World
     signals_folder: Path
-    broker_account: str | None
+    trading_account: str | None
     confirm_size: BarSize = BarSize.M5
     quotes: Quotes | None = None
     reader: UnitOfWorkFactory | None = None
@@ -90,11 +95,17 @@ class Desk:
     default_mode: Mode = Mode.AUTO
     zone: Callable[[], ZoneInfo] = _utc
     tick_job: str = "tick"
+    real_money: RealMoney | None = None
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:
         """What is traded now."""
         return self.universe.all()
+
+    @property
+    def broker_account(self) -> str | None:
+        """The account that orders go to by themselves now; None when none may."""
+        return self.trading_account if self.trading_account in self.brokers else None
 
     @property
     def policy(self) -> Policy:
@@ -130,7 +141,7 @@ class Desk:
         return {name: broker for name, broker in self.brokers.items() if not broker.account.is_manual}
 
     def chosen_mode(self, work: UnitOfWork) -> Mode:
-        """The owner's choice, or the default."""
+        """The owner's choice, or the default, whether or not it can be obeyed now."""
         stored = work.value(MODE_KEY)
         return Mode(stored) if stored else self.default_mode
 

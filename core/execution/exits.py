@@ -98,7 +98,9 @@ def withdraw(
 
 
 def _is_gone(desk: Desk, order: Order) -> bool:
-    broker = desk.brokers[order.account]
+    broker = desk.brokers.get(order.account)
+    if broker is None:
+        return False
     try:
         with desk.changing("cancel"):
             broker.cancel(order.client_order_id)

@@ -40,6 +40,9 @@ def move(desk: Desk, spoken: str, wanted: Move, by: str, tap: str, now: datetime
         if not guards:
             return refused(f"No guarded position in {spoken.strip().upper() or 'that'}. Nothing was changed.")
         symbol = guards[0].symbol
+        absent = next((guard.account for guard in guards if guard.account not in desk.brokers), None)
+        if absent is not None:
+            return refused(f"{absent} is not connected: move the stop of {symbol} there. Nothing was changed.")
         if work.seen_tap(tap, desk.system_clock.now()):
             return OwnerAnswer(AnswerKind.UNCHANGED, f"The levels of {symbol} were moved so already.")
         if desk.instrument(symbol) is None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from core.domain.accounts import Mode
 from core.domain.decisions import Brake, BrakeKind
+from core.domain.real_money import RealMoneyView
 from core.domain.records import CHOICES, Question, QuestionChoice, QuestionKind
 from core.domain.views import AnswerKind, OwnerAnswer
 from core.execution import attesting, cash_differences, differences, foreign, locks, owner_guards, questions
 from core.execution.bookings import refused
 from core.execution.owner_drafts import OwnerDrafts
-from core.execution.protect import refresh_guards
+from core.execution.protect import protect, refresh_guards
+from core.execution.reconcile import reconcile
 from core.execution.watch import look_after
 from core.ports import UnitOfWork
 
@@ -68,6 +71,32 @@ class OwnerSafe(OwnerDrafts):
             if count
         ]
         return OwnerAnswer(AnswerKind.DONE, ("; ".join(parts) or "There is nothing left to sell") + ".")
+
+    def chosen_mode(self) -> Mode:
+        with self._desk.reading() as work:
+            return self._desk.chosen_mode(work)
+
+    def real_money(self) -> RealMoneyView | None:
+        gate = self._desk.real_money
+        return gate.view(self._desk) if gate is not None else None
+
+    def allow_real_money(self, number: str, by: str) -> OwnerAnswer:
+        desk = self._desk
+        if desk.real_money is None:
+            return refused("There is no live account: ALPACA_PAPER and the keys of Alpaca are set on the server.")
+        answer = desk.real_money.allow(desk, number, by)
+        if answer.kind is AnswerKind.DONE:
+            now = desk.market_clock.now()
+            protect(desk, now, reconcile(desk, now).reachable)
+        return answer
+
+    def stop_real_money(self, by: str) -> OwnerAnswer:
+        desk = self._desk
+        if desk.real_money is None:
+            return refused("There is no live account.")
+        answer = desk.real_money.withdraw(desk, by)
+        protect(desk, desk.market_clock.now())
+        return answer
 
     def _effect(self, work: UnitOfWork, question: Question, choice: QuestionChoice, now: datetime) -> str:
         if question.kind is QuestionKind.PLACE_STOP:

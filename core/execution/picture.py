@@ -10,6 +10,7 @@ from core.domain.decisions import Brake
 from core.domain.instruments import Instrument
 from core.execution.desk import MANUAL, Desk
 from core.execution.market import market_view, quotes_of
+from core.execution.real_money import is_first_day
 from core.strategy.snapshot import AccountView, MarketView, Snapshot
 
 
@@ -36,6 +37,8 @@ def take_picture(
                 live_orders=tuple(order for order in live if order.account == account.id),
                 guards={guard.symbol: guard for guard in guards if guard.account == account.id},
                 reachable=account.is_manual or account.id in reachable,
+                connected=account.id in desk.brokers,
+                first_day=is_first_day(work, account.id, now),
             )
             for account in work.accounts()
         )

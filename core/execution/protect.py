@@ -121,7 +121,9 @@ def _guard(
         return _venue_guard(position, legs, stops, planned, now)
     if planned is None:
         return None
-    kind = GuardKind.OWNER if desk.account(position.account).is_manual else GuardKind.ENGINE
+    # Of an account that is not connected we can only tell the owner.
+    watches = position.account in desk.venues()
+    kind = GuardKind.ENGINE if watches else GuardKind.OWNER
     return Guard(position.account, position.symbol, *planned, kind, None, now)
 
 

@@ -62,6 +62,7 @@ def status(desk: Desk) -> StatusView:
             last_signal=reporting.signal_words(work.last_signals().values()),
             undelivered_messages=sum(len(work.messages_in(state)) for state in UNDELIVERED),
             badges=reporting.all_badges(accounts),
+            real_money=desk.real_money.view(desk) if desk.real_money is not None else None,
             brakes=tuple(brake for brake in brakes if brake.kind is not BrakeKind.PAUSED),
         )
 

@@ -52,7 +52,8 @@ def exits(snapshot: Snapshot) -> tuple[Order, ...]:
     every one that is to be flattened.
 
     A venue's stop that the price has left behind for two bars has failed: then the position is sold, too. No mode,
-    pause, data fault or missing model holds an exit back. A position that live exits sell gets no second.
+    pause, data fault or missing model holds an exit back. A position that live exits sell gets no second. Of an
+    account that is not connected nothing can be sold: its owner is warned (core.execution.alerts).
     """
     return tuple(_exits_of(snapshot))
 
@@ -64,6 +65,8 @@ def _as_of_now(snapshot: Snapshot, market: MarketView) -> MarketView:
 def _exits_of(snapshot: Snapshot) -> Iterator[Order]:
     markets = {market.instrument.symbol: market for market in snapshot.markets}
     for view in snapshot.accounts:
+        if not view.connected:
+            continue
         for symbol, position in sorted(view.portfolio.positions.items()):
             market = markets.get(symbol)
             instrument = market.instrument if market else instrument_for(symbol)
@@ -184,7 +187,7 @@ def _sized(
         return None
     own = stakes[account.account.id]
     others = tuple(each for name, each in stakes.items() if name != account.account.id and each.world is own.world)
-    return size_entry(Purchase(candidate.market, price, own, others, policy))
+    return size_entry(Purchase(candidate.market, price, own, others, policy, first_day=account.first_day))
 
 
 def _reference_price(market: MarketView) -> Decimal | None:

@@ -34,6 +34,7 @@ class Purchase:
     own: Stakes
     others: tuple[Stakes, ...]
     policy: Policy
+    first_day: bool = False
 
     @property
     def symbol(self) -> str:
@@ -86,6 +87,15 @@ def coin_cap(purchase: Purchase) -> Limit:
     return _capped("crypto", purchase, fraction, lambda stakes: stakes.in_coins, " in coins")
 
 
+def first_day_cap(purchase: Purchase) -> Limit:
+    """On the trading day on which the owner allowed real money, at most `first_day_fraction` of the account's equity in
+    all assets together."""
+    fraction = purchase.policy.first_day_fraction
+    room = fraction * purchase.own.equity - purchase.own.invested
+    words = f"{_percent(fraction)} of equity on the first day of real money"
+    return _limit("first day", purchase, room, _banded(purchase), words)
+
+
 def volatility(purchase: Purchase) -> Limit:
     """An ordinary day may move the position by at most `daily_risk_fraction` of the account's equity."""
     policy = purchase.policy
@@ -122,6 +132,7 @@ _NAMES = {
     "crypto": "the cap on coins",
     "volatility": "its volatility",
     "cash": "the cash",
+    "first day": "the first day of real money",
 }
 
 
@@ -136,7 +147,8 @@ def size_entry(purchase: Purchase) -> Sizing:
     """The largest purchase that every limit allows."""
     price, policy = purchase.price, purchase.policy
     bracket = bracket_for(price, purchase.market.instrument.price_tick, policy)
-    limits = tuple(rule(purchase) for rule in LIMITS)
+    rules = (*LIMITS, first_day_cap) if purchase.first_day else LIMITS
+    limits = tuple(rule(purchase) for rule in rules)
     verdicts = (_bracket_verdict(bracket, price), *(limit.verdict for limit in limits))
     if not all(verdict.passed for verdict in verdicts):
         return Sizing(price, ZERO, ZERO, bracket, verdicts)

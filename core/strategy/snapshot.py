@@ -41,11 +41,15 @@ class MarketView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AccountView:
+    """`connected`: orders can be sent there at all. `first_day`: it is the first trading day of real money there."""
+
     account: Account
     portfolio: Portfolio
     live_orders: tuple[Order, ...]
     guards: Mapping[str, Guard]
     reachable: bool = True
+    connected: bool = True
+    first_day: bool = False
     _of_symbol: Mapping[str, tuple[Order, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -48,6 +48,8 @@ from core.domain.events import (
     ProtectionFailed,
     QuestionAsked,
     QuestionSettled,
+    RealMoneyAsked,
+    RealMoneyChanged,
     SettingsDiffer,
     SignalRaised,
     StrangerSpoke,
@@ -99,6 +101,8 @@ ACTIONS: dict[type, str] = {
     BrokerTroubled: "🟠 .+",
     BrokerFellBack: "Mode (auto|confirm|manual|observe): ",
     BrokerReturned: "is back",
+    RealMoneyAsked: r"Real money waits for your word: .*\$",
+    RealMoneyChanged: "Real money: account",
 }
 
 
