@@ -47,6 +47,7 @@ from core.domain.values import ZERO
 from core.errors import Fatal
 from core.execution import away
 from core.execution.attesting import ask_weekly
+from core.execution.desk import Desk
 from core.execution.escalation import remind
 from core.execution.owner import OwnerDesk
 from core.execution.unanswered import expire_instructions
@@ -56,6 +57,7 @@ from core.feed.standing import Rules
 from core.ports import LeaseKeeper
 from core.settings import Settings
 from core.settings.keeping import oldest_kept
+from core.storage.engine import database_path
 from core.storage.lease import TTL
 from core.storage.store import Database
 from jobs.health import HealthDesk
@@ -135,6 +137,8 @@ class LiveAssembly:
     def _place(self, yahoo_trouble: Callable[[], str]) -> Place:
         place = place_of(self._settings, self._options.world, yahoo_trouble)
         log.info("%s prices%s", place.world, f": {place.reason}" if place.reason else "")
+        if place.left_behind is not None and not database_path(place.database).exists():
+            log.info("the try-out stays in %s; a new ledger begins with what is real", place.left_behind)
         return place
 
     def _seed(self, database: Database) -> int:
@@ -211,6 +215,7 @@ class LiveAssembly:
             market_clock=clock,
             speed=self._options.speed if place.world is World.SIMULATED else 1.0,
             play_money=settings.start_cash if place.play_money else ZERO,
+            left_behind=place.left_behind.name if place.left_behind is not None else "",
             release_prices=prices.close,
         )
 
@@ -278,9 +283,7 @@ class LiveAssembly:
         work = market_work(engine, Retraining(engine, self._worker, self._settings), tell)
         house = HouseWork(
             renew_lease=lambda: lease.renew(self._system.now()).holder,
-            expire=lambda: (
-                f"{expire_instructions(engine.desk)} expired, {remind(engine.desk)} reminders; {away.look(engine.desk)}"
-            ),
+            expire=lambda: _look_after_owner(engine.desk),
             check_health=check_health,
             maintain=lambda: self._maintain(engine, health, place),
             attest=lambda: ask_weekly(engine.desk),
@@ -301,3 +304,10 @@ class LiveAssembly:
             lambda: back_up_venue(place, now),
             lambda: engine.database.bars.forget(oldest_kept(self._settings, engine.desk.market_clock.now()), IMPORTED),
         )
+
+
+def _look_after_owner(desk: Desk) -> str:
+    """What waits for the owner's word, and for how long."""
+    if desk.real_money is not None:
+        desk.real_money.look(desk)
+    return f"{expire_instructions(desk)} expired, {remind(desk)} reminders; {away.look(desk)}"

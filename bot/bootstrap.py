@@ -29,6 +29,7 @@ from core.domain.views import ComponentHealth, Health
 from core.errors import Fatal
 from core.execution.desk import Desk
 from core.execution.manual_broker import ManualBroker
+from core.execution.real_money import Connected, RealMoney
 from core.feed.backfill import BackFiller
 from core.feed.standing import Rules
 from core.ports import Broker, Clock, MarketData, Quotes, SecondChannel
@@ -130,8 +131,10 @@ def build_engine(
     overlap: int = OVERLAP,
     symbols: Sequence[str] | None = None,
     rules: Rules | None = None,
+    broker: Broker | None = None,
 ) -> Engine:
-    """Wires ledger, venues, market data and model into a desk. Play money means: the simulated broker trades.
+    """Wires ledger, venues, market data and model into a desk. Play money means: the simulated broker trades; else the
+    `broker` does, an account at a real venue, where there is one.
     `sources` of bars, the best first: by `rules` another one continues where one fails."""
     book = SettingsBook(settings, database.unit_of_work, clocks.system)
     universe = Universe.of(symbols) if symbols else Universe(lambda: book.current.symbols)
@@ -140,11 +143,13 @@ def build_engine(
     if place.play_money:
         actions = actions_of(sources, universe)
         venue = _venue(settings, place, database, clocks, hooks, calendar, confirm_size, actions)
+    trading = venue or broker
+    gate = _gate(settings, broker)
     installation = database.installation()
     desk = Desk(
         ledger=database.unit_of_work,
         reader=database.reading,
-        brokers=_brokers(place, database, clocks.system, venue),
+        brokers=_brokers(place, database, clocks.system, trading, gate),
         bars=database.bars,
         calendar=calendar,
         market_clock=clocks.market,
@@ -154,7 +159,7 @@ def build_engine(
         universe=universe,
         world=place.world,
         signals_folder=settings.signals_dir,
-        broker_account=SIMULATED if venue else None,
+        trading_account=trading.account.id if trading is not None else None,
         confirm_size=confirm_size,
         quotes=quotes,
         predictor=champion,
@@ -164,8 +169,9 @@ def build_engine(
         fence=hooks.fence,
         speed=hooks.speed,
         next_cycle_at=hooks.next_cycle_at,
-        default_mode=settings.mode or (Mode.AUTO if venue else Mode.MANUAL),
+        default_mode=settings.mode or (Mode.AUTO if trading is not None and gate is None else Mode.MANUAL),
         zone=lambda: book.current.zone,
+        real_money=gate,
     )
     collector = Collector(
         sources, database.bars, calendar, parallel=parallel, overlap=overlap, checkpoint=hooks.checkpoint, rules=rules
@@ -177,11 +183,20 @@ def build_engine(
     return Engine(database, calendar, desk, collector, filler, champion, clocks, venue, sizes, book)
 
 
-def _brokers(place: Place, database: Database, clock: Clock, venue: SimulatedBroker | None) -> Mapping[str, Broker]:
+def _gate(settings: Settings, broker: Broker | None) -> RealMoney | None:
+    """Before a live account."""
+    if broker is None or broker.account.kind is not AccountKind.ALPACA_LIVE:
+        return None
+    return RealMoney(broker, settings.allow_real_money or "")
+
+
+def _brokers(
+    place: Place, database: Database, clock: Clock, trading: Broker | None, gate: RealMoney | None
+) -> Mapping[str, Broker]:
     """By account; the owner's own hand is always one of them."""
     account = Account(MANUAL, AccountKind.MANUAL, place.world)
     manual = ManualBroker(account, database.unit_of_work, clock, database.reading)
-    return {**({SIMULATED: venue} if venue else {}), MANUAL: manual}
+    return Connected({**({trading.account.id: trading} if trading is not None else {}), MANUAL: manual}, gate)
 
 
 def _venue(

@@ -51,6 +51,7 @@ class LiveParts:
     market_clock: SystemClock | ScaledClock
     speed: float
     play_money: Decimal
+    left_behind: str
     release_prices: Callable[[], None]
 
 
@@ -136,7 +137,7 @@ class Live:
             parts.engine.book,
             parts.engine.database.reading,
         )
-        await self._in_writer(greet, parts.engine.desk, parts.speed, parts.engine.book)
+        await self._in_writer(greet, parts.engine.desk, parts.speed, parts.engine.book, parts.left_behind)
         first = now.replace(second=0, microsecond=0)
         first -= (first - datetime.min.replace(tzinfo=first.tzinfo)) % TICK_PERIOD
         report = await self._unless_stopped(

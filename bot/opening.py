@@ -13,6 +13,7 @@ from core.domain.events import EngineStarted, Welcome
 from core.domain.portfolio import CashKind, CashMovement
 from core.domain.values import ZERO
 from core.execution.desk import Desk
+from core.execution.real_money import note_broker
 from core.ports import UnitOfWork, UnitOfWorkFactory
 from core.settings.book import SettingsBook
 
@@ -39,6 +40,9 @@ def open_accounts(desk: Desk, play_money: Decimal) -> str:
     Returns what the accounts hold, in words.
     """
     now = desk.market_clock.now()
+    note_broker(desk, desk.real_money)
+    if desk.real_money is not None:
+        desk.real_money.look(desk)
     recover(desk, now)
     manual = AccountKind.MANUAL.value
     with desk.ledger() as work:
@@ -55,13 +59,13 @@ def _holdings(work: UnitOfWork, account: str) -> str:
     return f"{account} {portfolio.cash:,.2f} USD cash, {count} position{'' if count == 1 else 's'}"
 
 
-def greet(desk: Desk, speed: float, book: SettingsBook | None = None) -> None:
+def greet(desk: Desk, speed: float, book: SettingsBook | None = None, left_behind: str = "") -> None:
     """The welcome on the first start of an installation, afterwards a line that says how long nobody watched, and what
-    the environment says otherwise than the owner chose in the chat."""
+    the environment says otherwise than the owner chose in the chat. `left_behind` is a former ledger of play money."""
     now, system_now = desk.market_clock.now(), desk.system_clock.now()
     with desk.ledger() as work:
         if work.value(WELCOMED) is None:
-            work.publish(_welcome(desk, work, speed), market_time=now)
+            work.publish(_welcome(desk, work, speed, left_behind), market_time=now)
             work.set_value(WELCOMED, system_now.isoformat())
         else:
             seen = work.value(LAST_SEEN)
@@ -88,7 +92,7 @@ def note_watched(desk: Desk) -> None:
         work.commit("watched")
 
 
-def _welcome(desk: Desk, work: UnitOfWork, speed: float) -> Welcome:
+def _welcome(desk: Desk, work: UnitOfWork, speed: float, left_behind: str) -> Welcome:
     main = desk.broker_account or AccountKind.MANUAL.value
     return Welcome(
         badges=desk.badges(main),
@@ -98,6 +102,8 @@ def _welcome(desk: Desk, work: UnitOfWork, speed: float) -> Welcome:
         symbols=tuple(instrument.symbol for instrument in desk.instruments),
         equity=work.portfolio(main).cash,
         mode=desk.mode(work),
+        broker=desk.broker_account or "",
+        left_behind=left_behind,
     )
 
 

@@ -10,7 +10,7 @@ from bot.markup import bold, code, esc, italic, line, paragraphs, table
 from bot.message import Keyboard, Message
 from bot.render_marks import account_name, headline
 from bot.render_reasons import sentence, words
-from core.domain.accounts import Mode
+from core.domain.accounts import AccountKind, Mode
 from core.domain.events import (
     EngineStarted,
     ErrorRaised,
@@ -40,7 +40,9 @@ def welcome(event: Welcome, keyboard: Keyboard) -> Message:
         f"Mode {bold(event.mode.value)}: {MODE_WORDS[event.mode]}."
     )
     more = "/help shows all I understand."
-    return Message(paragraphs(hello, job, _next(event), _simulated(event), _how_real(event), more), keyboard)
+    return Message(
+        paragraphs(hello, job, _next(event), _simulated(event), _left_behind(event), _how_real(event), more), keyboard
+    )
 
 
 def _listed(symbols: tuple[str, ...]) -> str:
@@ -51,7 +53,7 @@ def _next(event: Welcome) -> str:
     """What the newcomer will see, in this order; only a simulated market can be relied on to hurry."""
     when = "In your first two minutes" if event.simulated_prices else "When a market is open and I find a chance"
     trade = ["📈 a buy signal, and why", "🟢 the trade, with its stop and target"]
-    by_itself = trade if event.simulated_broker and event.mode is Mode.AUTO else []
+    by_itself = trade if (event.simulated_broker or event.broker) and event.mode is Mode.AUTO else []
     steps = ["🧠 how good my forecast is", *by_itself, "✋ a card for you to tap"]
     return "\n".join([bold(when), *steps])
 
@@ -66,6 +68,11 @@ def _simulated(event: Welcome) -> str:
             f"{bold('Simulated here')}\nThe broker and the {held}; messages about them say PAPER. The prices are real, "
             f"from Yahoo. {_SAFE}"
         )
+    if event.broker == AccountKind.ALPACA_PAPER.value:
+        return (
+            f"{bold('Paper money here')}\nThe prices are real; the orders go to your paper account at Alpaca, with "
+            f"{held} in cash. Messages about it say PAPER. {_SAFE}"
+        )
     return (
         f"{bold('Nothing is simulated here')}\nThe prices are real, from Yahoo, and the orders are yours to place. "
         f"Tell me what you may spend, for example {code('/cash 5000')}; until then I open nothing."
@@ -79,7 +86,16 @@ def _how_real(event: Welcome) -> str:
         f"{bold('To go real')}\n"
         f"1. Get a token from @BotFather, put it into {code('.env')} as {code('TELEGRAM_BOT_TOKEN')}.\n"
         "2. Start me again, and send your bot the code that I print.\n"
-        "3. Prices then come from Yahoo, orders as cards for your own broker."
+        "3. Prices then come from Yahoo, orders as cards for your own broker. With keys of a paper account at Alpaca I "
+        "place them there by myself."
+    )
+
+
+def _left_behind(event: Welcome) -> str:
+    if not event.left_behind:
+        return ""
+    return (
+        f"Your try-out stays in {code(line(event.left_behind, 60))}; from now on I keep a new ledger, for what is real."
     )
 
 

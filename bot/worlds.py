@@ -15,13 +15,15 @@ LEDGER, TRYOUT, SIMULATED = "ledger.sqlite", "ledger-tryout.sqlite", "ledger-sim
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`play_money`: nobody can execute anything for real here, so the manual account starts with play money too."""
+    """`play_money`: nobody can execute anything for real here, so the manual account starts with play money too.
+    `left_behind` is the ledger of an earlier try-out, which stays where it is and is not used any more."""
 
     world: World
     database: str
     play_money: bool
     venue_file: Path | None
     reason: str
+    left_behind: Path | None = None
 
 
 def choose_place(
@@ -35,17 +37,18 @@ def choose_place(
 ) -> Place:
     """The world and its files (DESIGN 8, worlds). `wanted` is auto, real or simulated; `has_keys` are those of Alpaca.
 
-    Simulated prices and play money never share a ledger with what the owner really holds. A simulated world is chosen
-    only on a first start without token and keys where Yahoo does not answer, and remembered by its file. Raises Fatal.
+    Simulated prices and play money never share a ledger with what the owner holds, at Alpaca or elsewhere. A simulated
+    world is chosen only on a first start without token and keys where Yahoo does not answer, and remembered by its
+    file. Raises Fatal.
     """
     if wanted == World.SIMULATED and has_token:
         raise Fatal("WORLD=simulated goes with the local phone only; remove TELEGRAM_BOT_TOKEN or set WORLD=auto")
     if wanted == World.SIMULATED:
         return _simulated(data, "asked for")
-    if has_token:
+    if has_token or has_keys:
         return _real(data, database_url)
     tryout = _tryout(data)
-    if wanted == World.REAL or has_keys or (data / TRYOUT).exists():
+    if wanted == World.REAL or (data / TRYOUT).exists():
         return tryout
     if (data / SIMULATED).exists():
         return _simulated(data, "this installation began in the simulated market")
@@ -66,7 +69,7 @@ def place_of(settings: Settings, wanted: str, yahoo_trouble: Callable[[], str]) 
 
 
 def all_places(settings: Settings) -> tuple[Place, ...]:
-    """Every place in which this installation may have a ledger, that of an installation with a token first."""
+    """Every place in which this installation may have a ledger, that of one with a token or keys first."""
     data = settings.data_dir
     return _real(data, _database_url(settings)), _tryout(data), _simulated(data, "")
 
@@ -76,7 +79,9 @@ def _database_url(settings: Settings) -> str | None:
 
 
 def _real(data: Path, database_url: str | None) -> Place:
-    return Place(World.REAL, database_url or _sqlite(data / LEDGER), False, data / "simulated_venue.sqlite", "")
+    left = data / TRYOUT if (data / TRYOUT).exists() else None
+    venue = data / "simulated_venue.sqlite"
+    return Place(World.REAL, database_url or _sqlite(data / LEDGER), False, venue, "", left)
 
 
 def _tryout(data: Path) -> Place:

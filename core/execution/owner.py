@@ -72,7 +72,10 @@ class OwnerDesk(OwnerCards):
         """Automatic and confirmed execution need a broker; without one they are refused."""
         now = self._desk.market_clock.now()
         if self._desk.broker_account is None and mode in (Mode.AUTO, Mode.CONFIRM):
-            return refused(f"No broker is connected, so mode {mode} is out of reach: manual and observe are possible.")
+            why = (
+                "No broker is connected" if self._desk.real_money is None else "Real money is not allowed (/realmoney)"
+            )
+            return refused(f"{why}, so mode {mode} is out of reach: manual and observe are possible.")
         with self._desk.committing("owner") as work:
             if self._desk.chosen_mode(work) is mode:
                 return OwnerAnswer(AnswerKind.UNCHANGED, f"The mode is {mode} already.")

@@ -137,13 +137,15 @@ class RealMoney:
             work.publish(event, market_time=desk.market_clock.now())
         return OwnerAnswer(AnswerKind.DONE, f"Nothing more is sent to account {permit.number}.")
 
-    def remember(self, work: UnitOfWork, desk: Desk) -> None:
-        """At a start, in the caller's transaction: a word for the account that the settings name still holds."""
+    def remember(self, work: UnitOfWork, desk: Desk) -> bool:
+        """At a start, in the caller's transaction: a word for the account that the settings name still holds, any other
+        is taken back. True where that changed the ledger."""
         permit = permit_of(work)
-        if permit is not None and permit.number != self._allowed:
-            _take_back(work, desk, permit, f"ALLOW_REAL_MONEY={self._allowed}")
-            permit = None
-        self._has_word = permit is not None
+        self._has_word = permit is not None and permit.number == self._allowed
+        if permit is None or self._has_word:
+            return False
+        _take_back(work, desk, permit, f"ALLOW_REAL_MONEY={self._allowed}")
+        return True
 
     def view(self, desk: Desk) -> RealMoneyView:
         now = desk.market_clock.now()
@@ -210,17 +212,19 @@ def note_broker(desk: Desk, gate: RealMoney | None) -> None:
     was chosen for another account does not hold for a live one."""
     account = desk.trading_account or ""
     with desk.ledger() as work:
-        before, permit = work.value(TRADED_AT), permit_of(work)
+        before, permit = work.value(TRADED_AT) or "", permit_of(work)
+        changed = before != account
         if gate is not None:
-            gate.remember(work, desk)
+            changed |= gate.remember(work, desk)
         elif permit is not None:
             _take_back(work, desk, permit, f"trading at {account or 'no broker'}")
+            changed = True
         if gate is not None and before != account and work.value(MODE_KEY) is not None:
             work.set_value(MODE_KEY, None)
             _audit(work, desk, "start", f"mode {desk.default_mode}", f"{account} begins with the mode of the settings")
-        if before != account:
-            work.set_value(TRADED_AT, account)
-        work.commit("real_money")
+        if changed:
+            work.set_value(TRADED_AT, account or None)
+            work.commit("real_money")
 
 
 def _worth(found: VenueAccount) -> Decimal:

@@ -18,6 +18,7 @@ from core.domain.events import (
 )
 from core.domain.orders import OrderState
 from core.domain.records import MAY_HAVE_ARRIVED, InstructionState, OutboxState, QuestionState
+from core.execution.real_money import PERMIT
 from core.ports import UnitOfWork
 
 VOID = "the ledger was restored from a backup"
@@ -37,6 +38,8 @@ def settle(work: UnitOfWork, world: World, taken_at: datetime, epoch: int, at: d
         # Most of it has been told in the time that was lost; nobody knows what was not.
         work.save_message(row.id, state, at=at, error=f"{MAY_HAVE_ARRIVED}: {VOID}")
     voided = _void_instructions(work, world, at) + _void_questions(work, world, at)
+    # What the owner took back after the backup must not come back with it.
+    work.set_value(PERMIT, None)
     badges = tuple(dict.fromkeys(badge for account in work.accounts() for badge in account.badges()))
     work.publish(LedgerRestored(taken_at, epoch, voided, badges), market_time=at)
     return voided

@@ -53,8 +53,22 @@ def test_the_owner_may_ask_for_either_world(tmp_path):
     assert choose_place("real", False, None, tmp_path, never).world is World.REAL
 
 
-def test_keys_of_alpaca_mean_real_prices_without_asking_yahoo(tmp_path):
+@pytest.mark.feature("S20")
+def test_keys_of_alpaca_mean_the_real_ledger_without_asking_yahoo(tmp_path):
     (tmp_path / SIMULATED).touch()
     place = choose_place("auto", False, None, tmp_path, never, has_keys=True)
-    assert (place.world, place.play_money) == (World.REAL, True)
+    assert (place.world, place.play_money, place.left_behind) == (World.REAL, False, None)
+    assert place.database.endswith(LEDGER)
+    assert choose_place("real", False, "sqlite:////x/y.sqlite", tmp_path, never, has_keys=True).database.endswith(
+        "y.sqlite"
+    )
     assert choose_place("simulated", False, None, tmp_path, never, has_keys=True).world is World.SIMULATED
+
+
+@pytest.mark.feature("S20")
+def test_a_try_out_stays_where_it_is_once_there_are_keys(tmp_path):
+    (tmp_path / TRYOUT).touch()
+    place = choose_place("auto", False, None, tmp_path, never, has_keys=True)
+    assert place.left_behind == tmp_path / TRYOUT
+    assert place.database.endswith(LEDGER)
+    assert choose_place("auto", False, None, tmp_path, never).database.endswith(TRYOUT)
