@@ -14,6 +14,7 @@ from core.domain.drafts import Deed, Draft, DraftAnswer, Preview
 from core.domain.events import DailyReport, InstructionIssued, ModeChanged, ReportAccount, ReportPosition
 from core.domain.orders import Purpose, Side
 from core.domain.portfolio import GuardKind
+from core.domain.real_money import RealMoneyView
 from core.domain.records import (
     Instruction,
     InstructionState,
@@ -322,6 +323,23 @@ class FakeOwner:
     def flatten(self, by: str) -> OwnerAnswer:
         self.calls.append(("flatten", by))
         return OwnerAnswer(AnswerKind.DONE, "No entries from now on, and every position is being sold.")
+
+    def chosen_mode(self) -> Mode:
+        return Mode.MANUAL
+
+    def real_money(self) -> RealMoneyView | None:
+        held = (("SPY", Decimal(3)),)
+        return RealMoneyView(
+            "alpaca-live", "123456789", "", "123456789", Decimal(12_345), held, True, Decimal("0.10"), None, None
+        )
+
+    def allow_real_money(self, number: str, by: str) -> OwnerAnswer:
+        self.calls.append(("allow_real_money", number, by))
+        return OwnerAnswer(AnswerKind.DONE, f"Account {number} is traded with real money from now on.")
+
+    def stop_real_money(self, by: str) -> OwnerAnswer:
+        self.calls.append(("stop_real_money", by))
+        return OwnerAnswer(AnswerKind.DONE, "Nothing more is sent.")
 
     def exit_all(self) -> OwnerAnswer:
         self.calls.append(("exit_all",))

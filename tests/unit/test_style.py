@@ -41,7 +41,11 @@ from tests.telegram_html import check_message
 TOKYO = ZoneInfo("Asia/Tokyo")
 BADGES = tuple(badge.value for badge in Badge)
 HAND = ("close", "stop", "target")
-MONEY = {"status", "positions", "report", "signals", "menu", "start", "pending"} | {*HAND, "flatten", "why"}
+MONEY = {"realmoney", "status", "positions", "report", "signals", "menu", "start", "pending"} | {
+    *HAND,
+    "flatten",
+    "why",
+}
 WORDS = {"close": "SPY 40%", "stop": "SPY 500", "target": "SPY 600", "why": "SPY", "settings": "STOP_LOSS", "mode": ""}
 
 
