@@ -1,4 +1,4 @@
-"""The command line: autotrader run | replay | import | bars | verify | doctor | owner | healthcheck."""
+"""The command line: autotrader run | replay | backtest | import | bars | verify | doctor | owner | healthcheck."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def _dispatch(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     verbs = {
         "replay": entry.replay,
+        "backtest": entry.backtest,
         "import": entry.take_files,
         "bars": entry.bars,
         "verify": entry.verify,
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command="run", speed=None, world=None, seed=None, local_phone=False, env_file=None)
     _add_run(commands)
     _add_replay(commands)
+    _add_backtest(commands)
     _add_import(commands)
     _add_bars(commands)
     for name, words in (
@@ -87,6 +89,30 @@ def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     replay.add_argument("--every-tick", action="store_true", help="make also the runs that can change nothing")
     replay.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the replay's ledger and files here")
     replay.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
+
+
+def _add_backtest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = (
+        "what the rules would have made of a past period: models trained as they would have been, figures at the end"
+    )
+    ends = "Finished trainings are kept: cut short, the same command goes on where it stopped. No returns are promised."
+    command = commands.add_parser("backtest", help=words, description=f"{words}.", epilog=ends)
+    _add_environment(command)
+    command.add_argument("--data", type=Path, help="folder of bars (CSV, or Parquet where pyarrow is installed)")
+    command.add_argument("--simulated", action="store_true", help="the simulated market instead of real prices")
+    command.add_argument("--from", dest="start", type=date.fromisoformat, required=True, metavar="YYYY-MM-DD")
+    command.add_argument("--to", dest="end", type=date.fromisoformat, required=True, metavar="YYYY-MM-DD")
+    command.add_argument("--bar", type=BarSize, choices=(BarSize.D1, BarSize.M5), default=BarSize.D1)
+    command.add_argument("--symbols", nargs="+", metavar="SYMBOL")
+    command.add_argument("--capital", metavar="USD", help="what the account begins with (default: START_CASH)")
+    command.add_argument(
+        "--retrain", default="91d", metavar="DAYS", help="how often models are trained: 28d, or live (default 91d)"
+    )
+    command.add_argument("--jobs", type=int, metavar="N", help="processes that train (default: one a processor)")
+    command.add_argument("--seed", help="seed of the simulated market")
+    command.add_argument("--every-tick", action="store_true", help="make also the ticks that can change nothing")
+    command.add_argument("--out", type=Path, metavar="FOLDER", help="write figures, trades and the tear sheet here")
+    command.add_argument("--work", type=Path, metavar="FOLDER", help="where finished trainings are kept")
 
 
 def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

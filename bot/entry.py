@@ -104,6 +104,36 @@ def _replay_in(folder: Path, options: argparse.Namespace, environ: Mapping[str, 
     return 0
 
 
+def backtest(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """autotrader backtest: ends with the table of figures; what it writes goes to --out."""
+    from tqdm import tqdm
+
+    from bot import backtest_report
+    from bot.backtest import Backtest
+    from bot.backtest_options import options_of
+
+    settings = _settings(options, environ, seed=options.seed)
+    tested = Backtest(settings, options_of(options, settings, environ))
+    bars: list[tqdm[Any]] = []
+
+    def begin(what: str, steps: int) -> Callable[[int], object]:
+        # None: a bar on a terminal, nothing at all elsewhere.
+        bar = tqdm(total=steps, desc=what, file=sys.stderr, mininterval=0.2, disable=None)
+        bars.append(bar)
+        step: Callable[[int], object] = bar.update
+        return step
+
+    try:
+        result = tested.run(begin)
+    finally:
+        for bar in bars:
+            bar.close()
+    print(backtest_report.words(result))
+    if options.out is not None:
+        backtest_report.write(result, options.out)
+    return 0
+
+
 def take_files(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """autotrader import: ends with the report; 3 where files were refused as a whole."""
     from tqdm import tqdm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -15,12 +15,14 @@ from bot.opening import greet, open_accounts
 from bot.price_sources import HistorySource, dividends_of, make_history, make_simulated_market, rows_left_out
 from bot.worlds import Place
 from core.clock import VirtualClock
+from core.collect import CollectReport
 from core.domain.accounts import World
 from core.domain.bars import BarSize
 from core.domain.portfolio import Portfolio
 from core.domain.records import EquityPoint
 from core.domain.views import Health
 from core.errors import DataFault, Fatal
+from core.execution.unanswered import expire_instructions
 from core.performance import Curve, Performance, buy_and_hold, measure
 from core.series import seconds_of
 from core.settings import Settings
@@ -98,7 +100,7 @@ class Replay:
         work = market_work(
             engine, self._retraining, health.tell, Idle(self._tick_idle, _guard_idle, self._retrain_idle)
         )
-        table = market_jobs(work, InlineWriter(), self._calendar)
+        table = market_jobs(replace(work, collect=self._after_expiry(work.collect)), InlineWriter(), self._calendar)
         jobs = {job.name: job for job in table}
         runner.run(jobs[RETRAIN], self._start)
         greet(desk, 1.0)
@@ -107,6 +109,16 @@ class Replay:
         runner.run(jobs[TICK], self._end)
         self._deliver()
         return self._result(runs)
+
+    def _after_expiry(self, collect: Callable[[datetime], CollectReport]) -> Callable[[datetime], CollectReport]:
+        """Cards that nobody answered in their time lapse before a tick, as the house's jobs see to live: the card for
+        the newcomer would hold its symbol back for ever."""
+
+        def expire_and_collect(due: datetime) -> CollectReport:
+            expire_instructions(self._engine.desk)
+            return collect(due)
+
+        return expire_and_collect
 
     def close(self) -> None:
         self._worker.stop()

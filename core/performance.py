@@ -197,6 +197,7 @@ def buy_and_hold(
     cash: Money,
     cost_fraction: Money,
     dividends: Dividends = MappingProxyType({}),
+    name: str = "buy and hold",
 ) -> Performance | None:
     """Equal parts of `cash`, each bought at the open of its symbol's first bar in the period and held to its end.
 
@@ -220,7 +221,7 @@ def buy_and_hold(
         waiting += np.where(bought, paid, share)
     curve = Curve(at, value, waiting, np.zeros(len(at)))
     costs = (share - spent) * len(held)
-    return measure("buy and hold", curve, costs=costs, traded=spent * len(held))
+    return measure(name, curve, costs=costs, traded=spent * len(held))
 
 
 def _paid_until(dividends: Sequence[tuple[datetime, float]], bought_at: datetime, at: Seconds) -> Floats:

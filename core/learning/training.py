@@ -67,37 +67,55 @@ class TrainingOutcome:
     scores: Scores
 
 
-def train(request: TrainingRequest) -> TrainingOutcome:
-    """Judges the recipe on the held-out newest days, then fits it on all labelled rows and saves that.
+@dataclass(frozen=True, slots=True, eq=False)
+class Grown:
+    """A fitted forest that is written nowhere yet; `estimator` is scikit-learn's, `last_bar_at` the newest bar used."""
 
-    The same bars give the same files and the same version. Raises DataFault where the rows are too few or of one kind.
+    flat: FlatForest
+    estimator: Any
+    rows: int
+    last_bar_at: datetime
+    scores: Scores
+
+
+def grow(rows: TrainingRows, horizon: int, recipe: Recipe) -> Grown:
+    """Judges the recipe on the held-out newest days, then fits it on all `rows`; its version is the hash of the trees.
+
+    Raises DataFault where the rows are too few or of one kind.
     """
-    rows = training_rows(request.daily, request.horizon, request.recipe.newest)
-    seen, held_out = _judged_parts(rows, request.recipe)
-    event = event_name(request.horizon)
-    trial = fit(seen, request.recipe)
+    seen, held_out = _judged_parts(rows, recipe)
+    trial = fit(seen, recipe)
     scores = evaluate(trial.predict_proba(held_out.features)[:, 1], held_out.labels, seen.labels)
-    estimator = fit(rows, request.recipe)
-    unnamed = flatten(estimator, "", event)
+    estimator = fit(rows, recipe)
+    unnamed = flatten(estimator, "", event_name(horizon))
     version = f"f{hashlib.sha256(unnamed.to_bytes()).hexdigest()[:12]}"
-    flat = replace(unnamed, version=version).to_bytes()
+    return Grown(replace(unnamed, version=version), estimator, len(rows), time_of(rows.labelled_at.max()), scores)
+
+
+def train(request: TrainingRequest) -> TrainingOutcome:
+    """Grows a forest on all labelled rows and saves it. The same bars give the same files and the same version.
+
+    Raises DataFault where the rows are too few or of one kind.
+    """
+    grown = grow(training_rows(request.daily, request.horizon, request.recipe.newest), request.horizon, request.recipe)
+    flat, version = grown.flat.to_bytes(), grown.flat.version
     request.folder.mkdir(parents=True, exist_ok=True)
     path, flat_path = f"{version}.joblib", f"{version}.npz"
-    pickled = _pickled(estimator, flat, request.folder)
+    pickled = _pickled(grown.estimator, flat, request.folder)
     _write(request.folder / path, pickled)
     _write(request.folder / flat_path, flat)
     return TrainingOutcome(
         version,
-        event,
+        grown.flat.event,
         FEATURE_NAMES,
         FEATURE_VERSION,
-        len(rows),
-        time_of(rows.labelled_at.max()),
+        grown.rows,
+        grown.last_bar_at,
         path,
         hashlib.sha256(pickled).hexdigest(),
         flat_path,
         hashlib.sha256(flat).hexdigest(),
-        scores,
+        grown.scores,
     )
 
 

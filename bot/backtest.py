@@ -1,0 +1,221 @@
+"""autotrader backtest: models trained as they would have been, and every decision of a period by the live rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from bot.backtest_lines import Line, lines_for
+from bot.backtest_venue import make_memory_venue
+from bot.bootstrap import SIMULATED, make_calendar
+from bot.market_work import recipe_of
+from bot.price_sources import HistorySource, dividends_of, make_history, make_simulated_market, rows_left_out
+from bot.replay import INSTALLATION
+from core.backtest.bars import SourceBars
+from core.backtest.curve import Holdings, holdings_of, prices_at
+from core.backtest.forecasts import Forecasts, ModelsInTime, Rows
+from core.backtest.ledger import Books
+from core.backtest.run import Played, Stage, play
+from core.clock import VirtualClock
+from core.domain.accounts import Account, AccountKind, Mode, World
+from core.domain.bars import BarSize
+from core.domain.instruments import Universe
+from core.domain.orders import OrderNamespace
+from core.domain.portfolio import Portfolio
+from core.errors import DataFault, Fatal
+from core.execution.desk import Desk
+from core.performance import Performance, buy_and_hold, measure
+from core.ports import Predictor
+from core.series import BarSeries, seconds_of
+from core.settings import Settings
+from jobs.fan_out import FanOut
+from jobs.walk_forward import Cadence, Past, Trained, made, planned
+
+FIRST_EPOCH = 1
+LIVE_PERIOD = timedelta(hours=1)
+Begin = Callable[[str, int], Callable[[int], object]]
+"""begin(what, steps): something of so many steps begins; what it answers is told of each number of steps done."""
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestOptions:
+    """`first` and `last` are UTC dates, both included; `capital` in USD. Without `data` the simulated market of `seed`.
+
+    `retrain` is how often models are trained anew; None: as the live engine does, whenever enough is new. `folder` is
+    where finished trainings are kept. `beside` False leaves out the lines of parts of the symbols.
+    """
+
+    data: Path | None
+    first: date
+    last: date
+    bar: BarSize
+    symbols: tuple[str, ...]
+    seed: int
+    capital: Decimal
+    folder: Path
+    retrain: timedelta | None = timedelta(days=91)
+    jobs: int = 1
+    dask: str = ""
+    every_tick: bool = False
+    beside: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """The rules played over some of the symbols, and these bought and held instead."""
+
+    line: Line
+    portfolio: Portfolio
+    holdings: Holdings
+    strategy: Performance
+    holding: Performance | None
+    played: Played
+    books: Books
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BacktestResult:
+    """`runs` begin with that of all symbols. `market` is SPY bought and held, where its bars are there."""
+
+    options: BacktestOptions
+    runs: Sequence[Run]
+    market: Performance | None
+    trained: Sequence[Trained]
+    left_out: Sequence[str]
+
+
+class Backtest:
+    """One period, once."""
+
+    def __init__(self, settings: Settings, options: BacktestOptions) -> None:
+        """Raises Fatal for a period or symbols without bars."""
+        self._settings = settings
+        self._policy = settings.policy()
+        self._options = options
+        self._start = datetime.combine(options.first, time(), UTC)
+        self._end = datetime.combine(options.last, time(), UTC) + timedelta(days=1)
+        if self._end <= self._start:
+            raise Fatal(f"--to {options.last} lies before --from {options.first}")
+        self._calendar = make_calendar()
+        self._source = self._make_source()
+        self._world = World.REAL if options.data is not None else World.SIMULATED
+        self._sizes = tuple(dict.fromkeys((BarSize.D1, options.bar)))
+        bars = self._bars(Universe.of(options.symbols), VirtualClock(self._start))
+        self._daily = {symbol: bars.whole(symbol, BarSize.D1) for symbol in options.symbols}
+        for symbol in options.symbols:
+            if not len(bars.whole(symbol, options.bar).after(self._start)):
+                raise Fatal(f"{symbol} cannot be tested: there is no {options.bar} bar of it in the period")
+
+    def run(self, begin: Begin) -> BacktestResult:
+        """Trains, decides and measures. The same files and settings give the same figures to the last digit."""
+        trained = self._train(begin)
+        models = self._models(trained)
+        lines = lines_for(self._options.symbols) if self._options.beside else lines_for(self._options.symbols)[:1]
+        return BacktestResult(
+            options=self._options,
+            runs=[self._run(line, models, begin) for line in lines],
+            market=self._hold(("SPY",), "SPY held"),
+            trained=trained,
+            left_out=rows_left_out(self._source),
+        )
+
+    def _make_source(self) -> HistorySource:
+        if self._options.data is None:
+            return make_simulated_market(self._options.seed, self._calendar)
+        if not self._options.data.is_dir():
+            raise Fatal(f"--data {self._options.data}: there is no such folder")
+        return make_history(self._options.data, self._calendar)
+
+    def _bars(self, universe: Universe, clock: VirtualClock) -> SourceBars:
+        return SourceBars(self._source, universe.all(), self._sizes, self._start, self._end, clock)
+
+    def _train(self, begin: Begin) -> list[Trained]:
+        options = self._options
+        past = Past(tuple(self._daily.values()), self._policy.label_horizon, recipe_of(self._settings))
+        every, least = options.retrain, self._settings.retrain_min_new_labels
+        dues = planned(past, self._start, self._end, Cadence(every or LIVE_PERIOD, 1 if every else least))
+        step = begin("trainings", len(dues))
+        return made(past, dues, options.folder, FanOut(options.jobs, options.dask).map, lambda: step(1))
+
+    def _models(self, trained: Sequence[Trained]) -> ModelsInTime:
+        """Those that the live engine would have let trade, each with its answers for the time until the next."""
+        rows = {symbol: Rows.of(series) for symbol, series in self._daily.items()}
+        good = [each for each in trained if not each.objection]
+        until = [seconds_of(each.at) for each in good[1:]] + [seconds_of(self._end)]
+        models: list[tuple[datetime, Predictor]] = [
+            (each.at, Forecasts.of(each.forest, rows, seconds_of(each.at), last))
+            for each, last in zip(good, until, strict=True)
+        ]
+        return ModelsInTime(models)
+
+    def _run(self, line: Line, models: ModelsInTime, begin: Begin) -> Run:
+        stage = self._stage(line.symbols, models)
+        step, done = begin(line.name, (self._end - self._start).days), 0
+
+        def progress(now: datetime) -> None:
+            nonlocal done
+            passed = (now - self._start).days
+            if passed > done:
+                step(passed - done)
+                done = passed
+
+        played = play(stage, progress, every_tick=self._options.every_tick)
+        portfolio = stage.books.portfolios[SIMULATED]
+        prices = {
+            symbol: prices_at([stage.bars.whole(symbol, size) for size in reversed(self._sizes)], played.ticks)
+            for symbol in line.symbols
+        }
+        holdings = holdings_of(stage.books.entries, SIMULATED, prices, played.ticks)
+        strategy = measure(
+            line.name, holdings.curve(), portfolio.closed, costs=portfolio.fees, traded=portfolio.turnover
+        )
+        held = self._hold(line.symbols, "held")
+        return Run(line, portfolio, holdings, strategy, held, played, stage.books)
+
+    def _stage(self, symbols: tuple[str, ...], models: ModelsInTime) -> Stage:
+        books, clock, universe = Books(), VirtualClock(self._start), Universe.of(symbols)
+        bars, finest = self._bars(universe, clock), self._sizes[-1]
+
+        def bars_after(symbol: str, after: datetime, until: datetime) -> BarSeries:
+            return bars.read(symbol, finest, until, (until - after) // finest.span + 2).after(after)
+
+        account, cards = Account(SIMULATED, AccountKind.SIMULATED, self._world), self._options.folder / "signals"
+        cards.mkdir(parents=True, exist_ok=True)
+        venue = make_memory_venue(
+            account, clock, self._calendar, bars_after, self._source, universe, self._options.capital
+        )
+        desk = Desk(
+            ledger=books.unit_of_work,
+            brokers={SIMULATED: venue},
+            bars=bars.store(),
+            calendar=self._calendar,
+            market_clock=clock,
+            system_clock=clock,
+            namespace=OrderNamespace(INSTALLATION, FIRST_EPOCH),
+            rules=lambda: self._policy,
+            universe=universe,
+            world=self._world,
+            signals_folder=cards,
+            broker_account=SIMULATED,
+            confirm_size=self._options.bar,
+            predictor=lambda: models.at(clock.now()),
+            default_mode=Mode.AUTO,
+        )
+        return Stage(desk, books, clock, bars, self._sizes, self._start, self._end)
+
+    def _hold(self, symbols: Sequence[str], name: str) -> Performance | None:
+        """Equal parts of the symbols that have bars; None where none has."""
+        bars = self._bars(Universe.of(symbols), VirtualClock(self._start))
+        series = [bars.whole(symbol, self._options.bar) for symbol in symbols]
+        dividends = {symbol: self._dividends(symbol) for symbol in symbols}
+        costs = self._policy.cost_fraction
+        return buy_and_hold(series, self._start, self._end, self._options.capital, costs, dividends, name)
+
+    def _dividends(self, symbol: str) -> list[tuple[datetime, float]]:
+        try:
+            return dividends_of(self._source, symbol, self._start, self._end)
+        except DataFault:
+            return []

@@ -1,0 +1,61 @@
+"""What the command line asks of a backtest, checked before anything begins."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+
+from bot.backtest import BacktestOptions
+from core.errors import Fatal
+from core.settings import Settings
+
+DASK = "AUTOTRADER_DASK"
+LEAST_CAPITAL, MOST_CAPITAL = Decimal(100), Decimal(1_000_000_000)
+
+
+def options_of(given: argparse.Namespace, settings: Settings, environ: Mapping[str, str]) -> BacktestOptions:
+    """Raises Fatal where something cannot be meant."""
+    if given.data is None and not given.simulated:
+        raise Fatal("name a folder of bars with --data FOLDER, or ask for the simulated market with --simulated")
+    if given.data is not None and given.simulated:
+        raise Fatal("--data and --simulated exclude one another")
+    if given.jobs is not None and given.jobs < 1:
+        raise Fatal(f"--jobs {given.jobs}: at least one process is needed")
+    return BacktestOptions(
+        data=given.data,
+        first=given.start,
+        last=given.end,
+        bar=given.bar,
+        symbols=tuple(symbol.strip().upper() for symbol in given.symbols or settings.symbols),
+        seed=settings.simulation_seed,
+        capital=_capital(given.capital) if given.capital is not None else Decimal(settings.start_cash),
+        folder=given.work or settings.data_dir / "backtest",
+        retrain=_retrain(given.retrain),
+        jobs=given.jobs or os.cpu_count() or 1,
+        dask=environ.get(DASK, ""),
+        every_tick=given.every_tick,
+    )
+
+
+def _capital(text: str) -> Decimal:
+    try:
+        capital = Decimal(text.replace(",", ""))
+    except InvalidOperation:
+        capital = Decimal("NaN")
+    if not capital.is_finite() or not LEAST_CAPITAL <= capital <= MOST_CAPITAL:
+        raise Fatal(f"--capital {text}: an amount in USD of 100 or more is needed; for example --capital 8000")
+    return capital
+
+
+def _retrain(text: str) -> timedelta | None:
+    """`live`, or a number of days."""
+    if text == "live":
+        return None
+    days = re.fullmatch(r"(\d{1,4})d?", text)
+    if days is None or int(days[1]) < 1:
+        raise Fatal(f"--retrain {text}: a number of days is needed, such as 28d, or the word live")
+    return timedelta(days=int(days[1]))

@@ -1,0 +1,152 @@
+"""What a backtest says at its end: the table, what was counted, and what it does not show."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from bot.backtest import BacktestResult, Run
+from core.domain.codec import encode
+from core.domain.decisions import BrakeKind
+from core.domain.dust import without_dust
+from core.performance import Performance, table
+
+
+def words(result: BacktestResult) -> str:
+    """The table of figures with its caveats, for a terminal."""
+    return "\n".join(("", table(rows(result)), "", *(f"- {line}" for line in caveats(result))))
+
+
+def rows(result: BacktestResult) -> list[Performance]:
+    """Each run beside the same assets bought and held, then the market."""
+    found: list[Performance] = []
+    for run in result.runs:
+        found.append(run.strategy)
+        if run.holding is not None:
+            found.append(replace(run.holding, name=f"{run.line.name}, held"))
+    if result.market is not None:
+        found.append(result.market)
+    return found
+
+
+def caveats(result: BacktestResult) -> list[str]:
+    """What a reader must know before he believes a figure."""
+    return [line for line in _caveats(result) if line]
+
+
+def _caveats(result: BacktestResult) -> Iterator[str]:
+    options, whole = result.options, result.runs[0]
+    simulated = options.data is None
+    yield "SIMULATED prices: no real market moved like this." if simulated else f"Prices from {options.data}."
+    yield (
+        "Fills: the next bar's open after a decision, the stop before the target within a bar, gaps at the open; "
+        "spread, slippage and fees are paid. At most a tenth of a bar's volume is taken where the bars tell it."
+    )
+    yield _of_models(result)
+    yield _of_choice(result)
+    yield from (_of_brake(run) for run in result.runs)
+    held = without_dust(whole.portfolio.positions)
+    yield f"At the end {len(held)} positions are open and counted at their last price." if held else ""
+    yield (
+        "One past is one sample: over so few independent assets a Sharpe ratio of five years has a standard error near "
+        "0.45. Past figures promise nothing."
+    )
+    yield from (f"{line}." for line in result.left_out)
+
+
+def _of_models(result: BacktestResult) -> str:
+    refused = sum(bool(each.objection) for each in result.trained)
+    if not result.trained:
+        return "No model could be trained: too few labelled rows before the period. Nothing was bought."
+    return (
+        f"{len(result.trained)} models, each trained only on what was known by then and used only after it; "
+        f"{refused} were refused by the rule that guards the live engine."
+    )
+
+
+def _of_choice(result: BacktestResult) -> str:
+    if len(result.runs) == 1:
+        return "The assets were chosen by you, today, knowing how they went."
+    names = " and ".join(f"'{run.line.name}'" for run in result.runs[1:])
+    return (
+        f"The assets were chosen knowing how they went: read {names} before 'all'. The lines share their models and "
+        "differ in what may be bought."
+    )
+
+
+def _of_brake(run: Run) -> str:
+    brake = next((each for each in run.books.brakes.values() if each.kind is BrakeKind.DRAWDOWN), None)
+    if brake is None:
+        return ""
+    return (
+        f"'{run.line.name}' stood still from {brake.since:%Y-%m-%d} on: {brake.reason}; nobody was there to release it."
+    )
+
+
+def figures(result: BacktestResult) -> str:
+    """The same as JSON, for a machine to read; equal runs give equal text."""
+    return json.dumps(
+        {
+            "figures": [encode(asdict(row)) for row in rows(result)],
+            "caveats": caveats(result),
+            "runs": [_figures(run) for run in result.runs],
+            "models": [
+                {
+                    "at": encode(each.at),
+                    "version": each.forest.version,
+                    "rows": each.rows,
+                    "scores": asdict(each.scores),
+                    "objection": each.objection,
+                }
+                for each in result.trained
+            ],
+        },
+        indent=1,
+    )
+
+
+def _figures(run: Run) -> dict[str, object]:
+    return {
+        "name": run.line.name,
+        "symbols": list(run.line.symbols),
+        "cash": encode(run.portfolio.cash),
+        "fees": encode(run.portfolio.fees),
+        "closed_trades": [encode(trade) for trade in run.portfolio.closed],
+        "ticks": len(run.played.ticks),
+        "ticks_made": run.played.made,
+        "equity": [[int(at), round(float(value), 2)] for at, value in zip(*daily_points(run), strict=True)],
+    }
+
+
+def daily_points(run: Run) -> tuple[Sequence[int], Sequence[float]]:
+    """The last value of each UTC day."""
+    at, value = run.holdings.at, run.holdings.value
+    last = [*((at[1:] - 1) // 86_400 != (at[:-1] - 1) // 86_400).nonzero()[0].tolist(), len(at) - 1]
+    return at[last].tolist(), value[last].tolist()
+
+
+def trades_csv(result: BacktestResult) -> str:
+    """Every closed trade of every run, one a row."""
+    sheet = io.StringIO()
+    writer = csv.writer(sheet, lineterminator="\n")
+    names = ("symbol", "quantity", "cost", "proceeds", "profit", "opened_at", "closed_at", "reason")
+    writer.writerow(("run", *names))
+    for run in result.runs:
+        for trade in run.portfolio.closed:
+            money = (trade.cost, trade.proceeds, trade.profit)
+            times = (trade.opened_at.isoformat(), trade.closed_at.isoformat())
+            writer.writerow(
+                (run.line.name, trade.symbol, trade.quantity, *(f"{usd:.2f}" for usd in money), *times, trade.purpose)
+            )
+    return sheet.getvalue()
+
+
+def write(result: BacktestResult, folder: Path) -> None:
+    """Figures and trades into `folder`, which is made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "figures.json").write_text(figures(result), encoding="utf-8")
+    (folder / "trades.csv").write_text(trades_csv(result), encoding="utf-8")

@@ -1,0 +1,95 @@
+"""The bars of a run as a store: everything a source has, of which a reader sees what had closed by then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import cast
+
+from core.domain.bars import BarSize
+from core.domain.instruments import Instrument, instrument_for
+from core.errors import DataFault
+from core.feed.depth import DEPTH, bars_in
+from core.ports import BarStore, Clock, MarketData
+from core.series import BarSeries, Seconds, seconds_of, time_of
+
+EVERY_BAR = 10_000_000
+Key = tuple[str, BarSize]
+
+
+class SourceBars:
+    """The read side of the BarStore port on a source that knows the past. Nothing can be written.
+
+    A series begins where an installation that starts at `start` would begin it: the depth of a first collection before
+    that.
+    """
+
+    def __init__(
+        self,
+        source: MarketData,
+        instruments: Sequence[Instrument],
+        sizes: Sequence[BarSize],
+        start: datetime,
+        end: datetime,
+        clock: Clock,
+    ) -> None:
+        self._source = source
+        self._end = end
+        self._clock = clock
+        self._first: dict[Key, int] = {}
+        self._faults: dict[Key, str] = {}
+        self._known = {(each.symbol, size): False for size in sizes for each in instruments}
+        for size in sizes:
+            for instrument in instruments:
+                self._begin(instrument, size, start)
+
+    def store(self) -> BarStore:
+        """As the port: who writes to it has mistaken a past for a present."""
+        return cast(BarStore, self)
+
+    def read(self, symbol: str, size: BarSize, end: datetime, count: int) -> BarSeries:
+        first = self._first.get((symbol, size))
+        if first is None:
+            return BarSeries.empty(symbol, size)
+        series = self._source.bars(instrument_for(symbol), size, end, count)
+        if len(series) and series.closed_at[0] < first:
+            return series.part(slice(int(series.closed_at.searchsorted(first)), None))
+        return series
+
+    def whole(self, symbol: str, size: BarSize) -> BarSeries:
+        """Everything up to the end of the run."""
+        return self.read(symbol, size, self._end, EVERY_BAR)
+
+    def faults(self, now: datetime) -> dict[str, str]:
+        """Why instruments take no entries at `now`, by symbol: a series that cannot be had or has not begun."""
+        found: dict[str, str] = {}
+        for (symbol, size), begun in self._known.items():
+            if begun:
+                continue
+            self._known[symbol, size] = bool(len(self.read(symbol, size, now, 1)))
+            if not self._known[symbol, size]:
+                found[symbol] = self._faults.get((symbol, size), f"no {size} bars yet")
+        return found
+
+    def closes(self, symbol: str, size: BarSize, after: int, until: int) -> Seconds:
+        return self.read(symbol, size, time_of(until), EVERY_BAR).after(time_of(after)).closed_at
+
+    def newest_close(self, symbol: str, size: BarSize) -> datetime | None:
+        series = self.read(symbol, size, self._clock.now(), 1)
+        return time_of(series.closed_at[-1]) if len(series) else None
+
+    def source_of(self, symbol: str, size: BarSize) -> str | None:
+        return self._source.name if (symbol, size) in self._first else None
+
+    def rescale(self, symbol: str, size: BarSize, until: datetime, ratio: Decimal) -> int:  # noqa: ARG002
+        """The source tells every moment in the units of that moment already."""
+        return 0
+
+    def _begin(self, instrument: Instrument, size: BarSize, start: datetime) -> None:
+        try:
+            early = self._source.bars(instrument, size, start, bars_in(instrument, size, DEPTH[size]))
+        except DataFault as fault:
+            self._faults[instrument.symbol, size] = fault.reason
+            return
+        self._first[instrument.symbol, size] = int(early.closed_at[0]) if len(early) else seconds_of(start)

@@ -1,0 +1,82 @@
+"""What the models of a run foresee, worked out for the whole period at once and handed out bar by bar."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from core.domain.decisions import Prediction
+from core.ports import Predictor
+from core.series import BarSeries, Floats, Seconds, time_of
+from core.strategy.features import WARM_UP, feature_matrix
+from core.strategy.forest import FlatForest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """The daily bars of a symbol in a run: when they close, and their features; shapes (n,) and (n, features)."""
+
+    closed_at: Seconds
+    features: Floats
+
+    @classmethod
+    def of(cls, daily: BarSeries) -> Rows:
+        return cls(daily.closed_at, feature_matrix(daily))
+
+
+@dataclass(slots=True, eq=False)
+class Forecasts:
+    """Implements the Predictor port: one model's answer for every daily bar; NaN where it has none."""
+
+    version: str
+    event: str
+    probabilities: Mapping[str, tuple[Seconds, Floats]]
+
+    @classmethod
+    def of(cls, forest: FlatForest, rows: Mapping[str, Rows], first: int, last: int) -> Forecasts:
+        """For the bars that close from `first` to `last` (seconds since 1970), and for the one before them."""
+        found: dict[str, tuple[Seconds, Floats]] = {}
+        for symbol, own in rows.items():
+            low = max(0, int(np.searchsorted(own.closed_at, first)) - 1)
+            high = int(np.searchsorted(own.closed_at, last, side="right"))
+            part = own.features[low:high]
+            finite = np.isfinite(part).all(axis=1) & (np.arange(low, high) >= WARM_UP - 1)
+            probability = np.full(len(part), np.nan)
+            probability[finite] = forest.predict(part[finite])
+            found[symbol] = (own.closed_at[low:high], probability)
+        return cls(forest.version, forest.event, found)
+
+    def predict(self, daily: BarSeries) -> Prediction | None:
+        """As the live predictor answers for the last bar of `daily`."""
+        if len(daily) < WARM_UP:
+            return None
+        probability = self.probability(daily.symbol, int(daily.closed_at[-1]))
+        if probability is None:
+            return None
+        return Prediction(daily.symbol, probability, self.event, self.version, time_of(daily.closed_at[-1]))
+
+    def probability(self, symbol: str, closed_at: int) -> float | None:
+        """Raises KeyError for a bar that the forecasts were not made for: silence would look like a warm-up."""
+        closes, values = self.probabilities[symbol]
+        row = int(np.searchsorted(closes, closed_at))
+        if row == len(closes) or closes[row] != closed_at:
+            raise KeyError(f"no forecast of {symbol} from the bar closed at {time_of(closed_at)}")
+        value = float(values[row])
+        return None if np.isnan(value) else value
+
+
+class ModelsInTime:
+    """Which model is live when: one trained at a moment counts for the ticks after it."""
+
+    def __init__(self, models: Sequence[tuple[datetime, Predictor]]) -> None:
+        """In the order of their training."""
+        self._since = [at for at, _ in models]
+        self._models = [model for _, model in models]
+
+    def at(self, now: datetime) -> Predictor | None:
+        index = bisect_left(self._since, now) - 1
+        return self._models[index] if index >= 0 else None

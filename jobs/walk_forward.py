@@ -1,0 +1,175 @@
+"""The trainings that a live engine would have made in a past period: when, on which rows, and with what result.
+
+Each training sees the labels that had matured by its time and nothing later. Trainings know nothing of one another, so
+that they are spread over processes; what is finished is kept by a hash of everything it was made of, and a run that was
+cut short goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+
+from core.errors import DataFault
+from core.learning.labels import TrainingRows, count_matured, event_name, training_rows
+from core.learning.training import Recipe, grow
+from core.learning.validation import Scores
+from core.series import BarSeries, seconds_of, time_of
+from core.strategy.features import FEATURE_VERSION, WARM_UP
+from core.strategy.forest import FlatForest
+from jobs.retrain import objection
+from jobs.schedule import RETRAIN_PERIOD
+
+FORMAT = 1
+"""Part of every hash: raised when what a finished training holds changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """When a training is worth while: after `min_new_labels` new labels, looked for every `period`."""
+
+    period: timedelta = RETRAIN_PERIOD
+    min_new_labels: int = 40
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """One training as it is sent to a process."""
+
+    rows: TrainingRows
+    horizon: int
+    recipe: Recipe
+
+    def key(self) -> str:
+        """SHA-256 (hex) over all that the result depends on; the number of threads is not part of it."""
+        recipe = asdict(replace(self.recipe, jobs=1))
+        about = [FORMAT, FEATURE_VERSION, event_name(self.horizon), self.horizon, recipe, np.__version__]
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+        for column in (self.rows.features, self.rows.labels, self.rows.closed_at, self.rows.labelled_at):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Past:
+    """The daily bars of a period and what is learned from them. A moment sees the bars that had closed by then."""
+
+    daily: tuple[BarSeries, ...]
+    horizon: int
+    recipe: Recipe
+
+    def known(self, at: datetime) -> list[BarSeries]:
+        """The histories that are long enough at `at` (jobs.retrain)."""
+        until = (series.until(at) for series in self.daily)
+        return [series for series in until if len(series) >= WARM_UP + self.horizon]
+
+    def task(self, at: datetime) -> Task:
+        return Task(training_rows(self.known(at), self.horizon, self.recipe.newest), self.horizon, self.recipe)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A finished training. `objection` says why the live engine would not have used it; empty where it would."""
+
+    at: datetime
+    forest: FlatForest
+    rows: int
+    last_bar_at: datetime
+    scores: Scores
+
+    @property
+    def objection(self) -> str:
+        return objection(self.scores)
+
+
+Mapper = Callable[[Callable[[Task], bytes], Iterable[Task]], Iterator[bytes]]
+"""map(task, tasks): the results in the order of the tasks, made anywhere; tasks are taken as they are needed."""
+
+
+def planned(past: Past, start: datetime, end: datetime, cadence: Cadence) -> list[datetime]:
+    """When models are trained from `start` to `end`, as the hourly job would decide (jobs.retrain)."""
+    found: list[datetime] = []
+    newest: datetime | None = None
+    for due in _dues(past.daily, start, end, cadence.period):
+        known = past.known(due)
+        if newest is not None and count_matured(known, past.horizon, newest) < cadence.min_new_labels:
+            continue
+        rows = training_rows(known, past.horizon, past.recipe.newest)
+        # Too few, or without both outcomes: the job is skipped and asks again the next time.
+        if len(rows) < past.recipe.min_rows or len(np.unique(rows.labels)) < 2:
+            continue
+        newest = time_of(rows.labelled_at.max())
+        found.append(due)
+    return found
+
+
+def made(
+    past: Past, dues: Sequence[datetime], folder: Path, mapper: Mapper, progress: Callable[[], object]
+) -> list[Trained]:
+    """What each training gives, from `folder` where it is kept already. `progress` is told of each that is done.
+
+    A training that the data does not allow (DataFault) is left out, as the live job leaves it out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{past.task(due).key()}.npz" for due in dues]
+    missing = [(due, path) for due, path in zip(dues, paths, strict=True) if not path.exists()]
+    for _ in range(len(dues) - len(missing)):
+        progress()
+    results = mapper(carry_out, (past.task(due) for due, _ in missing))
+    for (_, path), result in zip(missing, results, strict=True):
+        _keep(path, result)
+        progress()
+    found = (_read(path.read_bytes(), due) for due, path in zip(dues, paths, strict=True))
+    return [trained for trained in found if trained is not None]
+
+
+def carry_out(task: Task) -> bytes:
+    """Runs in any process, on one thread; empty where the data does not allow it. The same rows give the same bytes."""
+    try:
+        grown = grow(task.rows, task.horizon, replace(task.recipe, jobs=1))
+    except DataFault:
+        return b""
+    buffer = io.BytesIO()
+    told = json.dumps({"rows": grown.rows, "last": seconds_of(grown.last_bar_at), "scores": asdict(grown.scores)})
+    flat = np.frombuffer(grown.flat.to_bytes(), np.uint8)
+    np.savez(buffer, told=np.array(told), flat=flat)
+    return buffer.getvalue()
+
+
+def one_by_one(task: Callable[[Task], bytes], tasks: Iterable[Task]) -> Iterator[bytes]:
+    """A Mapper in this very process."""
+    return map(task, tasks)
+
+
+def _read(data: bytes, at: datetime) -> Trained | None:
+    if not data:
+        return None
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        told = json.loads(str(file["told"]))
+        forest = FlatForest.from_bytes(file["flat"].tobytes())
+    return Trained(at, forest, told["rows"], time_of(told["last"]), Scores(**told["scores"]))
+
+
+def _dues(daily: Sequence[BarSeries], start: datetime, end: datetime, period: timedelta) -> list[datetime]:
+    """`start`, then the multiples of `period` (since 1970; of days: since `start`) that a new daily bar closed for."""
+    step = int(period.total_seconds())
+    origin = 0 if period <= RETRAIN_PERIOD else seconds_of(start)
+    closes = [series.after(start).until(end).closed_at for series in daily]
+    moments = np.unique(np.concatenate([np.empty(0, np.int64), *closes]))
+    dues = np.unique(origin + -(-(moments - origin) // step) * step)
+    return [start, *(time_of(due) for due in dues.tolist() if seconds_of(start) < due <= seconds_of(end))]
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Whole or not at all, so that a run cut short leaves nothing half finished."""
+    with NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
+        file.write(data)
+    Path(file.name).replace(path)

@@ -1,0 +1,109 @@
+"""A backtest decides, bar for bar, what the whole system decides in a replay of the same prices."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bot.backtest import Backtest, BacktestOptions, BacktestResult
+from bot.bootstrap import SIMULATED
+from bot.replay import Replay, ReplayOptions
+from core.backtest.ledger import fills_of
+from core.domain.bars import BarSize
+from core.domain.codec import decode
+from core.domain.decisions import Decision, Verdict
+from core.domain.portfolio import Fill
+from core.settings import Settings, load_settings
+from core.storage.chain import DECISION, FILL
+
+SPY, BTC = "SPY", "BTC-USD"
+# A willing model and narrow limits, so that much happens; the gap keeps a replay's card for the newcomer out of it.
+EAGER = {
+    "MODEL_TREES": "10",
+    "MIN_PROBABILITY": "0.45",
+    "STOP_LOSS": "0.01",
+    "TAKE_PROFIT": "0.015",
+    "RETRAIN_MIN_NEW_LABELS": "40",
+    "TIME_ZONE": "UTC",
+}
+
+
+def settings(folder: Path, **changes: str) -> Settings:
+    return load_settings({**EAGER, "STATE_DIR": str(folder), **changes}, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What was decided and what was filled."""
+
+    decisions: list[Decision]
+    fills: list[Fill]
+
+
+def in_replay(folder: Path, chosen: BacktestOptions, **changes: str) -> Course:
+    of_replay = ReplayOptions(chosen.data, chosen.first, chosen.last, chosen.bar, chosen.symbols, chosen.seed)
+    replay = Replay(settings(folder, **changes), of_replay)
+    try:
+        replay.play(lambda _now: None)
+    finally:
+        replay.close()
+    with closing(sqlite3.connect(folder / "data" / "replay.sqlite")) as ledger:
+        written = ledger.execute("select kind, payload from chain order by seq").fetchall()
+    bodies = [(kind, json.loads(payload)["body"]) for kind, payload in written]
+    decisions = [decode(Decision, body) for kind, body in bodies if kind == DECISION]
+    fills = [decode(Fill, body) for kind, body in bodies if kind == FILL]
+    return Course([each for each in decisions if each.account == SIMULATED], fills)
+
+
+def in_backtest(folder: Path, chosen: BacktestOptions, **changes: str) -> tuple[Course, BacktestResult]:
+    backtest = Backtest(settings(folder, **changes), chosen)
+    result = backtest.run(lambda _what, _steps: lambda _done: None)
+    run = result.runs[0]
+    return Course(run.played.decisions, fills_of(run.books, SIMULATED)), result
+
+
+def options(folder: Path, first: str, last: str, bar: BarSize = BarSize.D1) -> BacktestOptions:
+    return BacktestOptions(
+        data=None,
+        first=date.fromisoformat(first),
+        last=date.fromisoformat(last),
+        bar=bar,
+        symbols=(SPY, BTC),
+        seed=7,
+        capital=Decimal(10_000),
+        folder=folder / "work",
+        retrain=None,
+        beside=False,
+    )
+
+
+def judged(course: Course) -> list[tuple[object, ...]]:
+    """Every judgement of every tick. A replay's card for the newcomer, which waits in his own account for an hour, is
+    not among what a backtest has."""
+    return [
+        (decision.at, signal.symbol, signal.price, signal.prediction, *map(without_card, signal.verdicts))
+        for decision in course.decisions
+        for signal in decision.signals
+    ]
+
+
+def without_card(verdict: Verdict) -> Verdict:
+    is_card = verdict.gate == "pending" and "manual" in verdict.reason
+    return Verdict("pending", True, "no entry waits") if is_card else verdict
+
+
+@pytest.mark.feature("S17")
+def test_weeks_of_daily_bars_are_judged_and_traded_as_in_a_replay(tmp_path: Path) -> None:
+    chosen = replace(options(tmp_path, "2026-04-05", "2026-05-05"), every_tick=True)
+    replayed = in_replay(tmp_path / "replay", chosen)
+    found, _ = in_backtest(tmp_path / "backtest", chosen)
+    assert len(replayed.fills) >= 10
+    assert judged(found) == judged(replayed)
+    assert found.fills == replayed.fills
