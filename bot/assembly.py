@@ -20,6 +20,7 @@ from bot.bootstrap import (
 )
 from bot.data_health import report_refusals
 from bot.deadman import DeadManPing
+from bot.listening import Listening
 from bot.live import Live, LiveParts
 from bot.live_status import LiveStatusDesk
 from bot.market_work import MARKET_DATA, MARKET_TIME, Retraining, market_work, recipe_of
@@ -202,11 +203,13 @@ class LiveAssembly:
         )
         writer = Writer()
         telephone = self._telephone(engine, prices, clock)
-        jobs = self._jobs(place, engine, writer, lease, health, telephone, prices)
+        listening = Listening(engine.desk, engine.news, prices.live, system)
+        jobs = self._jobs(place, engine, writer, lease, health, telephone, prices, listening)
         return LiveParts(
             engine=engine,
             owner=OwnerDesk(engine.desk),
             telephone=telephone,
+            listening=listening,
             jobs=jobs,
             runner=JobRunner(database.unit_of_work, system, clock, health.report, self._live.fail),
             health=health,
@@ -265,6 +268,7 @@ class LiveAssembly:
         health: HealthDesk,
         telephone: Telephone,
         prices: Prices,
+        listening: Listening,
     ) -> dict[str, Job]:
         """The whole table by name. After each cycle the owner is told what changed at once."""
         status = LiveStatusDesk(engine.database.unit_of_work, self._system, engine.desk.market_clock)
@@ -278,9 +282,11 @@ class LiveAssembly:
             self._live.fence()
             engine.database.bear_witness()
             report_refusals(prices.refusals, health.report)
+            listening.report(health.report)
             return health.check()
 
-        work = market_work(engine, Retraining(engine, self._worker, self._settings), tell)
+        retraining = Retraining(engine, self._worker, self._settings)
+        work = market_work(engine, retraining, tell, after_look=listening.follow)
         house = HouseWork(
             renew_lease=lambda: lease.renew(self._system.now()).holder,
             expire=lambda: _look_after_owner(engine.desk),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from bot.price_sources import actions_of
@@ -32,7 +33,7 @@ from core.execution.manual_broker import ManualBroker
 from core.execution.real_money import Connected, RealMoney
 from core.feed.backfill import BackFiller
 from core.feed.standing import Rules
-from core.ports import Broker, Clock, MarketData, Quotes, SecondChannel
+from core.ports import Broker, Clock, MarketData, Quotes, SecondChannel, TradeNews
 from core.series import BarSeries
 from core.settings import Settings
 from core.settings.book import SettingsBook
@@ -68,7 +69,7 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The trading engine with its adapters in place, the same for live and replay."""
+    """The trading engine with its adapters in place, the same for live and replay. `news` of trades is by account."""
 
     database: Database
     calendar: ExchangeCalendar
@@ -80,6 +81,7 @@ class Engine:
     venue: SimulatedBroker | None
     sizes: tuple[BarSize, ...]
     book: SettingsBook
+    news: Mapping[str, TradeNews] = field(default_factory=dict)
 
     def close(self) -> None:
         self.collector.close()
@@ -132,10 +134,12 @@ def build_engine(
     symbols: Sequence[str] | None = None,
     rules: Rules | None = None,
     broker: Broker | None = None,
+    news: TradeNews | None = None,
 ) -> Engine:
     """Wires ledger, venues, market data and model into a desk. Play money means: the simulated broker trades; else the
-    `broker` does, an account at a real venue, where there is one.
+    `broker` does, an account at a real venue, where there is one, and `news` tells of its trades.
     `sources` of bars, the best first: by `rules` another one continues where one fails."""
+    listened = {broker.account.id: news} if broker is not None and news is not None else {}
     book = SettingsBook(settings, database.unit_of_work, clocks.system)
     universe = Universe.of(symbols) if symbols else Universe(lambda: book.current.symbols)
     champion = Champion(database.reading, ModelFiles(settings.models_dir, ForestPredictor.from_bytes), hooks.health)
@@ -165,6 +169,7 @@ def build_engine(
         predictor=champion,
         health=hooks.health,
         components=hooks.components,
+        looked=partial(_looked, listened),
         checkpoint=hooks.checkpoint,
         fence=hooks.fence,
         speed=hooks.speed,
@@ -180,7 +185,12 @@ def build_engine(
     if rules is not None:
         filler = BackFiller(sources, database.bars, calendar, parallel=parallel, checkpoint=hooks.checkpoint)
     sizes = tuple(dict.fromkeys((BarSize.D1, confirm_size)))
-    return Engine(database, calendar, desk, collector, filler, champion, clocks, venue, sizes, book)
+    return Engine(database, calendar, desk, collector, filler, champion, clocks, venue, sizes, book, listened)
+
+
+def _looked(news: Mapping[str, TradeNews], account: str, found: int) -> None:
+    if account in news:
+        news[account].looked(found)
 
 
 def _gate(settings: Settings, broker: Broker | None) -> RealMoney | None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from bot.bootstrap import Engine
 from bot.kept import keep_what_exists
+from bot.listening import Listening
 from bot.opening import greet, open_accounts
 from bot.telephone import Telephone
 from core.clock import ScaledClock, SystemClock
@@ -26,7 +27,7 @@ from jobs.health import HealthDesk
 from jobs.runner import JobRunner
 from jobs.schedule import TICK_PERIOD, Job
 from jobs.scheduler import LiveScheduler
-from jobs.table import LEASE_PERIOD, RETRAIN, TICK
+from jobs.table import LEASE_PERIOD, RETRAIN, TICK, look_now
 from jobs.writer import Urgency, Writer
 
 log = logging.getLogger("autotrader.start")
@@ -43,6 +44,7 @@ class LiveParts:
     engine: Engine
     owner: OwnerDesk
     telephone: Telephone
+    listening: Listening
     jobs: dict[str, Job]
     runner: JobRunner
     health: HealthDesk
@@ -170,6 +172,13 @@ class Live:
             on_fatal=self.fail,
         )
         self._scheduler.start()
+        guard_now = look_now(parts.jobs, parts.runner, parts.market_clock)
+
+        def look() -> None:
+            guard_now()
+            parts.telephone.wake()
+
+        parts.listening.start(look)
 
     def _overran(self, job: Job) -> None:
         """Simulated time that runs faster than the engine can follow is slowed down, and that is said."""
@@ -191,6 +200,7 @@ class Live:
         self.stop_worker()
         if self._scheduler is not None:
             await self._scheduler.stop()
+        await asyncio.to_thread(parts.listening.close)
         await parts.telephone.close()
         await asyncio.to_thread(parts.writer.stop)
         await asyncio.to_thread(parts.release_prices)

@@ -111,8 +111,10 @@ def market_work(
     retrain: Callable[[datetime], str],
     after_cycle: Callable[[], object] = lambda: None,
     idle: Idle = NEVER_IDLE,
+    after_look: Callable[[], object] = lambda: None,
 ) -> MarketWork:
-    """`after_cycle` runs behind each cycle, outside its transactions: what waits to be told is told then."""
+    """`after_cycle` runs behind each cycle, outside its transactions: what waits to be told is told then. `after_look`
+    runs behind each cycle and each guard's run: guards may have changed."""
     desk, feed = engine.desk, _Feed(engine)
 
     def collect(due: datetime) -> CollectReport:
@@ -130,8 +132,14 @@ def market_work(
             work.set_value(MARKET_TIME, due.isoformat())
             work.set_value(LAST_SEEN, desk.system_clock.now().isoformat())
             work.commit("seen")
+        after_look()
         after_cycle()
         return result
+
+    def guard(due: datetime) -> str:
+        done = watch.guard(desk, desk.market_clock.now(), due)
+        after_look()
+        return done
 
     def report(due: datetime) -> str:
         scored = score_predictions(due, desk.ledger, desk.bars, desk.policy.label_horizon)
@@ -143,7 +151,7 @@ def market_work(
         fill=None if engine.filler is None else partial(_fill, engine, engine.filler),
         collect=collect,
         cycle=cycle,
-        guard=lambda due: watch.guard(desk, desk.market_clock.now(), due),
+        guard=guard,
         retrain=retrain,
         report=report,
         tick_idle=idle.tick,

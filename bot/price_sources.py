@@ -26,7 +26,7 @@ from core.domain.corporate import CorporateAction
 from core.domain.instruments import DEFAULT_SYMBOLS, Universe
 from core.feed.lookup import BarsLookup
 from core.feed.quotes import QuoteChain
-from core.ports import Clock, MarketData, Quotes, SymbolLookup
+from core.ports import Clock, LivePrices, MarketData, Quotes, SymbolLookup
 from core.settings import Settings
 from core.settings.checks import FeedChoice
 
@@ -44,12 +44,14 @@ def _nothing() -> None:
 @dataclass(frozen=True, slots=True)
 class Prices:
     """Sources of bars, the best first, and of last prices; `close` lets go of what they hold. `refusals` tells, by
-    component, why a source does not let us in, which its owner should know though another one answers."""
+    component, why a source does not let us in, which its owner should know though another one answers. `live` tells
+    each price as it comes, where one does."""
 
     sources: Sequence[MarketData]
     quotes: Quotes
     close: Callable[[], None] = _nothing
     refusals: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    live: LivePrices | None = None
 
 
 def make_yahoo(calendar: ExchangeCalendar, clock: SystemClock, cache_folder: Path) -> YahooData:
@@ -92,7 +94,7 @@ def real_prices(settings: Settings, yahoo: YahooData, alpaca: Alpaca | None) -> 
     sources: Mapping[str, MarketData] = {"yahoo": yahoo, "alpaca": alpaca.data}
     chain: list[Quotes] = [alpaca.quotes, *([yahoo] if "yahoo" in settings.data_sources else [])]
     bars = [sources[name] for name in settings.data_sources]
-    return Prices(bars, QuoteChain(chain), alpaca.close, {"alpaca prices": alpaca.refusal})
+    return Prices(bars, QuoteChain(chain), alpaca.close, {"alpaca prices": alpaca.refusal}, alpaca.quotes)
 
 
 def lookup_of(prices: Prices, market_clock: Clock) -> SymbolLookup:

@@ -115,6 +115,13 @@ class Quotes(Protocol):
         ...
 
 
+class LivePrices(Protocol):
+    def listen(self, hear: Callable[[str, float], None]) -> None:
+        """From now on `hear` is called with the symbol and the price (USD) of each live quote that is one, of whatever
+        `Quotes.last` was asked about lately. In some thread, where it must not wait. Quotes may be missed."""
+        ...
+
+
 class SymbolLookup(Protocol):
     def look_up(self, symbol: str) -> Listing:
         """What the source says of a symbol that may be traded. Blocking; called in threads.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from core.adapters.alpaca_rows import alpaca_name
 from core.adapters.alpaca_service import AlpacaService, Kind
-from core.adapters.alpaca_stream import QuoteStream, StreamKind
+from core.adapters.alpaca_stream import Heard, QuoteStream, StreamKind
 from core.adapters.alpaca_transport import Declined
 from core.adapters.pacing import RealClock
 from core.domain.bars import Quote
@@ -46,6 +46,19 @@ class AlpacaQuotes:
         self._clock = clock
         self._stream = stream
         self._budget = budget
+        self._symbols: dict[str, str] = {}
+
+    def listen(self, hear: Callable[[str, float], None]) -> None:
+        """From now on `hear` gets the symbol and the price (USD) of each streamed quote that is one, whether or not its
+        exchange is open. It runs in the stream's thread."""
+
+        def heard(_: StreamKind, name: str, quote: Heard) -> None:
+            symbol, price = self._symbols.get(name), middle(quote.bid, quote.ask)
+            if symbol is not None and price is not None:
+                hear(symbol, price)
+
+        if self._stream is not None:
+            self._stream.listen(heard)
 
     def last(self, instruments: Sequence[Instrument], now: datetime) -> Mapping[str, Quote]:
         """The last price at or before `now` of each instrument that has one. Raises Transient when none could be had
@@ -56,6 +69,7 @@ class AlpacaQuotes:
             name = alpaca_name(instrument)
             if name is not None:
                 kinds["coins" if instrument.is_crypto else "stocks"][name] = instrument
+                self._symbols[name] = instrument.symbol
         if self._stream is not None:
             self._stream.watch({kind: list(names) for kind, names in kinds.items()})
         quotes: dict[str, Quote] = {}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,6 +38,13 @@ class Heard:
     ask: Any
     at: datetime
     heard_at: float
+
+
+Hear = Callable[[StreamKind, str, Heard], None]
+
+
+def _nobody(_kind: StreamKind, _name: str, _heard: Heard) -> None:
+    """Where nobody wants to hear each quote."""
 
 
 @dataclass(slots=True)
@@ -76,6 +83,7 @@ class QuoteStream:
         self._addresses = addresses or {}
         self._patience = patience or Patience()
         self._lock = threading.Lock()
+        self._hear: Hear = _nobody
         self._feeds = {kind: _Feed(asset_class) for kind, asset_class in KINDS.items()}
         self._thread = LoopThread("alpaca quotes", clock, self._tend_all, self._leave_all, look_around)
 
@@ -92,6 +100,10 @@ class QuoteStream:
         self._thread.run()
         if is_new:
             self._thread.wake()
+
+    def listen(self, hear: Hear) -> None:
+        """From now on `hear` is called with each quote that is newer than the last, in the stream's thread."""
+        self._hear = hear
 
     def heard(self, kind: StreamKind, name: str) -> Heard | None:
         """The last word on a symbol, however old."""
@@ -168,7 +180,9 @@ class QuoteStream:
             known = feed.heard.get(name)
             if known is None or nano >= known[0]:
                 at = datetime.fromtimestamp(nano / 1e9, UTC)
-                feed.heard[name] = (nano, Heard(message.get("bp"), message.get("ap"), at, self._clock.monotonic()))
+                quote = Heard(message.get("bp"), message.get("ap"), at, self._clock.monotonic())
+                feed.heard[name] = (nano, quote)
+                self._hear(kind, name, quote)
 
         stream.tend(patience, may_be_silent, hear)
         await stream.want(wanted)
