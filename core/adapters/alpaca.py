@@ -7,17 +7,21 @@ from dataclasses import dataclass, field
 
 from numpy.random import Generator
 
+from core.adapters.alpaca_broker import AlpacaBroker
 from core.adapters.alpaca_data import AlpacaData
 from core.adapters.alpaca_quotes import AlpacaQuotes
 from core.adapters.alpaca_service import AlpacaService, Feed
 from core.adapters.alpaca_socket import Patience
 from core.adapters.alpaca_stream import QuoteStream, StreamKind
+from core.adapters.alpaca_trading import AlpacaTrading
 from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport
 from core.adapters.calendars import ExchangeCalendar
-from core.adapters.pacing import Pacer, RealClock, Restraint
+from core.adapters.pacing import FastLane, Pacer, RealClock, Restraint
+from core.domain.accounts import Account, AccountKind
 
-# 150 requests a minute of the 200 that an account has: prices never use up what orders may need.
+# 150 requests a minute of the 200 that an account has; the other 50 are for orders, which wait behind no prices.
 SPACING = 0.4
+AHEAD = 40 * SPACING
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +30,12 @@ class Places:
 
     data: str | None = None
     streams: Mapping[StreamKind, str] = field(default_factory=dict)
+    trading: str | None = None
 
 
 class Alpaca:
-    """`data` gives bars, `quotes` last prices; whatever else asks Alpaca for this account takes its turn at `pacer`.
+    """`data` gives bars, `quotes` last prices, `broker` trades; whatever else asks Alpaca for this account takes its
+    turn at `pacer`.
 
     Nothing is asked and no thread started before the first question. `close` ends the stream.
     """
@@ -49,6 +55,7 @@ class Alpaca:
     ) -> None:
         where = places or Places()
         self.keys = keys
+        self._clock, self._sleep, self._chance, self._trading_at = clock, sleep, chance, where.trading
         self.pacer = Pacer(spacing, clock.monotonic, sleep)
         restraint = Restraint(clock.now, chance)
         transport = AlpacaTransport(clock, sleep, self.pacer, restraint)
@@ -56,6 +63,17 @@ class Alpaca:
         self._stream = QuoteStream(keys, calendar, clock, feed, addresses=where.streams, patience=patience)
         self.data = AlpacaData(self._service, calendar, clock)
         self.quotes = AlpacaQuotes(self._service, calendar, clock, self._stream)
+
+    def broker(self, account: Account) -> AlpacaBroker:
+        """A new one, for a paper or a live account. Its requests come before those for prices."""
+        restraint = Restraint(self._clock.now, self._chance)
+        fast = FastLane(self.pacer, AHEAD)
+        transport = AlpacaTransport(self._clock, self._sleep, fast, restraint)
+        is_paper = account.kind is AccountKind.ALPACA_PAPER
+        trading = AlpacaTrading(
+            self.keys, transport, restraint, self._clock, is_paper=is_paper, address=self._trading_at
+        )
+        return AlpacaBroker(account, trading, self._clock, self.data.actions)
 
     def refusal(self) -> str:
         """Why Alpaca does not let us in, which only its owner can change; empty where it does or has not been asked."""

@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from core.adapters.alpaca_rows import Rows, actions_of, alpaca_name, bars_of, joined, rows_of
-from core.adapters.alpaca_service import AlpacaService, Told
+from core.adapters.alpaca_door import Told
+from core.adapters.alpaca_names import alpaca_name
+from core.adapters.alpaca_rows import Rows, actions_of, bars_of, joined, rows_of
+from core.adapters.alpaca_service import AlpacaService
 from core.adapters.alpaca_transport import Declined
 from core.adapters.calendars import ExchangeCalendar
 from core.adapters.pacing import RealClock

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.adapters.alpaca_rows import alpaca_name
+from core.adapters.alpaca_names import alpaca_name
 from core.adapters.alpaca_service import AlpacaService, Kind
 from core.adapters.alpaca_stream import Heard, QuoteStream, StreamKind
 from core.adapters.alpaca_transport import Declined

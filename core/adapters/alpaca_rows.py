@@ -8,7 +8,6 @@ days, which until mid-2025 began at midnight in Chicago.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -30,8 +29,6 @@ from core.series import BarSeries, Floats, Seconds
 
 LETTERS = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 HOUR, HALF = 3_600, 1_800
-_STOCK = re.compile(r"[A-Z]{1,7}(-[A-Z]{1,2})?")
-_COIN = re.compile(r"[A-Z0-9]{2,10}-USD")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,13 +37,6 @@ class Rows:
 
     times: Seconds
     columns: Mapping[str, Floats]
-
-
-def alpaca_name(instrument: Instrument) -> str | None:
-    """BTC-USD is BTC/USD there, BRK-B is BRK.B; None for a name that can be none of Alpaca's."""
-    if not (_COIN if instrument.is_crypto else _STOCK).fullmatch(instrument.symbol):
-        return None
-    return instrument.symbol.replace("-", "/" if instrument.is_crypto else ".")
 
 
 def rows_of(answer: Any, name: str) -> Rows:

@@ -21,7 +21,7 @@ from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import ConnectTimeout, ProxyError, RequestException, SSLError, Timeout
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ReadTimeoutError
 
-from core.adapters.pacing import Pacer, Pause, RealClock, Restraint, http_date
+from core.adapters.pacing import Pause, RealClock, Restraint, Turns, http_date
 from core.errors import AccessRefused, Ambiguous, AutoTraderError, MalformedAnswer, RateLimited, Unreachable, next_try
 
 REFUSED = Pause(timedelta(minutes=1), timedelta(minutes=32))
@@ -76,7 +76,7 @@ class AlpacaTransport(HTTPAdapter):
         self,
         clock: RealClock,
         sleep: Callable[[float], None],
-        pacer: Pacer,
+        pacer: Turns,
         restraint: Restraint,
         *,
         budget: float = 20.0,
@@ -111,6 +111,9 @@ class AlpacaTransport(HTTPAdapter):
             return False
         self._sleep(seconds)
         return True
+
+    def sleep(self, seconds: float) -> None:
+        self._sleep(seconds)
 
     def send(self, request: PreparedRequest, *_: Any, **options: Any) -> Response:
         """One request. `options` are what requests passes: verify, cert, proxies; its time-out is ours."""

@@ -35,18 +35,39 @@ class Pacer:
         self._lock = threading.Lock()
         self._free_at = -math.inf
 
-    def wait(self, until: float = math.inf) -> bool:
+    def wait(self, until: float = math.inf, ahead: float = 0.0) -> bool:
         """Blocks until it is this caller's turn; False, at once and without taking a turn, when that is after
-        `until` by the monotonic clock."""
+        `until` by the monotonic clock.
+
+        What is urgent goes up to `ahead` seconds before its turn, past those who come at theirs; these then wait the
+        longer, so that all together still keep the pace.
+        """
         with self._lock:
             now = self._monotonic()
-            turn = max(now, self._free_at)
+            turn = max(now, self._free_at - ahead)
             if turn > until:
                 return False
-            self._free_at = turn + self._spacing
+            self._free_at = max(now, self._free_at) + self._spacing
         if turn > now:
             self._sleep(turn - now)
         return True
+
+
+class Turns(Protocol):
+    """Whoever gives callers their turns."""
+
+    def wait(self, until: float = math.inf) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FastLane:
+    """The way past the queue of a pacer, up to `ahead` seconds of it."""
+
+    pacer: Pacer
+    ahead: float
+
+    def wait(self, until: float = math.inf) -> bool:
+        return self.pacer.wait(until, self.ahead)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -69,7 +69,8 @@ class VenueAccount:
 
     What only some venues tell: `number` names the account there (another number is another account), `equity` and
     `buying_power` in USD, `status` in the venue's own word, and `restrictions`, why it takes no orders of the account,
-    each in words for the owner; empty where it takes them.
+    each in words for the owner; empty where it takes them. `fees_due` is what the venue may at most have taken already
+    without having told of it, by symbol in units and as USD: until it tells, so much less than booked is no difference.
     """
 
     cash: Decimal
@@ -80,6 +81,7 @@ class VenueAccount:
     currency: str = "USD"
     status: str = ""
     restrictions: tuple[str, ...] = ()
+    fees_due: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

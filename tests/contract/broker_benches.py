@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from core.adapters.alpaca_broker import AlpacaBroker
 from core.adapters.simulated_broker import SimulatedBroker
 from core.adapters.simulated_profiles import ALPACA, DOLLARS
 from core.clock import VirtualClock
@@ -20,13 +21,18 @@ from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, SubmitResul
 from core.execution.manual_broker import ManualBroker
 from core.ports import Broker
 from core.storage.store import Database, open_database
+from tests.alpaca_broker_stand import broker_at
+from tests.fakes_bars import StillClock
 from tests.fakes_chaos import ChaosVenue
 from tests.fakes_venue import ACCOUNT, MONDAY, BarShelf, bar_of, flat_bars, venue_over
+from tests.servers.alpaca_trading_server import AlpacaTradingServer
 
 CASH = Decimal(10000)
 FIVE = timedelta(minutes=5)
 SYMBOLS = ("SPY", "BTC-USD")
+SECOND = timedelta(seconds=1)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+IN_SESSION = datetime(2026, 11, 2, 15, 0, tzinfo=UTC)
 
 
 class Bench(ABC):
@@ -62,6 +68,10 @@ class RestingBench(Bench):
     """A venue at which orders rest."""
 
     resting = True
+    splits_orders = True
+    """Whether a split is carried over to what rests."""
+    legs_outlive_their_entry = True
+    """Whether an entry that is cancelled with a part filled leaves legs behind for that part."""
 
     @abstractmethod
     def pay_dividend(self, symbol: str, amount: str) -> None:
@@ -280,3 +290,65 @@ class ManualBench(Bench):
 
     def close(self) -> None:
         self._database.close()
+
+
+class AlpacaBench(RestingBench):
+    """alpaca-py and our adapter in front of a server that plays Alpaca, in which nothing trades by itself."""
+
+    account = Account("alpaca-paper", AccountKind.ALPACA_PAPER, World.REAL)
+    opening = (CashMovement("opening", account.id, CashKind.DEPOSIT, CASH, LONG_AGO),)
+    splits_orders = False
+    legs_outlive_their_entry = False
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = VirtualClock(IN_SESSION)
+        self.server = AlpacaTradingServer(self.clock.now, cash=CASH)
+        self.server.__enter__()
+        # The opening of the account was booked when it was met for the first time.
+        self.server.venue.account.activities.clear()
+        for symbol in ("SPY", "BTC/USD"):
+            self.server.set_price(symbol, 100)
+        self.server.venue.habits.frozen |= {"SPY", "BTC/USD"}
+        self._actions: list[CorporateAction] = []
+        self.restart()
+
+    def offer(self, request: OrderRequest) -> SubmitResult:
+        return self.broker.submit(request)
+
+    def execute(self, *requests: OrderRequest) -> None:
+        for request in requests:
+            assert isinstance(self.offer(request), Accepted)
+            self._fill(request.client_order_id, request.quantity, Decimal(100))
+            self.clock.advance(SECOND)
+        self.clock.advance(FIVE)
+
+    def execute_part(self, name: str, units: int) -> None:
+        order = self.broker.find(name)
+        assert order is not None
+        self._fill(name, Decimal(units), order.stop_price or order.limit_price or Decimal(100))
+        self.clock.advance(FIVE)
+
+    def _fill(self, name: str, units: Decimal, price: Decimal) -> None:
+        order = self.broker.find(name)
+        assert order is not None
+        with self.server.lock:
+            self.server.play()
+            self.server.venue.execute(self.server.venue.orders[order.venue_order_id], units, price)
+
+    def pay_dividend(self, symbol: str, amount: str) -> None:
+        self.server.dividend(symbol, amount)
+        self.clock.advance(FIVE)
+
+    def split(self, symbol: str, ratio: str) -> None:
+        self._actions.append(CorporateAction(symbol, self.clock.now(), ratio=Decimal(ratio)))
+        self.server.split(symbol, ratio, 100)
+        self.clock.advance(FIVE)
+
+    def restart(self) -> None:
+        clock = StillClock(self.clock.now())
+        self.broker: AlpacaBroker = broker_at(
+            self.server.address, self.account, clock, actions=lambda _symbol, _after, _until: self._actions
+        )
+
+    def close(self) -> None:
+        self.server.__exit__()

@@ -1,0 +1,120 @@
+"""One account's way to Alpaca's trading service: what every question about it and every order goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from core.adapters.alpaca_door import AlpacaDoor, Told
+from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport, Declined
+from core.adapters.alpaca_wire import Row, row_of, rows_of, text, utc_text
+from core.adapters.pacing import RealClock, Restraint
+from core.errors import MalformedAnswer, Unreachable
+
+if TYPE_CHECKING:
+    from core.adapters.alpaca_trading_vendor import TradingVendor
+
+SECONDS = 15.0
+"""How long one question or order may take, its second try included."""
+ORDERS, ACTIVITIES = 500, 100
+"""How many of them Alpaca gives at once."""
+MOST_PAGES = 200
+UNKNOWN = 404
+
+
+class AlpacaTrading(AlpacaDoor["TradingVendor"]):
+    """`address` is where Alpaca's trading service is, if not at its own; `is_paper` chooses between its two own."""
+
+    def __init__(
+        self,
+        keys: AlpacaKeys,
+        transport: AlpacaTransport,
+        restraint: Restraint,
+        clock: RealClock,
+        *,
+        is_paper: bool,
+        address: str | None = None,
+    ) -> None:
+        def connected() -> TradingVendor:
+            from core.adapters.alpaca_trading_vendor import connect
+
+            return connect(keys, transport, address, is_paper=is_paper)
+
+        super().__init__(transport, restraint, connected)
+        self._clock = clock
+        self.ahead: timedelta | None = None
+        """How far Alpaca's clock was ahead of ours at its last answer, to the second; None before the first."""
+
+    def row(self, question: Callable[[TradingVendor], Any], what: str) -> Row:
+        """Raises Transient."""
+        return row_of(self._body(question), what)
+
+    def rows(self, question: Callable[[TradingVendor], Any], what: str) -> list[Row]:
+        """Raises Transient."""
+        return rows_of(self._body(question), what)
+
+    def row_or_none(self, question: Callable[[TradingVendor], Any], what: str) -> Row | None:
+        """None where Alpaca says that it has no such thing. Raises Transient."""
+        try:
+            told = self._noting(self.ask(question, SECONDS))
+        except Declined as no:
+            if no.status != UNKNOWN:
+                raise _no_answer(no) from None
+        else:
+            return row_of(told.body, what)
+        return None
+
+    def change(self, deed: Callable[[TradingVendor], Any]) -> Any:
+        """Sent once. Raises Declined, Ambiguous and Transient."""
+        return self._noting(self.tell(deed, SECONDS)).body
+
+    def orders(self, wanted: Mapping[str, str]) -> list[Row]:
+        """All pages, the oldest first. Raises Transient."""
+        rows, asked = dict[str, Row](), {**wanted, "limit": str(ORDERS), "direction": "asc"}
+        for _ in range(MOST_PAGES):
+            page = self.rows(partial(_orders, asked), "orders")
+            fresh = {text(row, "id"): row for row in page if text(row, "id") not in rows}
+            rows |= fresh
+            if len(page) < ORDERS or not fresh:
+                return list(rows.values())
+            asked = {**asked, "after_order_id": text(page[-1], "id")}
+            asked.pop("after", None)
+        raise MalformedAnswer("lists orders without end")
+
+    def activities(self, wanted: Mapping[str, str], after: datetime) -> list[Row]:
+        """All pages, the oldest first, each activity once. Raises Transient."""
+        rows = dict[str, Row]()
+        asked = {**wanted, "after": utc_text(after), "direction": "asc", "page_size": str(ACTIVITIES)}
+        for _ in range(MOST_PAGES):
+            page = self.rows(partial(_activities, asked), "activities")
+            fresh = {text(row, "id"): row for row in page if text(row, "id") not in rows}
+            rows |= fresh
+            if len(page) < ACTIVITIES or not fresh:
+                return list(rows.values())
+            asked = {**asked, "page_token": text(page[-1], "id")}
+        raise MalformedAnswer("lists activities without end")
+
+    def _body(self, question: Callable[[TradingVendor], Any]) -> Any:
+        try:
+            return self._noting(self.ask(question, SECONDS)).body
+        except Declined as no:
+            raise _no_answer(no) from None
+
+    def _noting(self, told: Told) -> Told:
+        if told.at is not None:
+            self.ahead = told.at - self._clock.now()
+        return told
+
+
+def _no_answer(no: Declined) -> Unreachable:
+    return Unreachable(f"gives no answer: {no}")
+
+
+def _orders(wanted: Mapping[str, str], vendor: TradingVendor) -> Any:
+    return vendor.orders(wanted)
+
+
+def _activities(wanted: Mapping[str, str], vendor: TradingVendor) -> Any:
+    return vendor.activities(wanted)

@@ -1,0 +1,38 @@
+"""Our broker adapter on the real alpaca-py, in front of a server that plays Alpaca's trading service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from core.adapters.alpaca_broker import ActionsBetween, AlpacaBroker, no_actions
+from core.adapters.alpaca_trading import AlpacaTrading
+from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport
+from core.adapters.pacing import Pacer, RealClock, Restraint
+from core.domain.accounts import Account, AccountKind
+from tests.alpaca_stand import KEYS
+
+
+def trading_at(
+    address: str,
+    clock: RealClock,
+    sleep: Callable[[float], None] = lambda _: None,
+    keys: AlpacaKeys = KEYS,
+    *,
+    is_paper: bool = True,
+) -> AlpacaTrading:
+    restraint = Restraint(clock.now, np.random.default_rng(1))
+    transport = AlpacaTransport(clock, sleep, Pacer(0.0, clock.monotonic, sleep), restraint, budget=5.0)
+    return AlpacaTrading(keys, transport, restraint, clock, is_paper=is_paper, address=address)
+
+
+def broker_at(
+    address: str,
+    account: Account,
+    clock: RealClock,
+    sleep: Callable[[float], None] = lambda _: None,
+    actions: ActionsBetween = no_actions,
+) -> AlpacaBroker:
+    is_paper = account.kind is AccountKind.ALPACA_PAPER
+    return AlpacaBroker(account, trading_at(address, clock, sleep, is_paper=is_paper), clock, actions)
