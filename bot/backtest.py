@@ -199,7 +199,7 @@ class Backtest:
             universe=universe,
             world=self._world,
             signals_folder=cards,
-            broker_account=SIMULATED,
+            trading_account=SIMULATED,
             confirm_size=self._options.bar,
             predictor=lambda: models.at(clock.now()),
             default_mode=Mode.AUTO,
