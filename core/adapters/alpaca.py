@@ -13,6 +13,7 @@ from core.adapters.alpaca_quotes import AlpacaQuotes
 from core.adapters.alpaca_service import AlpacaService, Feed
 from core.adapters.alpaca_socket import Patience
 from core.adapters.alpaca_stream import QuoteStream, StreamKind
+from core.adapters.alpaca_trade_stream import TradeStream
 from core.adapters.alpaca_trading import AlpacaTrading
 from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport
 from core.adapters.calendars import ExchangeCalendar
@@ -31,6 +32,7 @@ class Places:
     data: str | None = None
     streams: Mapping[StreamKind, str] = field(default_factory=dict)
     trading: str | None = None
+    trades: str | None = None
 
 
 class Alpaca:
@@ -55,7 +57,8 @@ class Alpaca:
     ) -> None:
         where = places or Places()
         self.keys = keys
-        self._clock, self._sleep, self._chance, self._trading_at = clock, sleep, chance, where.trading
+        self._clock, self._sleep, self._chance, self._patience = clock, sleep, chance, patience
+        self._trading_at, self._trades_at = where.trading, where.trades
         self.pacer = Pacer(spacing, clock.monotonic, sleep)
         restraint = Restraint(clock.now, chance)
         transport = AlpacaTransport(clock, sleep, self.pacer, restraint)
@@ -74,6 +77,11 @@ class Alpaca:
             self.keys, transport, restraint, self._clock, is_paper=is_paper, address=self._trading_at
         )
         return AlpacaBroker(account, trading, self._clock, self.data.actions)
+
+    def trade_news(self, account: Account) -> TradeStream:
+        """Word of what happens to its orders. Whoever has it watched closes it."""
+        is_paper = account.kind is AccountKind.ALPACA_PAPER
+        return TradeStream(self.keys, self._clock, paper=is_paper, address=self._trades_at, patience=self._patience)
 
     def refusal(self) -> str:
         """Why Alpaca does not let us in, which only its owner can change; empty where it does or has not been asked."""
