@@ -133,7 +133,9 @@ class AlpacaBook:
     def _heads_of(self, joined: list[Row]) -> dict[str, Row]:
         """The orders to which `joined`, orders with legs or legs themselves, belong."""
         ids = {text(row, "id") for row in joined}
-        heads = {text(head, "id"): head for head in self._nested(joined) if not ids.isdisjoint(_ids_in(head))}
+        # A leg that was replaced is nested in nothing any more.
+        whole = (head for head in self._nested(joined) if is_whole(head))
+        heads = {text(head, "id"): head for head in whole if not ids.isdisjoint(_ids_in(head))}
         left = ids - {each for head in heads.values() for each in _ids_in(head)}
         for row in joined:
             if text(row, "id") in left:
@@ -152,7 +154,7 @@ class AlpacaBook:
         """The order that was told with `leg`; the leg itself where there is none."""
         for before in (AROUND, LONG_BEFORE):
             for head in self._nested([leg], before):
-                if text(leg, "id") in _ids_in(head) and text(head, "id") != text(leg, "id"):
+                if is_whole(head) and text(leg, "id") in _ids_in(head):
                     return head
         return leg
 
@@ -209,8 +211,10 @@ def _heads(name: str) -> tuple[str, ...]:
 
 
 def _ids_in(head: Row) -> set[str]:
-    rows = (head, *rows_of(head.get("legs") or [], "legs of an order"))
-    return {name for row in rows for name in (text(row, "id"), word(row, "replaced_by")) if name}
+    """Of the order and its legs, and of what replaced a leg."""
+    legs = rows_of(head.get("legs") or [], "legs of an order")
+    replacing = {word(leg, "replaced_by") for leg in legs} - {""}
+    return {text(row, "id") for row in (head, *legs)} | replacing
 
 
 def _made_at(row: Row) -> datetime:

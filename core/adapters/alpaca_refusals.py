@@ -30,13 +30,14 @@ _MEANINGS = (
         r"crypto.*(not (allowed|enabled|permitted|authorized|available)|agreement)|not .*enabled for crypto",
         "the account may not trade coins",
     ),
+    (r"user request|suspend_trade", "trading is suspended in the account's own settings at Alpaca"),
+    (r"\bshort", "it would sell more {symbol} than is held"),
     (
         r"account.*(block|restrict|suspend|not (allowed|authorized|active|eligible))|trading.*(block|suspend|disabled)"
         r"|not authorized to trade|liquidation only",
         "Alpaca takes no orders of this account: it is blocked or restricted",
     ),
-    (r"(asset|symbol).*(not found|could not|not exist|invalid)", "Alpaca has no such instrument as {symbol}"),
-    (r"short", "it would sell more {symbol} than is held"),
+    (r"(asset|symbol).*(not found|not exist|invalid)|not find asset", "Alpaca has no such instrument as {symbol}"),
     (r"notional|cost basis|minimal amount|min(imum)? order", "the order is smaller than Alpaca takes"),
     (r"stop.?price|stop_loss|base.?price", "its stop is too close to the price, or already passed by it"),
     (r"take_profit", "its target is too close to the price, or already passed by it"),
