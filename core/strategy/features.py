@@ -1,5 +1,17 @@
 """The nine indicators that the forest sees, each scaled so that assets and price levels compare.
 
+    sma20_distance, sma50_distance    close / SMA(n) - 1
+    rsi14                             RSI(14) / 100: Wilder, New Concepts in Technical Trading Systems (1978)
+    macd, macd_histogram              MACD(12, 26) and its distance from its EMA(9), by the close: Appel, Technical
+                                      Analysis: Power Tools for Active Investors (2005), chapter 8
+    bollinger_b                       %b of bands of 20 bars and 2 deviations: Bollinger on Bollinger Bands (2001)
+    atr_ratio                         ATR(14) / close: Wilder (1978)
+    roc10                             close / close 10 bars before - 1
+    volume_z                          deviations of the volume from its mean of 20 bars
+
+SMA, EMA, change and deviation are as Murphy, Technical Analysis of the Financial Markets (1999), and every textbook has
+them; each function states its formula. TA-Lib computes the same values, as the tests show.
+
 Every value at bar t is computed from bars 0..t in one fixed order of additions, so that a series cut off after t gives
 the same bits as the whole. Rows before WARM_UP are NaN: by then the seeds of the recursive averages weigh less than
 half a percent. Input must be validated bars; a NaN in them spreads and is refused by the predictor.
