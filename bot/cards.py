@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from bot import numbers
 from bot.message import Button, Keyboard, Tone, in_rows
+from core.domain.accounts import is_in_app
 from core.domain.events import ExitReminder, InstructionIssued
 from core.domain.orders import Purpose
 from core.domain.records import Instruction, InstructionState
@@ -41,10 +42,18 @@ class CardAction(StrEnum):
     AT_SHOWN = "l"
     AT_EDGE = "e"
     PRICE = "p"
+    DONE = "o"
+    CANNOT = "n"
 
     @property
     def needs_approval_card(self) -> bool:
-        return self not in (CardAction.EXECUTED, CardAction.SKIP, CardAction.PRICE)
+        return self not in (
+            CardAction.EXECUTED,
+            CardAction.SKIP,
+            CardAction.PRICE,
+            CardAction.DONE,
+            CardAction.CANNOT,
+        )
 
     @property
     def word(self) -> str:
@@ -67,6 +76,8 @@ _WORDS = {
     CardAction.AT_SHOWN: "at the shown price",
     CardAction.AT_EDGE: "at the band's edge",
     CardAction.PRICE: "asked for the price",
+    CardAction.DONE: "done",
+    CardAction.CANNOT: "cannot",
 }
 WISHES: Mapping[CardAction, CardWish] = {
     CardAction.WHOLE: CardWish(quarters=4),
@@ -121,7 +132,11 @@ class CardToken:
 
 def card_keyboard(card: Card) -> Keyboard:
     """The buttons of a card: Approve and Skip where the engine waits for approval; otherwise Executed and Skip, or what
-    becomes of the rest where a part is booked, and another price. Change for what the owner may change; Why."""
+    becomes of the rest where a part is booked, and another price; Done and Cannot for a sale in the broker's own app.
+    Change for what the owner may change; Why."""
+    if is_in_app(card.account, needs_approval=card.needs_approval):
+        answers = (_button("✅ Done", CardAction.DONE, card, Tone.GO), _button("✋ Cannot", CardAction.CANNOT, card))
+        return (answers, _thoughts(card))
     if not card.needs_approval:
         partial = isinstance(card, Instruction) and card.state is InstructionState.PARTIAL
         partial = partial or (isinstance(card, InstructionIssued) and bool(card.filled))
@@ -198,6 +213,10 @@ def toast(token: CardToken) -> str:
         return f"Got it: booking #{token.number} at the shown price."
     if token.action in WISHES:
         return f"Got it: #{token.number} {token.action.word}. Nothing is sent before you approve."
+    if token.action is CardAction.DONE:
+        return f"Noted: #{token.number} is done. It is booked when the broker tells of it."
+    if token.action is CardAction.CANNOT:
+        return f"Noted: #{token.number} cannot be done."
     if token.action is CardAction.PRICE:
         return f"Type the price of #{token.number}."
     return f"Got it: skipping #{token.number}."
@@ -209,7 +228,7 @@ def perform(owner: Owner, token: CardToken) -> OwnerAnswer:
     if wish is not None:
         return owner.change(token.number, token.version, wish, token.tap_key)
     deed: Callable[[int, int, str], OwnerAnswer] = owner.skip
-    if token.action in (CardAction.EXECUTED, CardAction.APPROVE):
+    if token.action in (CardAction.EXECUTED, CardAction.APPROVE, CardAction.DONE):
         deed = owner.execute
     return deed(token.number, token.version, token.tap_key)
 

@@ -13,7 +13,7 @@ from bot.markup import code, italic, line, paragraphs, table
 from bot.message import Message, asking
 from bot.render_marks import account_name, headline
 from bot.render_trades import distance
-from core.domain.accounts import Badge
+from core.domain.accounts import Badge, is_in_app
 from core.domain.events import InstructionIssued, InstructionSettled
 from core.domain.orders import Purpose, Side
 from core.domain.records import Instruction, InstructionState
@@ -36,6 +36,8 @@ _OUTCOMES = {
     "rejected": "⛔",
     "canceled": "⛔",
     "not sent": "⛔",
+    "done": "📝",
+    "cannot": "✋",
 }
 
 
@@ -58,8 +60,15 @@ def _card_title(event: InstructionIssued | Instruction, marks: Iterable[Badge], 
     """A card of which a part is filled is shown again when it was not answered, and says so as the first one does."""
     deed, units = f"{line(event.symbol, 20)} {event.side.upper()}", numbers.quantity(event.quantity)
     icon = "🙋" if event.needs_approval else "✋"
+    if _is_in_app(event):
+        where = f"in {line(account_name(event.account), 40)}'s own app"
+        return headline("🚨", f"{deed} {units} {where}", marks, f"#{event.number}")
     rest = f"{numbers.quantity(filled)} of {units} filled" if filled else f"{units} @ {numbers.price(event.price)}"
     return headline(icon, f"{deed} {rest}", marks, f"#{event.number}")
+
+
+def _is_in_app(event: InstructionIssued | Instruction) -> bool:
+    return is_in_app(event.account, needs_approval=event.needs_approval)
 
 
 def _card_facts(
@@ -76,7 +85,7 @@ def _card_facts(
         ("Quantity", _quantity_words(event)),
         *_progress(event.quantity, filled),
         ("Price", numbers.price(event.price)),
-        ("Only at", f"{numbers.price(event.band_low)} to {numbers.price(event.band_high)}"),
+        *_band(event),
         ("Cost" if event.side is Side.BUY else "Value", numbers.money(event.quantity * event.price)),
     ]
     limit = event.limit_price if isinstance(event, InstructionIssued) else None
@@ -94,6 +103,13 @@ def _card_facts(
     if isinstance(event, InstructionIssued) and event.mode is not None:
         rows.append(("Mode", event.mode.value))
     return table(rows)
+
+
+def _band(event: InstructionIssued | Instruction) -> list[tuple[str, str]]:
+    """What must be sold is sold at any price."""
+    if _is_in_app(event):
+        return []
+    return [("Only at", f"{numbers.price(event.band_low)} to {numbers.price(event.band_high)}")]
 
 
 def _quantity_words(event: InstructionIssued | Instruction) -> str:
@@ -133,6 +149,12 @@ def _side_words(side: Side, purpose: Purpose) -> str:
 def _card_hint(event: InstructionIssued | Instruction, marks: Iterable[Badge], filled: Decimal) -> str:
     if event.needs_approval:
         return italic("Approve sends the order to the broker. Skip drops it. Change offers less, or a limit.")
+    if _is_in_app(event):
+        name = line(account_name(event.account), 40)
+        return italic(
+            f"Sell it in {name}'s own app and nowhere else, then tap Done. {name} takes no orders from me now; what "
+            "you do there I see and book as soon as I can."
+        )
     rest = typed(max(event.quantity - filled, ZERO))
     example = code(f"/executed #{event.number} {rest} @ {typed(event.price)}")
     deed = "Place it at your broker, then tap Executed."

@@ -13,6 +13,11 @@ class AccountKind(StrEnum):
     MANUAL = "manual"
 
 
+def is_in_app(account: str, *, needs_approval: bool) -> bool:
+    """Whether an order for the owner's hand is to be made in the app of the account's own broker."""
+    return not needs_approval and account != AccountKind.MANUAL
+
+
 class Badge(StrEnum):
     PAPER = "PAPER"
     LIVE = "LIVE"

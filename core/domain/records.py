@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from core.domain.accounts import is_in_app
 from core.domain.events import Event, Priority
 from core.domain.orders import Purpose, Side
 
@@ -67,6 +68,11 @@ class Instruction:
     created_at: datetime
     expires_at: datetime | None
     state: InstructionState = InstructionState.OPEN
+
+    @property
+    def is_in_app(self) -> bool:
+        """To be sold in the app of the account's own broker, and booked from its fills alone."""
+        return is_in_app(self.account, needs_approval=self.needs_approval)
 
     @property
     def is_open(self) -> bool:

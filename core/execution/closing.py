@@ -21,7 +21,8 @@ from core.execution.exits import sell_out
 from core.execution.matching import same_symbol
 from core.execution.picture import take_picture
 from core.execution.reconcile import reconcile
-from core.strategy.decide import exit_order
+from core.execution.venue_state import state_of
+from core.strategy.decide import IN_APP, exit_order
 from core.strategy.risk import has_live_exit
 from core.strategy.snapshot import Snapshot
 
@@ -56,7 +57,11 @@ def close(desk: Desk, spoken: str, fraction: Decimal, tap: str, now: datetime) -
 
 
 def _answers(desk: Desk, account: str, reachable: frozenset[str]) -> bool:
-    return desk.account(account).is_manual or account in reachable
+    """Whether a sale can be made there: by hand, where its broker has failed us."""
+    if desk.account(account).is_manual or account in reachable:
+        return True
+    with desk.reading() as work:
+        return account in desk.venues() and state_of(work, account).is_fallen
 
 
 def part_of(symbol: str, quantity: Decimal, fraction: Decimal) -> Decimal:
@@ -125,6 +130,8 @@ def _outcome(
 
 def _sale_words(desk: Desk, order: Order) -> tuple[bool, str]:
     what = f"{plain(order.quantity)} {order.symbol} in {order.account}"
+    if IN_APP in order.tags and order.is_live:
+        return True, f"{what}: a card asks you to sell it in the broker's own app."
     if order.state is OrderState.AWAITING_OWNER:
         return True, f"{what}: a card asks you to sell it at your broker."
     if order.state is OrderState.REJECTED:

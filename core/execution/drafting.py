@@ -82,7 +82,7 @@ def _as_own_trade(
     meant = answer.instruction
     if meant is None and said.number is not None:
         meant = work.instruction(said.number)
-    if meant is not None and meant.needs_approval:
+    if meant is not None and (meant.needs_approval or meant.is_in_app):
         return None
     if meant is None and (said.number is not None or not nothing_fits(work, desk, said)):
         return None

@@ -14,6 +14,7 @@ from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refused, Re
 from core.errors import Ambiguous, Transient
 from core.execution import manual, tidings
 from core.execution.desk import Desk
+from core.execution.venue_state import state_of
 from core.ports import DuplicateOrder, UnitOfWork
 
 TOLD_AGAIN_AFTER = timedelta(days=1)
@@ -70,10 +71,9 @@ def submit(desk: Desk, order: Order, now: datetime) -> Order:
     broker = desk.brokers.get(order.account)
     if broker is None:
         return _commit_answer(desk, order, Refused(f"no broker is connected for account {order.account}"), now)
-    if order.purpose is Purpose.ENTRY:
-        held_back = _hold_back(desk, order, now)
-        if held_back is not None:
-            return held_back
+    held_back = _hold_back(desk, order, now)
+    if held_back is not None:
+        return held_back
     try:
         with desk.changing("submit"):
             answer = broker.submit(request_of(order, broker.resting(order.symbol, order.quantity)))
@@ -84,21 +84,30 @@ def submit(desk: Desk, order: Order, now: datetime) -> Order:
 
 
 def _hold_back(desk: Desk, order: Order, now: datetime) -> Order | None:
-    """The entry as withdrawn, where a brake was set or the mode changed between its decision and its sending."""
+    """The order as withdrawn, where its broker has failed us between its decision and its sending; an entry also where
+    a brake was set or the mode changed."""
     with desk.reading() as work:
-        brake = next(
-            (brake for brake in work.brakes() if brake.holds(now) and brake.concerns(order.account, order.symbol)), None
-        )
-        observes = desk.mode(work) is Mode.OBSERVE
-    if brake is None and not observes:
+        why = _why_not(work, desk, order, now)
+    if why is None:
         return None
-    why = f"{brake.kind.value.replace('_', ' ')}: {brake.reason}" if brake else "mode observe"
     with desk.committing("result") as work:
         current = work.order(order.client_order_id) or order
         withdrawn = current.moved(OrderState.CANCELED, now, reason=f"not sent: {why}")
         work.save_order(withdrawn)
         manual.settle_approved(work, desk, withdrawn, "not sent", f"not sent: {why}", now)
     return withdrawn
+
+
+def _why_not(work: UnitOfWork, desk: Desk, order: Order, now: datetime) -> str | None:
+    failure = state_of(work, order.account)
+    if failure.is_fallen and failure.failure is not None:
+        return f"{order.account} {failure.failure.says}"
+    if order.purpose is not Purpose.ENTRY:
+        return None
+    for brake in work.brakes():
+        if brake.holds(now) and brake.concerns(order.account, order.symbol):
+            return f"{brake.kind.value.replace('_', ' ')}: {brake.reason}"
+    return "mode observe" if desk.mode(work) is Mode.OBSERVE else None
 
 
 def request_of(order: Order, resting: Resting) -> OrderRequest:

@@ -54,7 +54,7 @@ def sell_out(
     what is to be sold once something was cancelled."""
     orders, blocked, withdrawn = tuple(wanted), set[Place](), set[str]()
     for _ in range(ROUNDS):
-        cleared = {place for place in map(_place, orders) if place[0] in desk.venues()}
+        cleared = {_place(order) for order in orders if order.state is not OrderState.AWAITING_OWNER}
         resting = [order for order in _in_the_way(desk, cleared) if order.client_order_id not in withdrawn]
         if not resting:
             break

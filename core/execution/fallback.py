@@ -19,7 +19,7 @@ from core.domain.orders import OrderState, Side
 from core.domain.portfolio import Fill, GuardKind
 from core.domain.records import InstructionState, JobOutcome
 from core.domain.views import Fallback, Health
-from core.execution import manual
+from core.execution import in_app, manual, protect
 from core.execution.corrections import UNCERTAIN
 from core.execution.desk import MANUAL, Desk
 from core.execution.venue_state import WELL, Change, Look, Phase, VenueState, after, keep_state, state_of
@@ -42,13 +42,20 @@ def note(desk: Desk, account: str, look: Look, now: datetime) -> VenueState:
                 _tell(work, desk, account, change, state, before, now)
         if change is not None:
             manual.write_manual_trades(desk)
+    if state.is_fallen and look.trouble is None:
+        _settle_sold(desk, account, now)
     _report(desk, account, state, look)
     return state
 
 
-def is_fallen(work: UnitOfWork, account: str) -> bool:
-    """Whether nothing is to be sent to the account."""
-    return state_of(work, account).is_fallen
+def _settle_sold(desk: Desk, account: str, now: datetime) -> None:
+    """What the owner has sold in the broker's app needs no card any more."""
+    with desk.ledger() as work:
+        settled = in_app.settle(work, desk, account, now, is_back=False)
+        if settled:
+            work.commit("venue state")
+    if settled:
+        manual.write_manual_trades(desk)
 
 
 def standing(work: UnitOfWork, desk: Desk) -> Fallback | None:
@@ -86,9 +93,12 @@ def _tell(
             work.publish(_troubled(desk, account, state, now), market_time=now)
         case Change.FELL_BACK:
             withdrawn = _take_back_cards(work, desk, account, now)
-            work.publish(_fell_back(work, desk, account, state, withdrawn, now), market_time=now)
+            event = _fell_back(work, desk, account, state, withdrawn, now)
+            protect.told_already(work, account, (each.symbol for each in event.positions if not each.rests))
+            work.publish(event, market_time=now)
         case Change.RETURNED:
-            work.publish(_returned(work, desk, account, before, now), market_time=now)
+            cards = in_app.settle(work, desk, account, now, is_back=True)
+            work.publish(_returned(work, desk, account, before, cards, now), market_time=now)
 
 
 def _troubled(desk: Desk, account: str, state: VenueState, now: datetime) -> BrokerTroubled:
@@ -130,7 +140,9 @@ def _fell_back(
     )
 
 
-def _returned(work: UnitOfWork, desk: Desk, account: str, before: VenueState, now: datetime) -> BrokerReturned:
+def _returned(
+    work: UnitOfWork, desk: Desk, account: str, before: VenueState, cards: int, now: datetime
+) -> BrokerReturned:
     since = before.since or now
     return BrokerReturned(
         account=account,
@@ -140,7 +152,7 @@ def _returned(work: UnitOfWork, desk: Desk, account: str, before: VenueState, no
         found=tuple(_found(work, account, since))[-MOST_FOUND:],
         in_doubt=_in_doubt(work, account),
         questions=sum(question.account == account for question in work.open_questions()),
-        cards=0,
+        cards=cards,
         badges=desk.badges(account),
     )
 

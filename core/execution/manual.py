@@ -15,6 +15,8 @@
                                USD as exact text; null where there is none
         probability            0 to 1, or null
         needs_approval         true: an order of a broker account that waits for approval, not for the owner's hand
+        in_app                 true: to be sold in the app of the account's own broker, which cannot be reached, and
+                               nowhere else; its fill comes from there and is not reported
         why                    the reason in words
         state                  open, partial, executed, skipped, expired, superseded or approved
         created_at             ISO 8601, UTC, market clock
@@ -43,6 +45,7 @@ from core.domain.values import ZERO, ceil_to, floor_to, plain
 from core.domain.views import Health
 from core.execution.desk import Desk
 from core.ports import UnitOfWork
+from core.strategy.decide import IN_APP
 
 FILE_NAME = "manual_trades.json"
 SCHEMA_VERSION = 1
@@ -223,7 +226,7 @@ def _instruction(number: int, desk: Desk, order: Order, signal: Signal | None, n
         target=order.bracket.target if order.bracket else None,
         probability=signal.prediction.probability if signal and signal.prediction else None,
         why=order.reason,
-        needs_approval=not desk.account(order.account).is_manual,
+        needs_approval=not desk.account(order.account).is_manual and IN_APP not in order.tags,
         created_at=now,
         expires_at=desk.system_clock.now() + desk.policy.instruction_life if is_entry else None,
     )
@@ -271,5 +274,6 @@ def _row(work: UnitOfWork, desk: Desk, instruction: Instruction) -> dict[str, Js
     fields = encode(instruction)
     assert isinstance(fields, dict)
     fields["filled_quantity"] = encode(order.filled_quantity if order else ZERO)
+    fields["in_app"] = instruction.is_in_app
     fields["badges"] = encode(desk.badges(instruction.account))
     return fields

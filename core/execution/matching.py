@@ -21,7 +21,7 @@ def find_instruction(work: UnitOfWork, desk: Desk, fill: ReportedFill) -> Instru
     """The instruction that the fill belongs to, or the answer that asks or refuses."""
     if fill.number is not None:
         return _by_number(work, fill.number, fill.symbol)
-    waiting = [each for each in work.open_instructions() if not each.needs_approval]
+    waiting = [each for each in work.open_instructions() if not each.needs_approval and not each.is_in_app]
     fitting = [each for each in waiting if fill.symbol is None or same_symbol(fill.symbol, each.symbol)]
     fitting = [each for each in fitting if fill.side in (None, each.side)] or fitting
     if len(fitting) == 1:

@@ -12,7 +12,7 @@ from core.domain.orders import OrderState
 from core.domain.records import Instruction, InstructionState
 from core.domain.values import ZERO
 from core.domain.views import AnswerKind, OwnerAnswer, PositionsView, ReportedFill, StatusView
-from core.execution import approvals, away, executor, fallback, manual, reported, views
+from core.execution import approvals, away, executor, fallback, in_app, manual, reported, views
 from core.execution.bookings import Execution, refused
 from core.execution.desk import MODE_KEY
 from core.execution.owner_cards import OwnerCards
@@ -94,7 +94,10 @@ class OwnerDesk(OwnerCards):
             instruction = self._current(work, number, version, tap)
             if isinstance(instruction, OwnerAnswer):
                 return approvals.answered_again(instruction)
-            if instruction.needs_approval:
+            if instruction.is_in_app:
+                answer = in_app.done(work, self._desk, instruction, now)
+                self._audit(work, "owner", f"done {number}", answer.text)
+            elif instruction.needs_approval:
                 answer = approvals.approve(work, self._desk, instruction, now)
                 self._audit(work, "owner", f"approve {number}", answer.text)
             else:
@@ -116,13 +119,19 @@ class OwnerDesk(OwnerCards):
             instruction = self._current(work, number, version, tap)
             if isinstance(instruction, OwnerAnswer):
                 return instruction
-            settled = manual.lapse(
-                work, self._desk, instruction, InstructionState.SKIPPED, OrderState.CANCELED, "skipped by you", now
-            )
+            answer = self._skipped(work, instruction, now)
             self._audit(work, "owner", f"skip {number}", "skipped")
             self._commit(work)
         self._after_commit()
-        return OwnerAnswer(AnswerKind.DONE, f"Instruction {number} is skipped.", settled)
+        return answer
+
+    def _skipped(self, work: UnitOfWork, instruction: Instruction, now: datetime) -> OwnerAnswer:
+        if instruction.is_in_app:
+            return in_app.cannot(work, self._desk, instruction, now)
+        settled = manual.lapse(
+            work, self._desk, instruction, InstructionState.SKIPPED, OrderState.CANCELED, "skipped by you", now
+        )
+        return OwnerAnswer(AnswerKind.DONE, f"Instruction {instruction.number} is skipped.", settled)
 
     def report_fill(self, fill: ReportedFill, tap: str) -> OwnerAnswer:
         """Books a fill in the owner's words, in the manual account only; a lapsed instruction by its number."""

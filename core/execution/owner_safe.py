@@ -15,6 +15,7 @@ from core.execution.bookings import refused
 from core.execution.owner_drafts import OwnerDrafts
 from core.execution.protect import protect, refresh_guards
 from core.execution.reconcile import reconcile
+from core.execution.venue_state import state_of
 from core.execution.watch import look_after
 from core.ports import UnitOfWork
 
@@ -60,7 +61,9 @@ class OwnerSafe(OwnerDrafts):
         """Sells what a standing flatten asks for; what cannot be sold now is tried again every minute."""
         desk = self._desk
         now = desk.market_clock.now()
-        sold = look_after(desk, now, f"flatten {now.isoformat()}", frozenset(desk.venues())).sold
+        with desk.reading() as work:
+            sendable = frozenset(account for account in desk.venues() if not state_of(work, account).is_fallen)
+        sold = look_after(desk, now, f"flatten {now.isoformat()}", sendable).sold
         parts = [
             f"{count} {what}"
             for count, what in (

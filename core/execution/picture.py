@@ -11,6 +11,7 @@ from core.domain.instruments import Instrument
 from core.execution.desk import MANUAL, Desk
 from core.execution.market import market_view, quotes_of
 from core.execution.real_money import is_first_day
+from core.execution.venue_state import state_of
 from core.strategy.snapshot import AccountView, MarketView, Snapshot
 
 
@@ -39,6 +40,7 @@ def take_picture(
                 reachable=account.is_manual or account.id in reachable,
                 connected=account.id in desk.brokers,
                 first_day=is_first_day(work, account.id, now),
+                is_fallen=state_of(work, account.id).is_fallen,
             )
             for account in work.accounts()
         )

@@ -15,6 +15,7 @@ from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ZERO, floor_to
 from core.execution.desk import Desk
 from core.execution.owner_guards import ask_for_stops
+from core.execution.venue_state import state_of
 from core.execution.wanted import Levels, levels_of, place_of, wanted, watched
 from core.ports import UnitOfWork
 from core.strategy.sizing import bracket_for
@@ -63,11 +64,14 @@ def refresh_guards(
     positions = without_dust(work.portfolio(account).positions)
     stored = {guard.symbol: guard for guard in work.guards(account)}
     legs = _resting_legs(work.live_orders(account))
-    changed, unguarded = False, set[str]()
+    is_fallen = state_of(work, account).is_fallen
+    changed, unguarded, alerted = False, set[str](), dict[str, Guard]()
     for symbol, position in sorted(positions.items()):
         former = None if symbol in bought else stored.get(symbol)
         guard = _remembering(_guard(work, desk, position, legs.get(symbol, ()), former, now), former)
         guard = _as_moved(desk, guard, moved)
+        if guard is not None and guard.kind is GuardKind.OWNER and is_fallen:
+            alerted[symbol] = guard
         if guard is None:
             unguarded.add(symbol)
         elif _differs(guard, stored.get(symbol), seen_now):
@@ -77,7 +81,8 @@ def refresh_guards(
         work.drop_guard(account, symbol)
         changed = True
     changed |= ask_for_stops(work, desk, account, now)
-    return _tell_unguarded(work, desk, [positions[symbol] for symbol in sorted(unguarded)], account, now) or changed
+    bare = [positions[symbol] for symbol in sorted(unguarded | alerted.keys())]
+    return _tell_unguarded(work, desk, bare, alerted, account, now) or changed
 
 
 def _remembering(guard: Guard | None, former: Guard | None) -> Guard | None:
@@ -121,8 +126,8 @@ def _guard(
         return _venue_guard(position, legs, stops, planned, now)
     if planned is None:
         return None
-    # Of an account that is not connected we can only tell the owner.
-    watches = position.account in desk.venues()
+    # Of an account that is not connected, or whose broker takes no orders, we can only tell the owner.
+    watches = position.account in desk.venues() and not state_of(work, position.account).is_fallen
     kind = GuardKind.ENGINE if watches else GuardKind.OWNER
     return Guard(position.account, position.symbol, *planned, kind, None, now)
 
@@ -181,8 +186,22 @@ def _account_of(place: str) -> str:
     return place.partition("/")[0]
 
 
-def _tell_unguarded(work: UnitOfWork, desk: Desk, positions: list[Position], account: str, now: datetime) -> bool:
-    """Tells once of each position without a guard; a position that found one or is gone may be told of again."""
+def told_already(work: UnitOfWork, account: str, symbols: Iterable[str]) -> None:
+    """The owner knows already that these positions have no stop."""
+    told = _told(work) | {f"{account}/{symbol}" for symbol in symbols}
+    work.set_value(UNGUARDED, " ".join(sorted(told)) or None)
+
+
+def _tell_unguarded(
+    work: UnitOfWork,
+    desk: Desk,
+    positions: list[Position],
+    alerted: Mapping[str, Guard],
+    account: str,
+    now: datetime,
+) -> bool:
+    """Tells once of each position without a guard; a position that found one or is gone may be told of again. Of those
+    in `alerted` the price is watched, but nobody can sell."""
     told = _told(work)
     others = {place for place in told if _account_of(place) != account}
     places = {f"{account}/{position.symbol}": position for position in positions}
@@ -194,6 +213,11 @@ def _tell_unguarded(work: UnitOfWork, desk: Desk, positions: list[Position], acc
         reason = "no stop rests at the venue and there is no price to set one by"
         if position.quantity <= 0:
             reason = "more was sold than was held"
+        elif position.symbol in alerted:
+            reason = (
+                "the broker takes no orders and no stop rests there: put one at "
+                f"{alerted[position.symbol].stop:f} in its own app. I can only tell you when that is reached"
+            )
         work.publish(
             PositionUnguarded(account, position.symbol, position.quantity, reason, desk.badges(account)),
             market_time=now,

@@ -20,7 +20,7 @@ from core.execution.failures import trouble_of
 from core.execution.fill_cursor import FillCursor
 from core.execution.news import in_order
 from core.execution.protect import refresh_guards
-from core.execution.venue_state import Look
+from core.execution.venue_state import Look, state_of
 from core.ports import Broker, DuplicateOrder, UnitOfWork
 
 NEVER_ARRIVED = "it never reached the broker; a new signal may try again"
@@ -86,7 +86,7 @@ def _reconcile_account(desk: Desk, account: str, broker: Broker, ours: _OurSide,
         venue = _venue_side(desk, broker, cursor, _our_sides(desk)[account].live)
         corrections, more = _settle(desk, account, venue, now, mark=True)
         booked += more
-    for name in corrections.resend:
+    for name in () if _is_fallen(desk, account) else corrections.resend:
         _send_again(desk, account, name, now)
     foreign.cancel_taken_over(desk, account, corrections.foreign)
     # An order that we had given up and that arrived after all: what it has filled is booked, the rest is not wanted.
@@ -267,6 +267,12 @@ def _touches_cards(desk: Desk, corrections: Corrections) -> bool:
         return False
     with desk.ledger() as work:
         return any(work.instruction_of(name) is not None for name in names)
+
+
+def _is_fallen(desk: Desk, account: str) -> bool:
+    """Whether the broker's return is not certain yet: until it is, an order in doubt stays so."""
+    with desk.reading() as work:
+        return state_of(work, account).is_fallen
 
 
 def _send_again(desk: Desk, account: str, name: str, now: datetime) -> None:

@@ -37,6 +37,12 @@ def reportable(work: UnitOfWork, desk: Desk, fill: ReportedFill) -> Instruction 
             "your approval, and its fills come from there. Nothing was booked.",
             found,
         )
+    if found.is_in_app:
+        return refused(
+            f"Instruction {found.number} is a sale in the app of {found.account}'s own broker: tap Done on its card. I "
+            "book it from the broker's word as soon as it answers again. Nothing was booked.",
+            found,
+        )
     if fill.side is not None and fill.side is not found.side:
         said = "bought" if fill.side.value == "buy" else "sold"
         return refused(

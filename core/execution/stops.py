@@ -24,6 +24,7 @@ from core.execution.desk import Desk
 from core.execution.executor import commit_intents, submit
 from core.execution.exits import withdraw
 from core.execution.oversized import is_quiet
+from core.execution.venue_state import state_of
 from core.ports import UnitOfWork
 from core.strategy.policy import Policy
 
@@ -146,7 +147,11 @@ def follow(desk: Desk, now: datetime, prices: Mapping[str, Decimal]) -> Followed
                 wanted.want(work, desk, guard)
                 work.publish(_moved(desk, former, guard), market_time=now)
     with desk.reading() as work:
-        misplaced = [order for order in wanted.in_the_way(work, desk) if order.account in desk.venues()]
+        misplaced = [
+            order
+            for order in wanted.in_the_way(work, desk)
+            if order.account in desk.venues() and not state_of(work, order.account).is_fallen
+        ]
     if misplaced:
         withdraw(desk, misplaced, now)
     return Followed(len(higher), len(misplaced))

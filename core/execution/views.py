@@ -13,7 +13,7 @@ from core.domain.decisions import BrakeKind
 from core.domain.dust import without_dust
 from core.domain.events import DailyReport, ReportAccount, ReportPosition
 from core.domain.instruments import AssetClass
-from core.domain.portfolio import Portfolio
+from core.domain.portfolio import GuardKind, Portfolio
 from core.domain.records import JobOutcome, OutboxState
 from core.domain.values import exact
 from core.domain.views import PositionsView, StatusView
@@ -51,7 +51,7 @@ def status(desk: Desk) -> StatusView:
             components=components,
             accounts=accounts,
             open_positions=len(positions),
-            unguarded=sum(position.guard is None for position in positions),
+            unguarded=sum(not _is_guarded(desk, position) for position in positions),
             pending_instructions=len(work.open_instructions()),
             stock_session_open=stocks_open,
             next_stock_change=change(AssetClass.STOCK, now),
@@ -147,6 +147,13 @@ def _prices_then(desk: Desk, symbols: list[str], at: datetime) -> Mapping[str, D
     """The last daily close of each symbol at or before `at`."""
     bars = {symbol: desk.bars.read(symbol, BarSize.D1, at, 1) for symbol in symbols}
     return {symbol: exact(float(bar.close[-1])) for symbol, bar in bars.items() if len(bar)}
+
+
+def _is_guarded(desk: Desk, position: ReportPosition) -> bool:
+    """Whether a stop rests somewhere or somebody can sell: of a broker that has failed we can only alert."""
+    return position.guard is not None and (
+        position.guard is not GuardKind.OWNER or desk.account(position.account).is_manual
+    )
 
 
 def _positions(work: UnitOfWork, desk: Desk, now: datetime) -> tuple[ReportPosition, ...]:

@@ -21,6 +21,8 @@ from core.strategy.sizing import Purchase, Sizing, size_entry
 from core.strategy.snapshot import AccountView, MarketView, Snapshot
 from core.strategy.stakes import Stakes, prices_of, stakes_of
 
+IN_APP = "in app"
+"""The tag of a sale that the owner is to make in the app of the account's own broker."""
 LEFT_BEHIND_BARS = 2
 """How many closed bars a venue has to act on its own stop before the engine sells in its place."""
 
@@ -73,7 +75,7 @@ def _exits_of(snapshot: Snapshot) -> Iterator[Order]:
             quantity = floor_to(position.quantity, instrument.quantity_step)
             if quantity <= 0 or _is_being_sold(view, symbol, quantity):
                 continue
-            found = _flattened(snapshot, view, symbol) or _level_reached(view.guards.get(symbol), market)
+            found = _flattened(snapshot, view, symbol) or _level_reached(view, view.guards.get(symbol), market)
             if found:
                 yield exit_order(snapshot, view, position, quantity, *found)
 
@@ -81,6 +83,9 @@ def _exits_of(snapshot: Snapshot) -> Iterator[Order]:
 def _is_being_sold(view: AccountView, symbol: str, quantity: Decimal) -> bool:
     """A card that asks the owner for a part does not stand in for one that asks for all; at a venue two exits would
     claim the same units."""
+    if view.is_fallen:
+        # One of unknown fate does not stand in for a card: nobody may be selling.
+        return any(order.purpose is Purpose.EXIT and order.state not in _IN_DOUBT for order in view.orders_in(symbol))
     if not view.account.is_manual:
         return has_live_exit(view, symbol)
     asked = (order.remaining for order in view.orders_in(symbol) if order.purpose is Purpose.EXIT and order.is_live)
@@ -97,7 +102,7 @@ def _flattened(snapshot: Snapshot, view: AccountView, symbol: str) -> tuple[str,
     return None
 
 
-def _level_reached(guard: Guard | None, market: MarketView | None) -> tuple[str, str] | None:
+def _level_reached(view: AccountView, guard: Guard | None, market: MarketView | None) -> tuple[str, str] | None:
     """(cause, reason) where the price is at or beyond a level that no venue watches, or no longer does."""
     if guard is None or market is None or market.price is None:
         return None
@@ -105,7 +110,10 @@ def _level_reached(guard: Guard | None, market: MarketView | None) -> tuple[str,
     if guard.kind is GuardKind.VENUE:
         if price > guard.stop or not _left_behind(guard, market):
             return None
-        return "stop", f"price {price:f} has left the stop-loss {guard.stop:f} behind, and the venue has not sold"
+        left = f"price {price:f} has left the stop-loss {guard.stop:f} behind"
+        if view.is_fallen:
+            return "stop", f"{left}. The stop that rests at the broker should have sold: look there first"
+        return "stop", f"{left}, and the venue has not sold"
     if price <= guard.stop:
         return "stop", f"price {price:f} is at or below the stop-loss {guard.stop:f}{_already_placed(guard)}"
     if price >= guard.target:
@@ -140,8 +148,20 @@ def exit_order(
     """A sale of `quantity` units at the market; `cause` is its tag, `reason` what the owner reads."""
     price = prices_of(snapshot).get(position.symbol, position.average_cost)
     order = _order(snapshot, view, position.symbol, Side.SELL, Purpose.EXIT, quantity, price)
+    if view.is_fallen:
+        told = f"{reason}{_beside(view, position.symbol)}"
+        return replace(order, state=OrderState.AWAITING_OWNER, reason=told, tags=(cause, IN_APP))
     state = OrderState.AWAITING_OWNER if view.account.is_manual else OrderState.SUBMITTING
     return replace(order, state=state, reason=reason, tags=(cause,))
+
+
+def _beside(view: AccountView, symbol: str) -> str:
+    """What the owner must know of our orders at a broker that does not answer, before he sells there by hand."""
+    orders = view.orders_in(symbol)
+    stops = [order.stop_price for order in orders if order.purpose is Purpose.STOP and order.stop_price is not None]
+    doubtful = any(order.state in _IN_DOUBT for order in orders)
+    resting = f". Cancel the stop at {max(stops):f} that rests there first, then sell" if stops else ""
+    return resting + (". An order of mine may have arrived there all the same: cancel it first" if doubtful else "")
 
 
 def _entries(
@@ -214,6 +234,7 @@ def _entry(snapshot: Snapshot, candidate: _Candidate, view: AccountView, sizing:
     return replace(order, state=state, bracket=sizing.bracket, reason=reason)
 
 
+_IN_DOUBT = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
 _TELLING = ("probability", "sma", "rsi", "macd")
 
 

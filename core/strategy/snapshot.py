@@ -41,7 +41,9 @@ class MarketView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AccountView:
-    """`connected`: orders can be sent there at all. `first_day`: it is the first trading day of real money there."""
+    """`connected`: orders can be sent there at all. `first_day`: it is the first trading day of real money there.
+    `is_fallen`: its broker has failed us, so that what is to be sold there is for the owner's hand, in its own app
+    (core.execution.fallback)."""
 
     account: Account
     portfolio: Portfolio
@@ -50,6 +52,7 @@ class AccountView:
     reachable: bool = True
     connected: bool = True
     first_day: bool = False
+    is_fallen: bool = False
     _of_symbol: Mapping[str, tuple[Order, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
