@@ -29,6 +29,7 @@ COMMITS = (
     "brakes",
     "alerts",
     "venue state",
+    "real_money",
     # its jobs
     "seed",
     "gift",
