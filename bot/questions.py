@@ -25,6 +25,7 @@ _LABELS = {
     QuestionChoice.LEAVE: "↩️ Leave",
     QuestionChoice.MATCH: "✅ Match",
     QuestionChoice.DIFFERS: "✏️ Differs",
+    QuestionChoice.FRESH_START: "🌱 Fresh start",
 }
 _TOASTS = {
     QuestionChoice.PLACED: "Noting that your stop rests.",
@@ -35,6 +36,7 @@ _TOASTS = {
     QuestionChoice.LEAVE: "Leaving them alone.",
     QuestionChoice.MATCH: "Noting that both agree.",
     QuestionChoice.DIFFERS: "Showing how to put it right.",
+    QuestionChoice.FRESH_START: "Closing the old books.",
 }
 
 

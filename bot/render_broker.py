@@ -51,7 +51,7 @@ def _troubled(event: BrokerTroubled, zone: ZoneInfo) -> Message:
             esc(event.advice),
             f"Nothing new is bought there meanwhile.{later}",
             table(_times(event, zone)),
-            italic(f"Its words: {line(event.words, 300)}") if event.words.strip() else "",
+            _words(event.words),
         )
     )
 
@@ -76,9 +76,14 @@ def _fell_back(event: BrokerFellBack, zone: ZoneInfo) -> Message:
             _doubts(event.in_doubt, name),
             _withdrawn(event.withdrawn),
             _comes_back(event, name),
+            _words(event.words),
         ),
         _BUTTONS,
     )
+
+
+def _words(said: str) -> str:
+    return italic(f"Its words: {line(said, 300)}") if said.strip() else ""
 
 
 def _entries(event: BrokerFellBack) -> str:

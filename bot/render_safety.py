@@ -35,6 +35,7 @@ _ASKED: Mapping[str, str] = {
     QuestionKind.CASH: "cash differs at the broker",
     QuestionKind.TAKE_OVER: "orders of another installation",
     QuestionKind.ATTEST: "does your broker show the same?",
+    QuestionKind.NEW_ACCOUNT: "another account at the broker",
 }
 SafetyEvent = (
     QuestionAsked

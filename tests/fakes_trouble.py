@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from core.domain.portfolio import Fill
-from core.domain.venue import Activity, OrderRequest, SubmitResult, VenueAccount, VenueOrder
+from core.domain.venue import Activity, OrderRequest, Refused, SubmitResult, VenueAccount, VenueOrder
 from core.errors import Transient
 from core.ports import Broker
 
 
 class ShutDoor:
-    """The Broker port over another one; while `error` is set every call fails with it. `calls` counts all of them,
-    `sent` are the requests that were made, whether or not they arrived."""
+    """The Broker port over another one; while `error` is set every call fails with it, while `no` is every order is
+    refused with it. `told` is what the venue says of the account beside what is behind the door. `calls` counts all
+    calls, `sent` are the requests that were made, whether or not they arrived."""
 
     def __init__(self, broker: Broker) -> None:
         self.behind = broker
         self.account = broker.account
         self.shows_within = broker.shows_within
         self.error: Transient | None = None
+        self.told: dict[str, Any] = {}
+        self.no: Refused | None = None
         self.calls: Counter[str] = Counter()
         self.sent: list[OrderRequest] = []
 
@@ -32,6 +36,8 @@ class ShutDoor:
     def submit(self, request: OrderRequest) -> SubmitResult:
         self.sent.append(request)
         self._pass("submit")
+        if self.no is not None:
+            return self.no
         return self.behind.submit(request)
 
     def cancel(self, client_order_id: str) -> None:
@@ -56,7 +62,7 @@ class ShutDoor:
 
     def state(self) -> VenueAccount:
         self._pass("state")
-        return self.behind.state()
+        return replace(self.behind.state(), **self.told)
 
     def _pass(self, call: str) -> None:
         self.calls[call] += 1

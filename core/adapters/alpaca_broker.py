@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -18,7 +19,7 @@ from core.adapters.alpaca_book import AlpacaBook
 from core.adapters.alpaca_coin_fees import CoinFees
 from core.adapters.alpaca_names import name_of
 from core.adapters.alpaca_orders import Member, fields_of
-from core.adapters.alpaca_refusals import may_be_a_used_id, words_of
+from core.adapters.alpaca_refusals import may_be_a_used_id, refused
 from core.adapters.alpaca_rules import fitted, refusal, unknown
 from core.adapters.alpaca_state import asset_of, held_of, state_of
 from core.adapters.alpaca_trading import AlpacaTrading
@@ -35,6 +36,7 @@ from core.domain.venue import (
     Accepted,
     Activity,
     OrderRequest,
+    Refusal,
     Refused,
     Resting,
     SubmitResult,
@@ -101,9 +103,11 @@ class AlpacaBroker:
         """Raises Transient where nothing was sent, or where Alpaca turned it away at its door."""
         asset, is_known = self._asset_for(request)
         wanted = fitted(request, asset)
-        wrong = refusal(wanted, asset) or ("" if is_known else unknown(request.symbol))
+        wrong = refusal(wanted, asset)
         if wrong:
-            return Refused(wrong)
+            return Refused(wrong, Refusal.UNTRADABLE if asset is not None and not asset.tradable else Refusal.OTHER)
+        if not is_known:
+            return Refused(unknown(request.symbol), Refusal.UNTRADABLE)
         too_many = self._sold_short(wanted)
         if too_many:
             return Refused(too_many)
@@ -163,7 +167,7 @@ class AlpacaBroker:
     def state(self) -> VenueAccount:
         account = self._trading.row(lambda vendor: vendor.account(), "its account")
         positions = self._trading.rows(lambda vendor: vendor.positions(), "positions")
-        return state_of(account, positions, self._fees.due())
+        return replace(state_of(account, positions, self._fees.due()), ahead=self.ahead)
 
     def asset(self, symbol: str) -> VenueAsset | None:
         """What Alpaca says of an instrument, asked once a day; None for one that it does not have. Raises Transient."""
@@ -232,7 +236,7 @@ class AlpacaBroker:
                 return Unknown(f"Alpaca says {no.words}, and {error}")
             if found is not None:
                 return Accepted(found)
-        return Refused(words_of(no, request))
+        return refused(no, request)
 
     def _looked_up(self, request: OrderRequest) -> VenueOrder | None:
         """The order whose answer was lost; None where that cannot be told now."""

@@ -54,6 +54,7 @@ class BrokerFellBack:
     in_doubt: tuple[str, ...]
     withdrawn: int
     badges: tuple[Badge, ...]
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ class BrakeKind(StrEnum):
     FLATTEN = "flatten"
     FOREIGN_ORDERS = "foreign_orders"
     AWAY = "away"
+    BROKER = "broker"
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ class QuestionKind(StrEnum):
     PLACE_STOP: a stop order at his own broker for a position of the manual account. DIFFERENCE: the venue holds
     something else than the ledger and nothing explains it. CASH: the same for its money. TAKE_OVER: orders of another
     installation at our venue. ATTEST: whether his own broker shows what we say of the manual account.
+    NEW_ACCOUNT: another account answers than the one that our books are about.
     """
 
     PLACE_STOP = "place_stop"
@@ -98,6 +99,7 @@ class QuestionKind(StrEnum):
     CASH = "cash"
     TAKE_OVER = "take_over"
     ATTEST = "attest"
+    NEW_ACCOUNT = "new_account"
 
 
 class QuestionChoice(StrEnum):
@@ -109,6 +111,7 @@ class QuestionChoice(StrEnum):
     LEAVE = "leave"
     MATCH = "match"
     DIFFERS = "differs"
+    FRESH_START = "fresh_start"
 
 
 CHOICES: Mapping[QuestionKind, tuple[QuestionChoice, QuestionChoice]] = {
@@ -117,6 +120,7 @@ CHOICES: Mapping[QuestionKind, tuple[QuestionChoice, QuestionChoice]] = {
     QuestionKind.CASH: (QuestionChoice.ADOPT, QuestionChoice.IGNORE),
     QuestionKind.TAKE_OVER: (QuestionChoice.TAKE_OVER, QuestionChoice.LEAVE),
     QuestionKind.ATTEST: (QuestionChoice.MATCH, QuestionChoice.DIFFERS),
+    QuestionKind.NEW_ACCOUNT: (QuestionChoice.FRESH_START, QuestionChoice.IGNORE),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -69,7 +69,8 @@ class VenueAccount:
 
     What only some venues tell: `number` names the account there (another number is another account), `equity` and
     `buying_power` in USD, `status` in the venue's own word, and `restrictions`, why it takes no orders of the account,
-    each in words for the owner; empty where it takes them. `fees_due` is what the venue may at most have taken already
+    each in words for the owner; empty where it takes them. `ahead` is how far its clock is
+    before ours. `fees_due` is what the venue may at most have taken already
     without having told of it, by symbol in units and as USD: until it tells, so much less than booked is no difference.
     """
 
@@ -82,6 +83,7 @@ class VenueAccount:
     status: str = ""
     restrictions: tuple[str, ...] = ()
     fees_due: Mapping[str, Decimal] = field(default_factory=dict)
+    ahead: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,25 @@ class Accepted:
     order: VenueOrder
 
 
+class Refusal(StrEnum):
+    """What a venue's no is about, as far as it matters for what is tried next. RESTRICTED: a day-trade or intraday
+    margin rule. UNTRADABLE: the venue has no such instrument, or does not trade it."""
+
+    OTHER = "other"
+    BUYING_POWER = "buying power"
+    RESTRICTED = "restricted"
+    BLOCKED = "blocked"
+    HALTED = "halted"
+    UNTRADABLE = "untradable"
+    CLOSED = "closed"
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The venue's final no, in words."""
 
     reason: str
+    kind: Refusal = Refusal.OTHER
 
 
 @dataclass(frozen=True, slots=True)

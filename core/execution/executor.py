@@ -12,8 +12,9 @@ from core.domain.events import ErrorRaised
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refused, Resting, SubmitResult, Unknown, VenueOrder
 from core.errors import Ambiguous, Transient
-from core.execution import manual, tidings
+from core.execution import manual, refusals, tidings
 from core.execution.desk import Desk
+from core.execution.failures import Trouble
 from core.execution.venue_state import state_of
 from core.ports import DuplicateOrder, UnitOfWork
 
@@ -100,7 +101,7 @@ def _hold_back(desk: Desk, order: Order, now: datetime) -> Order | None:
 
 def _why_not(work: UnitOfWork, desk: Desk, order: Order, now: datetime) -> str | None:
     failure = state_of(work, order.account)
-    if failure.is_fallen and failure.failure is not None:
+    if failure.failure is not None and (failure.is_fallen or failure.trouble is Trouble.REPLACED):
         return f"{order.account} {failure.failure.says}"
     if order.purpose is not Purpose.ENTRY:
         return None
@@ -214,7 +215,8 @@ def _answered(work: UnitOfWork, desk: Desk, order: Order, answer: SubmitResult, 
         case Accepted(at_venue):
             return adopt(work, desk, order, at_venue, now)
         case Refused(reason):
-            return refuse(work, desk, order, reason, now)
+            held = refusals.consequence(work, desk, order, answer, now)
+            return refuse(work, desk, order, f"{reason}{held}", now)
         case Unknown(reason):
             return doubt(work, desk, order, reason, now)
         case AwaitingOwner():

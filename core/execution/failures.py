@@ -43,6 +43,7 @@ class Failure:
     """`says` follows the broker's name, `advice` is what the owner can do. `patience` is how long it may last before
     entries go to the owner's hand, None: they never do. `is_definite`: one look is enough to know it; otherwise it is
     told only once it has been met again. `answers`: orders, fills and positions are known all the same, and exits go.
+    `asks`: the owner hears of it by a question.
     """
 
     says: str
@@ -50,6 +51,7 @@ class Failure:
     patience: Callable[[Policy], timedelta] | None
     is_definite: bool = False
     answers: bool = False
+    asks: bool = False
 
 
 def _at_once(_: Policy) -> timedelta:
@@ -91,6 +93,7 @@ FAILURES: Mapping[Trouble, Failure] = MappingProxyType(
             "Everything there is held back until you have answered the question about it.",
             None,
             is_definite=True,
+            asks=True,
         ),
         Trouble.OUTAGE: Failure("does not answer", _WAIT, _outage),
         Trouble.LIMITED: Failure("wants fewer questions from us", _WAIT, _outage),

@@ -22,6 +22,7 @@ from core.domain.views import Fallback, Health
 from core.execution import in_app, manual, protect
 from core.execution.corrections import UNCERTAIN
 from core.execution.desk import MANUAL, Desk
+from core.execution.failures import Trouble
 from core.execution.venue_state import WELL, Change, Look, Phase, VenueState, after, keep_state, state_of
 from core.ports import UnitOfWork
 
@@ -42,7 +43,7 @@ def note(desk: Desk, account: str, look: Look, now: datetime) -> VenueState:
                 _tell(work, desk, account, change, state, before, now)
         if change is not None:
             manual.write_manual_trades(desk)
-    if state.is_fallen and look.trouble is None:
+    if state.is_fallen and look.trouble in (None, Trouble.BLOCKED):
         _settle_sold(desk, account, now)
     _report(desk, account, state, look)
     return state
@@ -137,6 +138,7 @@ def _fell_back(
         in_doubt=_in_doubt(work, account),
         withdrawn=withdrawn,
         badges=desk.badges(account),
+        words=state.words,
     )
 
 

@@ -18,6 +18,11 @@ REMEMBERED = timedelta(days=10)
 """How much longer booked fills are remembered: a venue answers by when it learned of a fill, later than it happened."""
 
 
+def cursor_key(account: str) -> str:
+    """The name under which the ledger keeps it."""
+    return f"fills:{account}"
+
+
 @dataclass(frozen=True, slots=True)
 class FillCursor:
     """`floor` is when the account was opened; `booked` the newest booked fills with when they happened, `activities`

@@ -18,6 +18,7 @@ from core.ports import UnitOfWork
 EVERYTHING = "*"
 WHAT_THEN = {
     BrakeKind.SYMBOL_BLOCKED: " If both sides still differ at the next look, it is set again.",
+    BrakeKind.BROKER: " If the broker refuses again, it is set again.",
     BrakeKind.FOREIGN_ORDERS: " If the other installation's orders are still there, it is set again.",
     BrakeKind.DAILY_LOSS: " Losses of this trading day count anew from now on.",
     BrakeKind.DRAWDOWN: " The highest value counts anew from now on.",

@@ -10,7 +10,16 @@ from core.domain.decisions import Brake, BrakeKind
 from core.domain.real_money import RealMoneyView
 from core.domain.records import CHOICES, Question, QuestionChoice, QuestionKind
 from core.domain.views import AnswerKind, OwnerAnswer
-from core.execution import attesting, cash_differences, differences, foreign, locks, owner_guards, questions
+from core.execution import (
+    account_truth,
+    attesting,
+    cash_differences,
+    differences,
+    foreign,
+    locks,
+    owner_guards,
+    questions,
+)
 from core.execution.bookings import refused
 from core.execution.owner_drafts import OwnerDrafts
 from core.execution.protect import protect, refresh_guards
@@ -112,10 +121,17 @@ class OwnerSafe(OwnerDrafts):
             if choice is QuestionChoice.DIFFERS:
                 return attesting.differs()
             return attesting.matches(work, self._desk, question, now)
+        return self._effect_at_broker(work, question, choice, now)
+
+    def _effect_at_broker(self, work: UnitOfWork, question: Question, choice: QuestionChoice, now: datetime) -> str:
         if question.kind is QuestionKind.CASH:
             if choice is QuestionChoice.IGNORE:
                 return cash_differences.ignore(question)
             return cash_differences.adopt(work, self._desk, question, now)
+        if question.kind is QuestionKind.NEW_ACCOUNT:
+            if choice is QuestionChoice.IGNORE:
+                return account_truth.ignore(question)
+            return account_truth.fresh_start(work, self._desk, question, now)
         if choice is QuestionChoice.IGNORE:
             return differences.ignore(question)
         told = differences.adopt(work, self._desk, question, now)

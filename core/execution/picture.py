@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from core.domain.accounts import Mode
+from core.domain.accounts import Account, Mode
 from core.domain.decisions import Brake
 from core.domain.instruments import Instrument
+from core.domain.orders import Order
+from core.domain.portfolio import Guard
+from core.execution import refusals
+from core.execution.account_truth import buying_power
 from core.execution.desk import MANUAL, Desk
+from core.execution.failures import Trouble
 from core.execution.market import market_view, quotes_of
 from core.execution.real_money import is_first_day
 from core.execution.venue_state import state_of
+from core.ports import UnitOfWork
 from core.strategy.snapshot import AccountView, MarketView, Snapshot
 
 
@@ -31,22 +37,11 @@ def take_picture(
     with desk.ledger() as work:
         mode = desk.mode(work)
         live, guards = work.live_orders(), work.guards()
-        accounts = tuple(
-            AccountView(
-                account=account,
-                portfolio=work.portfolio(account.id),
-                live_orders=tuple(order for order in live if order.account == account.id),
-                guards={guard.symbol: guard for guard in guards if guard.account == account.id},
-                reachable=account.is_manual or account.id in reachable,
-                connected=account.id in desk.brokers,
-                first_day=is_first_day(work, account.id, now),
-                is_fallen=state_of(work, account.id).is_fallen,
-            )
-            for account in work.accounts()
-        )
+        accounts = tuple(_view(work, desk, account, live, guards, reachable, now) for account in work.accounts())
         brakes: tuple[Brake, ...] = tuple(work.brakes())
         entry_account = entry_account_of(desk, mode)
         judged: Mapping[str, datetime] = {} if only_held else work.judged_until(entry_account or "")
+        by_hand = refusals.by_hand(work, entry_account, now) if entry_account is not None else {}
     held = {symbol for view in accounts for symbol in view.portfolio.positions}
     instruments = [each for each in desk.instruments if not only_held or each.symbol in held]
     return Snapshot(
@@ -58,6 +53,32 @@ def take_picture(
         entry_account=entry_account,
         brakes=brakes,
         namespace=desk.namespace,
+        by_hand=frozenset(by_hand),
+    )
+
+
+def _view(
+    work: UnitOfWork,
+    desk: Desk,
+    account: Account,
+    live: Sequence[Order],
+    guards: Sequence[Guard],
+    reachable: Collection[str],
+    now: datetime,
+) -> AccountView:
+    state = state_of(work, account.id)
+    return AccountView(
+        account=account,
+        portfolio=work.portfolio(account.id),
+        live_orders=tuple(order for order in live if order.account == account.id),
+        guards={guard.symbol: guard for guard in guards if guard.account == account.id},
+        reachable=account.is_manual or account.id in reachable,
+        # Of an account that took the place of ours nothing that we hold can be sold.
+        connected=account.id in desk.brokers and state.trouble is not Trouble.REPLACED,
+        first_day=is_first_day(work, account.id, now),
+        is_fallen=state.is_fallen,
+        trouble=state.failure.says if state.failure is not None else "",
+        buying_power=buying_power(work, account.id),
     )
 
 

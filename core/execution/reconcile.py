@@ -13,11 +13,22 @@ from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import CashKind, CashMovement, Fill, Guard, Portfolio
 from core.domain.venue import VenueOrder
 from core.errors import Transient
-from core.execution import activities, cash_differences, differences, executor, fallback, foreign, manual, tidings
+from core.execution import (
+    account_truth,
+    activities,
+    cash_differences,
+    differences,
+    executor,
+    fallback,
+    foreign,
+    manual,
+    refusals,
+    tidings,
+)
 from core.execution.corrections import UNCERTAIN, Corrections, LocalTruth, VenueTruth, plan
 from core.execution.desk import MANUAL, Desk
-from core.execution.failures import trouble_of
-from core.execution.fill_cursor import FillCursor
+from core.execution.failures import Trouble, trouble_of
+from core.execution.fill_cursor import FillCursor, cursor_key
 from core.execution.news import in_order
 from core.execution.protect import refresh_guards
 from core.execution.venue_state import Look, state_of
@@ -47,15 +58,14 @@ def reconcile(desk: Desk, now: datetime) -> Reconciled:
     reachable, fills = set[str](), 0
     for account, broker in desk.venues().items():
         try:
-            found = _reconcile_account(desk, account, broker, ours[account], now)
+            found, look = _reconcile_account(desk, account, broker, ours[account], now)
         except Transient as error:
             look = Look(trouble_of(error), str(error))
         else:
-            look = Look()
             fills += found
             desk.looked(account, found)
         # Answering again is not enough: nothing is sent before the end of the failure is certain.
-        if not fallback.note(desk, account, look, now).is_fallen and look.trouble is None:
+        if not fallback.note(desk, account, look, now).is_fallen and look.is_sendable:
             reachable.add(account)
     activities.rescale_bars(desk)
     return Reconciled(frozenset(reachable), fills)
@@ -67,7 +77,7 @@ def _our_sides(desk: Desk) -> Mapping[str, _OurSide]:
         live = work.live_orders()
         sides = {}
         for account in desk.venues():
-            stored = work.value(_key(account))
+            stored = work.value(cursor_key(account))
             cursor = FillCursor.of(stored) if stored else None
             sides[account] = _OurSide(cursor, tuple(order for order in live if order.account == account))
         if any(account.is_manual for account in work.accounts()):
@@ -77,9 +87,13 @@ def _our_sides(desk: Desk) -> Mapping[str, _OurSide]:
     return sides
 
 
-def _reconcile_account(desk: Desk, account: str, broker: Broker, ours: _OurSide, now: datetime) -> int:
+def _reconcile_account(desk: Desk, account: str, broker: Broker, ours: _OurSide, now: datetime) -> tuple[int, Look]:
+    """How many fills were new, and what stands in the way of trading there. Of another account nothing is booked."""
     cursor = ours.cursor or _open_account(desk, broker, now)
     venue = _venue_side(desk, broker, cursor, ours.live)
+    look = account_truth.look(desk, account, venue.account, now)
+    if look.trouble is Trouble.REPLACED:
+        return 0, look
     corrections, booked = _settle(desk, account, venue, now)
     if corrections.differences:
         # The venue may have moved between two of our questions: only what is still different then is a difference.
@@ -92,11 +106,8 @@ def _reconcile_account(desk: Desk, account: str, broker: Broker, ours: _OurSide,
     # An order that we had given up and that arrived after all: what it has filled is booked, the rest is not wanted.
     # And one whose cancellation was written down before a death or a failed call: the venue may never have heard of it.
     foreign.cancel_all(desk, account, (*corrections.strays, *corrections.unheard))
-    return booked
-
-
-def _key(account: str) -> str:
-    return f"fills:{account}"
+    refusals.lift(desk, account, now)
+    return booked, look
 
 
 def _open_account(desk: Desk, broker: Broker, now: datetime) -> FillCursor:
@@ -109,7 +120,7 @@ def _open_account(desk: Desk, broker: Broker, now: datetime) -> FillCursor:
         work.add_account(account)
         opening = CashMovement("opening", account.id, CashKind.DEPOSIT, cash, now, "cash when the account was opened")
         work.book(opening, recorded_at=desk.system_clock.now())
-        work.set_value(_key(account.id), cursor.text())
+        work.set_value(cursor_key(account.id), cursor.text())
     return cursor
 
 
@@ -153,7 +164,7 @@ def _settle(
     With `mark`, positions that still differ block their symbols; agreement always lifts the block.
     """
     with desk.ledger() as work:
-        stored = work.value(_key(account))
+        stored = work.value(cursor_key(account))
         cursor = FillCursor.of(stored) if stored else FillCursor(now, {})
         known = _known_orders(work, account, venue, cursor)
         local = LocalTruth(known, work.portfolio(account), frozenset(cursor.booked), frozenset(cursor.activities))
@@ -162,7 +173,7 @@ def _settle(
         booked = 0
         if changed:
             booked = _apply(work, desk, account, corrections, known, now)
-            work.set_value(_key(account), cursor.after(corrections.fills, corrections.activities).text())
+            work.set_value(cursor_key(account), cursor.after(corrections.fills, corrections.activities).text())
         if mark or not corrections.differences:
             changed |= differences.mark(work, desk, account, corrections.differences, corrections.unsettled, now)
         changed |= cash_differences.mark(work, desk, account, corrections.cash, now)

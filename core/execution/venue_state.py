@@ -45,6 +45,11 @@ class Look:
     trouble: Trouble | None = None
     words: str = ""
 
+    @property
+    def is_sendable(self) -> bool:
+        """Whether what must be sent there can be: sales, and what protects."""
+        return self.trouble is None or FAILURES[self.trouble].answers
+
 
 @dataclass(frozen=True, slots=True)
 class VenueState:
@@ -109,7 +114,7 @@ def _worse(
     is_certain = is_certain and (failure.is_definite or now - (worse.kind_since or now) >= STEADY)
     # Of what he can mend himself the owner hears even in the midst of another trouble; of the rest once.
     is_news = trouble not in worse.told and (failure.is_definite or not worse.told)
-    if is_certain and is_news:
+    if is_certain and is_news and not failure.asks:
         return replace(worse, told=(*worse.told, trouble)), Change.TROUBLED
     return worse, None
 

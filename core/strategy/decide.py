@@ -171,9 +171,10 @@ def _entries(
         (_judge(snapshot, market, predictor, policy) for market in snapshot.markets),
         key=lambda candidate: candidate.rank,
     )
-    account, stakes = entry_account(snapshot), stakes_of(snapshot, policy)
+    stakes = stakes_of(snapshot, policy)
     signals, orders = dict[str, Signal](), list[Order]()
     for candidate in candidates:
+        account = entry_account(snapshot, candidate.market.instrument.symbol)
         sizing = _sized(candidate, account, stakes, policy)
         signal = _signal(snapshot, candidate, sizing)
         signals[signal.symbol] = signal

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from core.domain.accounts import Mode
+from core.domain.accounts import AccountKind, Mode
 from core.domain.decisions import BrakeKind, Verdict
 from core.domain.orders import OrderState, Purpose, Side
 from core.series import time_of
@@ -119,10 +119,12 @@ def trade_gap_kept(case: Case) -> Verdict:
 
 def account_is_reachable(case: Case) -> Verdict:
     """There is an account for entries and its venue answers."""
-    view = entry_account(case.snapshot)
+    view = entry_account(case.snapshot, case.symbol)
     if view is None:
         return Verdict("account", False, "no account takes entries now")
     name = view.account.id
+    if view.reachable and view.trouble:
+        return Verdict("account", False, f"{name} {view.trouble}")
     return Verdict("account", view.reachable, f"{name} answers" if view.reachable else f"{name} does not answer")
 
 
@@ -140,9 +142,16 @@ ENTRY_RULES: tuple[Rule, ...] = (
 )
 
 
-def entry_account(snapshot: Snapshot) -> AccountView | None:
-    """The account that entries go to, if any."""
-    return next((view for view in snapshot.accounts if view.account.id == snapshot.entry_account), None)
+def entry_account(snapshot: Snapshot, symbol: str) -> AccountView | None:
+    """The account that entries of the symbol go to, if any."""
+    name = entry_account_id(snapshot, symbol)
+    return next((view for view in snapshot.accounts if view.account.id == name), None)
+
+
+def entry_account_id(snapshot: Snapshot, symbol: str) -> str | None:
+    """What the broker does not trade is for the owner's hand, in any mode that trades."""
+    by_hand = symbol in snapshot.by_hand and snapshot.entry_account is not None
+    return AccountKind.MANUAL.value if by_hand else snapshot.entry_account
 
 
 def has_live_exit(view: AccountView, symbol: str) -> bool:
@@ -157,7 +166,7 @@ def _no_brake(gate: str, case: Case, kinds: set[BrakeKind], fine: str) -> Verdic
         + (f" (until {_when(brake.until)})" if brake.until else "")
         for brake in case.snapshot.brakes
         if brake.kind in kinds
-        and brake.concerns(case.snapshot.entry_account, case.symbol)
+        and brake.concerns(entry_account_id(case.snapshot, case.symbol), case.symbol)
         and brake.holds(case.snapshot.now)
     ]
     return Verdict(gate, not holding, "; ".join(holding) or fine)

@@ -43,7 +43,8 @@ class MarketView:
 class AccountView:
     """`connected`: orders can be sent there at all. `first_day`: it is the first trading day of real money there.
     `is_fallen`: its broker has failed us, so that what is to be sold there is for the owner's hand, in its own app
-    (core.execution.fallback)."""
+    (core.execution.fallback). `trouble` follows its name and says why nothing is bought there, empty where it may be.
+    `buying_power`, USD, is what may be spent there at most, None: all its cash."""
 
     account: Account
     portfolio: Portfolio
@@ -53,6 +54,8 @@ class AccountView:
     connected: bool = True
     first_day: bool = False
     is_fallen: bool = False
+    trouble: str = ""
+    buying_power: Decimal | None = None
     _of_symbol: Mapping[str, tuple[Order, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -68,7 +71,8 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """`origin` is the scheduled tick time, part of every derived order id. `entry_account` None: no entries at all."""
+    """`origin` is the scheduled tick time, part of every derived order id. `entry_account` None: no entries at all.
+    `by_hand` are symbols that the broker does not trade: their entries are for the manual account."""
 
     now: datetime
     origin: str
@@ -78,6 +82,7 @@ class Snapshot:
     entry_account: str | None
     brakes: tuple[Brake, ...]
     namespace: OrderNamespace
+    by_hand: frozenset[str] = frozenset()
     _known: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, question: Hashable, work_out: Callable[[], T]) -> T:

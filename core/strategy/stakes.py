@@ -73,7 +73,8 @@ def _stakes(
         for symbol, position in portfolio.positions.items()
     }
     coins = sum((value for symbol, value in held.items() if instrument_for(symbol).is_crypto), ZERO)
-    stakes = Stakes(view.account.world, portfolio.value(prices), portfolio.cash, held, sum(held.values(), ZERO), coins)
+    spendable = portfolio.cash if view.buying_power is None else min(portfolio.cash, view.buying_power)
+    stakes = Stakes(view.account.world, portfolio.value(prices), spendable, held, sum(held.values(), ZERO), coins)
     for order in filter(_is_entry, view.live_orders):
         price = max(order.reference_price, order.limit_price or ZERO)
         value = order.remaining * max(price, prices.get(order.symbol, price))

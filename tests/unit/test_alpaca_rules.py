@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.adapters.alpaca_orders import fields_of
-from core.adapters.alpaca_refusals import words_of
+from core.adapters.alpaca_refusals import refused
 from core.adapters.alpaca_rules import LONGEST_ID, fitted, refusal
 from core.adapters.alpaca_transport import Declined
 from core.domain.orders import OrderType, Purpose, Side
@@ -204,10 +204,10 @@ def test_what_rests_for_whole_shares_does_so_until_cancelled_with_both_its_level
     ],
 )
 def test_alpacas_final_no_is_told_in_words_that_its_owner_understands(code: int, said: str, words: str) -> None:
-    told = words_of(Declined(403, code, said), request_of("x"))
+    told = refused(Declined(403, code, said), request_of("x")).reason
     assert words in told
     assert said in told
 
 
 def test_a_no_without_words_names_its_status() -> None:
-    assert words_of(Declined(403, 0, ""), request_of("x")) == "Alpaca refused it without a reason (HTTP 403)"
+    assert refused(Declined(403, 0, ""), request_of("x")).reason == "Alpaca refused it without a reason (HTTP 403)"

@@ -40,7 +40,7 @@ class Broken(Bench):
         former = getattr(self, "door", None)
         self.door = ShutDoor(broker)  # type: ignore[arg-type]
         if former is not None:
-            self.door.error = former.error
+            self.door.error, self.door.told = former.error, former.told
         return self.door
 
     def minutes(self, count: int) -> None:
