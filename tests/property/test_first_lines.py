@@ -71,7 +71,7 @@ ACTIONS: dict[type, str] = {
     OrderRefused: "(BUY|SELL) .*refused",
     OrderUncertain: "(BUY|SELL) .*answer unknown",
     PositionUnguarded: "UNGUARDED",
-    QuestionAsked: "stop|differ|installation|broker show",
+    QuestionAsked: "stop|differ|installation|broker show|another account",
     QuestionSettled: "skipped|expired|executed|approved|placed|split|dividend|adoption",
     ExitReminder: "SELL .*still waits",
     GuardMoved: "stop|target|levels",
