@@ -12,10 +12,17 @@ from bot.backtest_lines import Line, lines_for
 from bot.backtest_venue import make_memory_venue
 from bot.bootstrap import SIMULATED, make_calendar
 from bot.market_work import recipe_of
-from bot.price_sources import HistorySource, dividends_of, make_history, make_simulated_market, rows_left_out
+from bot.price_sources import (
+    HistorySource,
+    actions_at,
+    dividends_of,
+    make_history,
+    make_simulated_market,
+    rows_left_out,
+)
 from bot.replay import INSTALLATION
 from core.backtest.bars import SourceBars
-from core.backtest.curve import Holdings, holdings_of, prices_at
+from core.backtest.curve import Holdings, holdings_of
 from core.backtest.forecasts import Forecasts, ModelsInTime, Rows
 from core.backtest.ledger import Books
 from core.backtest.run import Played, Stage, play
@@ -28,7 +35,6 @@ from core.domain.portfolio import Portfolio
 from core.errors import DataFault, Fatal
 from core.execution.desk import Desk
 from core.performance import Performance, buy_and_hold, measure
-from core.ports import Predictor
 from core.series import BarSeries, seconds_of
 from core.settings import Settings
 from jobs.fan_out import FanOut
@@ -145,11 +151,12 @@ class Backtest:
         rows = {symbol: Rows.of(series) for symbol, series in self._daily.items()}
         good = [each for each in trained if not each.objection]
         until = [seconds_of(each.at) for each in good[1:]] + [seconds_of(self._end)]
-        models: list[tuple[datetime, Predictor]] = [
-            (each.at, Forecasts.of(each.forest, rows, seconds_of(each.at), last))
-            for each, last in zip(good, until, strict=True)
-        ]
-        return ModelsInTime(models)
+        return ModelsInTime(
+            [
+                (each.at, Forecasts.of(each.forest, rows, seconds_of(each.at), last))
+                for each, last in zip(good, until, strict=True)
+            ]
+        )
 
     def _run(self, line: Line, models: ModelsInTime, begin: Begin) -> Run:
         stage = self._stage(line.symbols, models)
@@ -164,11 +171,7 @@ class Backtest:
 
         played = play(stage, progress, every_tick=self._options.every_tick)
         portfolio = stage.books.portfolios[SIMULATED]
-        prices = {
-            symbol: prices_at([stage.bars.whole(symbol, size) for size in reversed(self._sizes)], played.ticks)
-            for symbol in line.symbols
-        }
-        holdings = holdings_of(stage.books.entries, SIMULATED, prices, played.ticks)
+        holdings = holdings_of(stage.books.entries, SIMULATED, played.prices, played.ticks)
         strategy = measure(
             line.name, holdings.curve(), portfolio.closed, costs=portfolio.fees, traded=portfolio.turnover
         )
@@ -180,7 +183,10 @@ class Backtest:
         bars, finest = self._bars(universe, clock), self._sizes[-1]
 
         def bars_after(symbol: str, after: datetime, until: datetime) -> BarSeries:
-            return bars.read(symbol, finest, until, (until - after) // finest.span + 2).after(after)
+            return bars.traded(symbol, finest, after, until)
+
+        def actions(symbol: str) -> list[tuple[datetime, float]]:
+            return actions_at(self._source, symbol, self._start, self._end)
 
         account, cards = Account(SIMULATED, AccountKind.SIMULATED, self._world), self._options.folder / "signals"
         cards.mkdir(parents=True, exist_ok=True)
@@ -204,7 +210,7 @@ class Backtest:
             predictor=lambda: models.at(clock.now()),
             default_mode=Mode.AUTO,
         )
-        return Stage(desk, books, clock, bars, self._sizes, self._start, self._end)
+        return Stage(desk, books, clock, bars, models, actions, self._sizes, self._start, self._end)
 
     def _hold(self, symbols: Sequence[str], name: str) -> Performance | None:
         """Equal parts of the symbols that have bars; None where none has."""

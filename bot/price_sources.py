@@ -122,6 +122,13 @@ def actions_of(sources: Sequence[MarketData], universe: Universe) -> ActionsBetw
     return between
 
 
+def actions_at(source: HistorySource, symbol: str, after: datetime, until: datetime) -> list[tuple[datetime, float]]:
+    """When dividends and splits of the symbol took effect, and new units for one old (1 for a dividend)."""
+    if isinstance(source, SimulatedMarket):
+        return []
+    return [(each.at, float(each.ratio)) for each in source.actions(symbol, after, until)]
+
+
 def dividends_of(source: HistorySource, symbol: str, after: datetime, until: datetime) -> list[tuple[datetime, float]]:
     """When each dividend took effect and USD a unit, in the units of `until`: a later split divides it."""
     if isinstance(source, SimulatedMarket):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import cast
@@ -15,7 +15,10 @@ from core.ports import BarStore, Clock, MarketData
 from core.series import BarSeries, Seconds, seconds_of, time_of
 
 EVERY_BAR = 10_000_000
+NEAR = 1e-9
 Key = tuple[str, BarSize]
+Levels = tuple[float, float]
+"""The highest stop and the lowest target that rest for a symbol, USD; it has no other orders."""
 
 
 class SourceBars:
@@ -39,6 +42,8 @@ class SourceBars:
         self._clock = clock
         self._first: dict[Key, int] = {}
         self._faults: dict[Key, str] = {}
+        self.levels: Mapping[str, Levels] = {}
+        self._whole: dict[Key, BarSeries] = {}
         self._known = {(each.symbol, size): False for size in sizes for each in instruments}
         for size in sizes:
             for instrument in instruments:
@@ -57,9 +62,22 @@ class SourceBars:
             return series.part(slice(int(series.closed_at.searchsorted(first)), None))
         return series
 
+    def traded(self, symbol: str, size: BarSize, after: datetime, until: datetime) -> BarSeries:
+        """The bars closed after `after` and at or before `until` that can matter to the orders at `levels`, with the
+        newest one: the others reach none of them."""
+        series = self.read(symbol, size, until, (until - after) // size.span + 2).after(after)
+        levels = self.levels.get(symbol)
+        if levels is None or len(series) < 2:
+            return series
+        matters = (series.low <= levels[0] * (1 + NEAR)) | (series.high >= levels[1] * (1 - NEAR))
+        matters[-1] = True
+        return series.part(matters)
+
     def whole(self, symbol: str, size: BarSize) -> BarSeries:
         """Everything up to the end of the run."""
-        return self.read(symbol, size, self._end, EVERY_BAR)
+        if (symbol, size) not in self._whole:
+            self._whole[symbol, size] = self.read(symbol, size, self._end, EVERY_BAR)
+        return self._whole[symbol, size]
 
     def faults(self, now: datetime) -> dict[str, str]:
         """Why instruments take no entries at `now`, by symbol: a series that cannot be had or has not begun."""

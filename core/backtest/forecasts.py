@@ -10,8 +10,7 @@ from datetime import datetime
 import numpy as np
 
 from core.domain.decisions import Prediction
-from core.ports import Predictor
-from core.series import BarSeries, Floats, Seconds, time_of
+from core.series import BarSeries, Floats, Seconds, seconds_of, time_of
 from core.strategy.features import WARM_UP, feature_matrix
 from core.strategy.forest import FlatForest
 
@@ -61,22 +60,40 @@ class Forecasts:
 
     def probability(self, symbol: str, closed_at: int) -> float | None:
         """Raises KeyError for a bar that the forecasts were not made for: silence would look like a warm-up."""
-        closes, values = self.probabilities[symbol]
-        row = int(np.searchsorted(closes, closed_at))
-        if row == len(closes) or closes[row] != closed_at:
-            raise KeyError(f"no forecast of {symbol} from the bar closed at {time_of(closed_at)}")
-        value = float(values[row])
+        value = float(self.values(symbol, np.array([closed_at]))[0])
         return None if np.isnan(value) else value
+
+    def values(self, symbol: str, closed_at: Seconds) -> Floats:
+        """For many bars; NaN where the model has no answer. Raises KeyError as `probability` does."""
+        closes, values = self.probabilities[symbol]
+        row = np.minimum(np.searchsorted(closes, closed_at), len(closes) - 1)
+        if not np.array_equal(closes[row], closed_at):
+            at = time_of(closed_at[closes[row] != closed_at][0])
+            raise KeyError(f"no forecast of {symbol} from the bar closed at {at}")
+        found: Floats = values[row]
+        return found
 
 
 class ModelsInTime:
     """Which model is live when: one trained at a moment counts for the ticks after it."""
 
-    def __init__(self, models: Sequence[tuple[datetime, Predictor]]) -> None:
+    def __init__(self, models: Sequence[tuple[datetime, Forecasts]]) -> None:
         """In the order of their training."""
         self._since = [at for at, _ in models]
         self._models = [model for _, model in models]
 
-    def at(self, now: datetime) -> Predictor | None:
+    def probabilities(self, symbol: str, daily: Seconds, at: Seconds) -> Floats:
+        """What the model of each moment foresees from the newest of the bars that close at `daily`; NaN where there is
+        no answer. Shape as `at`, seconds since 1970, ascending."""
+        found = np.full(len(at), np.nan)
+        row = np.searchsorted(daily, at, side="right") - 1
+        bounds = [int(np.searchsorted(at, seconds_of(since), side="right")) for since in self._since] + [len(at)]
+        for model, low, high in zip(self._models, bounds, bounds[1:], strict=False):
+            seen = np.arange(low, high)[row[low:high] >= 0]
+            if len(seen):
+                found[seen] = model.values(symbol, daily[row[seen]])
+        return found
+
+    def at(self, now: datetime) -> Forecasts | None:
         index = bisect_left(self._since, now) - 1
         return self._models[index] if index >= 0 else None

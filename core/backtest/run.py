@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
 
+from core.backtest.ahead import Ahead, SymbolAhead, Ticks, day_ends, first_ticks, symbol_ahead, units_at
 from core.backtest.bars import SourceBars
+from core.backtest.forecasts import ModelsInTime
 from core.backtest.ledger import Books
+from core.backtest.skipping import Skipper
 from core.clock import VirtualClock
 from core.cycle import FIRST_CARD, recover, run_cycle
 from core.domain.bars import BarSize
 from core.domain.decisions import Decision
 from core.execution.desk import Desk
-from core.series import Seconds, seconds_of, time_of
+from core.series import Floats, Seconds, seconds_of, time_of
 
 TICK = timedelta(minutes=5)
 """How often the live engine looks (jobs.schedule)."""
@@ -23,12 +26,18 @@ TICK = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """What a run needs, put together by the composition root: `desk` works on `books`, its clocks are `clock`."""
+    """What a run needs, put together by the composition root: `desk` works on `books`, its clocks are `clock`.
+
+    `sizes` begin with daily bars and end with those that confirm. `actions` tells when a symbol paid or
+    was split, and new units for one old.
+    """
 
     desk: Desk
     books: Books
     clock: VirtualClock
     bars: SourceBars
+    models: ModelsInTime
+    actions: Callable[[str], Sequence[tuple[datetime, float]]]
     sizes: tuple[BarSize, ...]
     start: datetime
     end: datetime
@@ -36,11 +45,13 @@ class Stage:
 
 @dataclass(slots=True)
 class Played:
-    """What a run left behind. `ticks` are all moments with a new bar, in seconds; `made` how many of them were looked
-    at, `bars` how many bars of the confirming size closed in the period. `decisions` are kept where every tick is made.
+    """What a run left behind. `ticks` are all moments with a new bar, in seconds; `prices` what each of them knows of a
+    symbol; `made` how many were looked at; `bars` how many bars of the confirming size closed in the period.
+    `decisions` are kept where every tick is made.
     """
 
     ticks: Seconds
+    prices: dict[str, Floats]
     made: int = 0
     bars: int = 0
     decisions: list[Decision] = field(default_factory=list)
@@ -49,17 +60,34 @@ class Played:
 def play(stage: Stage, progress: Callable[[datetime], object], *, every_tick: bool = False) -> Played:
     """Drives the period to its end. With `every_tick` also the ticks are made that can change nothing."""
     ticks = ticks_of(stage)
-    played = Played(ticks, bars=_bars_in(stage))
+    ahead = look_ahead(stage, ticks)
+    played = Played(ticks, {name: symbol.price for name, symbol in ahead.symbols.items()}, bars=_bars_in(stage))
     if every_tick:
         stage.books.decided = played.decisions.append
     begin(stage)
-    for second in ticks.tolist():
-        now = time_of(second)
+    skipper = Skipper(stage.desk, stage.books, stage.bars, ahead, stage.desk.broker_account or "")
+    index = 0
+    while index <= ahead.last:
+        now = time_of(ticks[index])
         stage.clock.move_to(now)
         run_cycle(now, stage.desk, now, stage.bars.faults(now))
         played.made += 1
         progress(now)
+        index = index + 1 if every_tick else skipper.next(index)
     return played
+
+
+def look_ahead(stage: Stage, ticks: Seconds) -> Ahead:
+    symbols, actions = dict[str, SymbolAhead](), dict[str, Ticks]()
+    for instrument in stage.desk.instruments:
+        symbol = instrument.symbol
+        daily, confirm = (stage.bars.whole(symbol, size) for size in (stage.sizes[0], stage.sizes[-1]))
+        likely = stage.models.probabilities(symbol, daily.closed_at, ticks)
+        happened = stage.actions(symbol)
+        units = units_at(happened, ticks)
+        symbols[symbol] = symbol_ahead(daily, confirm, likely, units, ticks, stage.start, stage.desk.policy)
+        actions[symbol] = first_ticks([at for at, _ in happened], ticks)
+    return Ahead(ticks, day_ends(ticks, stage.desk.calendar.day_end), symbols, actions)
 
 
 def begin(stage: Stage) -> None:

@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bot.backtest import Backtest, BacktestOptions, BacktestResult
@@ -19,9 +20,11 @@ from core.backtest.ledger import fills_of
 from core.domain.bars import BarSize
 from core.domain.codec import decode
 from core.domain.decisions import Decision, Verdict
-from core.domain.portfolio import Fill
+from core.domain.portfolio import Fill, PositionAdjustment
 from core.settings import Settings, load_settings
 from core.storage.chain import DECISION, FILL
+from tests.fakes_bars import needs_shared_data
+from tests.golden.test_splits import raw_days
 
 SPY, BTC = "SPY", "BTC-USD"
 # A willing model and narrow limits, so that much happens; the gap keeps a replay's card for the newcomer out of it.
@@ -33,6 +36,8 @@ EAGER = {
     "RETRAIN_MIN_NEW_LABELS": "40",
     "TIME_ZONE": "UTC",
 }
+NARROW = {"STOP_LOSS": "0.004", "TAKE_PROFIT": "0.006", "MIN_TRADE_GAP_MINUTES": "60", "DAILY_LOSS_LIMIT": "0.005"}
+FOUR = ("SPY", "QQQ", "BTC-USD", "ETH-USD")
 
 
 def settings(folder: Path, **changes: str) -> Settings:
@@ -101,9 +106,69 @@ def without_card(verdict: Verdict) -> Verdict:
 
 @pytest.mark.feature("S17")
 def test_weeks_of_daily_bars_are_judged_and_traded_as_in_a_replay(tmp_path: Path) -> None:
-    chosen = replace(options(tmp_path, "2026-04-05", "2026-05-05"), every_tick=True)
+    chosen = options(tmp_path, "2026-04-05", "2026-05-05")
     replayed = in_replay(tmp_path / "replay", chosen)
-    found, _ = in_backtest(tmp_path / "backtest", chosen)
+    found, _ = in_backtest(tmp_path, replace(chosen, every_tick=True))
     assert len(replayed.fills) >= 10
     assert judged(found) == judged(replayed)
     assert found.fills == replayed.fills
+    quick, result = in_backtest(tmp_path, chosen)
+    assert quick.fills == replayed.fills
+    assert result.runs[0].played.made < len(found.decisions)
+
+
+@pytest.mark.feature("S17")
+def test_a_day_of_five_minutes_trades_the_same_whether_idle_ticks_are_made_or_not(tmp_path: Path) -> None:
+    chosen = options(tmp_path, "2026-05-05", "2026-05-05", BarSize.M5)
+    every, whole = in_backtest(tmp_path, replace(chosen, every_tick=True), **NARROW)
+    quick, result = in_backtest(tmp_path, chosen, **NARROW)
+    assert len(every.fills) >= 10
+    assert quick.fills == every.fills
+    assert 3 * result.runs[0].played.made < whole.runs[0].played.made
+    assert np.array_equal(result.runs[0].holdings.value, whole.runs[0].holdings.value)
+
+
+@pytest.mark.long
+@pytest.mark.shared_data
+@needs_shared_data
+@pytest.mark.parametrize(
+    ("first", "last", "bar", "symbols", "changes"),
+    [
+        pytest.param("2024-10-31", "2024-11-05", BarSize.M5, FOUR, NARROW, id="the clocks go back"),
+        pytest.param("2024-11-27", "2024-11-30", BarSize.M5, FOUR, NARROW, id="a half day"),
+        pytest.param("2024-07-01", "2024-12-31", BarSize.D1, FOUR, {}, id="half a year of days"),
+    ],
+)
+def test_real_prices_are_judged_and_traded_as_in_a_replay(
+    tmp_path: Path,
+    first: str,
+    last: str,
+    bar: BarSize,
+    symbols: tuple[str, ...],
+    changes: dict[str, str],
+) -> None:
+    chosen = replace(options(tmp_path, first, last, bar), data=needs_shared_data.folder, symbols=symbols)
+    replayed = in_replay(tmp_path / "replay", chosen, **changes)
+    found, _ = in_backtest(tmp_path, replace(chosen, every_tick=True), **changes)
+    assert replayed.fills
+    assert judged(found) == judged(replayed)
+    assert found.fills == replayed.fills
+    quick, _ = in_backtest(tmp_path, chosen, **changes)
+    assert quick.fills == replayed.fills
+
+
+@pytest.mark.long
+@pytest.mark.shared_data
+@needs_shared_data
+def test_a_split_in_raw_prices_is_lived_through_as_in_a_replay(tmp_path: Path) -> None:
+    data = raw_days(tmp_path / "data", "AAPL", "2015-01-02", "2020-12-31")
+    chosen = replace(options(tmp_path, "2020-08-01", "2020-10-15"), data=data, symbols=("AAPL",))
+    changes = {"MIN_PROBABILITY": "0.2", "STOP_LOSS": "0.10", "TAKE_PROFIT": "0.30"}
+    replayed = in_replay(tmp_path / "replay", chosen, **changes)
+    every, whole = in_backtest(tmp_path, replace(chosen, every_tick=True), **changes)
+    quick, result = in_backtest(tmp_path, chosen, **changes)
+    assert replayed.fills
+    assert every.fills == replayed.fills
+    assert quick.fills == replayed.fills
+    assert any(isinstance(booked.entry, PositionAdjustment) for booked in result.runs[0].books.entries)
+    assert np.array_equal(result.runs[0].holdings.value, whole.runs[0].holdings.value)

@@ -1,0 +1,136 @@
+"""What lies ahead in a run, as columns over its ticks: where bars close, where something may be bought, what all is
+worth. Looked up to find the next tick that matters; no decision is made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.backtest.curve import prices_at
+from core.series import BarSeries, Floats, Seconds, seconds_of, time_of
+from core.strategy.policy import Policy
+from core.strategy.signal import may_confirm
+
+Ticks = NDArray[np.int64]
+"""Indices into the ticks of a run."""
+CHUNK = 512
+NEAR = 1e-9
+"""Prices are compared with so much room: a tick too many costs time, one too few would cost the truth."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SymbolAhead:
+    """One symbol: `tick` is the first that sees each of its confirming bars in the period; `low`, `high` theirs.
+
+    `wanted` are the ticks at which an entry may be decided; `price` is what each tick knows, shape of the ticks.
+    """
+
+    tick: Ticks
+    low: Floats
+    high: Floats
+    wanted: Ticks
+    price: Floats
+
+    def next_reach(self, after: int, stop: float, target: float, none: int) -> int:
+        """The first tick after `after` whose bar comes down to `stop` or up to `target`; `none` without one."""
+        row, size = int(np.searchsorted(self.tick, after, side="right")), CHUNK
+        floor, roof = stop * (1 + NEAR), target * (1 - NEAR)
+        while row < len(self.tick):
+            part = slice(row, row + size)
+            hit = (self.low[part] <= floor) | (self.high[part] >= roof)
+            if hit.any():
+                return int(self.tick[row + int(hit.argmax())])
+            row, size = row + size, 4 * size
+        return none
+
+    def next_wanted(self, after: int, none: int) -> int:
+        row = int(np.searchsorted(self.wanted, after, side="right"))
+        return int(self.wanted[row]) if row < len(self.wanted) else none
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ahead:
+    """The whole period. `day_end` is when the trading day of each tick ends, in seconds; `actions` by symbol the ticks
+    that see a dividend or split first."""
+
+    ticks: Seconds
+    day_end: Seconds
+    symbols: Mapping[str, SymbolAhead]
+    actions: Mapping[str, Ticks]
+
+    @property
+    def last(self) -> int:
+        return len(self.ticks) - 1
+
+    def index_at(self, moment: datetime) -> int:
+        """The first tick at or after `moment`, the last one where there is none."""
+        return min(int(np.searchsorted(self.ticks, moment.timestamp())), self.last)
+
+    def next_action(self, symbol: str, after: int) -> int:
+        """The tick before the next dividend or split, so that a venue has played the bars in old units by then, or
+        that tick itself where it comes next."""
+        known = self.actions.get(symbol)
+        row = 0 if known is None else int(np.searchsorted(known, after, side="right"))
+        return max(int(known[row]) - 1, after + 1) if known is not None and row < len(known) else self.last
+
+    def value(self, cash: float, held: Mapping[str, float], part: slice) -> Floats:
+        """What cash and units held are worth at a part of the ticks, USD."""
+        worth = np.full(len(self.ticks[part]), cash)
+        for symbol, units in held.items():
+            worth += units * self.symbols[symbol].price[part]
+        return worth
+
+
+def symbol_ahead(
+    daily: BarSeries,
+    confirm: BarSeries,
+    probability: Floats,
+    units: Floats,
+    ticks: Seconds,
+    start: datetime,
+    policy: Policy,
+) -> SymbolAhead:
+    """`confirm` are the bars that confirm entries, daily ones or smaller; `probability` is of each tick, and so is
+    `units`: by how much prices of that moment exceed those of the series because of later splits."""
+    first = int(np.searchsorted(confirm.closed_at, seconds_of(start), side="right"))
+    tick = np.searchsorted(ticks, confirm.closed_at[first:]).astype(np.int64)
+    # Of bars that one tick sees together the newest is judged; a bar that no tick sees is never judged.
+    newest = np.append(tick[1:] != tick[:-1], True) if len(tick) else np.empty(0, np.bool_)
+    may = may_confirm(confirm, policy)[first:] & newest & (tick < len(ticks))
+    likely = probability > policy.min_probability
+    may[may] = likely[tick[may]]
+    price = prices_at([confirm] if confirm.size is daily.size else [confirm, daily], ticks) * units
+    then = units[np.minimum(tick, len(ticks) - 1)]
+    return SymbolAhead(tick, confirm.low[first:] * then, confirm.high[first:] * then, tick[may], price)
+
+
+def units_at(splits: Sequence[tuple[datetime, float]], ticks: Seconds) -> Floats:
+    """How many units of the end of the period one unit of each tick has become; `splits` with new units for one old."""
+    units = np.ones(len(ticks))
+    for at, ratio in splits:
+        units[ticks < seconds_of(at)] *= ratio
+    return units
+
+
+def day_ends(ticks: Seconds, day_end: Callable[[datetime], datetime]) -> Seconds:
+    """When the trading day of each tick ends; a tick at which one ends belongs to it. `day_end` gives the next end
+    strictly after a moment."""
+    ends = np.empty(len(ticks), np.int64)
+    row = 0
+    while row < len(ticks):
+        end = seconds_of(day_end(time_of(int(ticks[row]) - 1)))
+        following = int(np.searchsorted(ticks, end, side="right"))
+        ends[row:following] = end
+        row = following
+    return ends
+
+
+def first_ticks(moments: Sequence[datetime], ticks: Seconds) -> Ticks:
+    """The first tick at or after each moment."""
+    at = np.array(sorted(seconds_of(moment) for moment in moments), np.int64)
+    found = np.searchsorted(ticks, at).astype(np.int64)
+    return np.unique(found[found < len(ticks)])

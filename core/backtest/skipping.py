@@ -1,0 +1,208 @@
+"""Which ticks of a run can be passed over, and what is written down in their stead.
+
+A tick may be passed over while nothing is under way but stops and targets that rest at the venue, no bar reaches one of
+them, nothing may be bought, no brake ends or falls due, and no dividend or split comes: then the live tick would only
+write that nothing happened. What a later tick would find written (which bars were judged, from where losses are
+counted, when a stop was last seen) is brought up to where it would stand. Proven equal in tests/golden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+import numpy as np
+
+from core.backtest.ahead import Ahead
+from core.backtest.bars import Levels, SourceBars
+from core.backtest.ledger import Books
+from core.domain.bars import BarSize
+from core.domain.decisions import BrakeKind
+from core.domain.dust import without_dust
+from core.domain.orders import Order, OrderState, Purpose
+from core.domain.portfolio import Guard, GuardKind, Portfolio
+from core.domain.values import exact
+from core.execution.desk import Desk
+from core.execution.equity import record_equity, record_of
+from core.execution.protect import SEEN_EVERY
+from core.reporting import AccountRecord
+from core.series import time_of
+
+ROOM = 1e-9
+_DAILY = (BarSize.D1,)
+
+
+class Skipper:
+    """Finds the next tick that has to be made, after one that was."""
+
+    def __init__(self, desk: Desk, books: Books, bars: SourceBars, ahead: Ahead, account: str) -> None:
+        self._desk = desk
+        self._bars = bars
+        self._books = books
+        self._ahead = ahead
+        self._account = account
+        self._touched: set[str] = set()
+
+    def next(self, done: int) -> int:
+        """The index of the next tick to be made after tick `done`; what is passed over is made good."""
+        ahead = self._ahead
+        levels = self._resting()
+        self._bars.levels = {}
+        if levels is None or done >= ahead.last or self._is_triggered(done):
+            return done + 1
+        portfolio = self._books.portfolios[self._account]
+        found = min(self._next_entry(done, portfolio), self._next_end_of_brake(done), ahead.last)
+        for symbol, (stop, target) in levels.items():
+            reached = ahead.symbols[symbol].next_reach(done, stop, target, ahead.last)
+            found = min(found, reached, ahead.next_action(symbol, done))
+        found, self._bars.levels = max(found, done + 1), levels
+        held = self._held(portfolio)
+        if found > done + 1 and held:
+            found = self._next_loss(done, found, portfolio, held)
+        if found > done + 1:
+            self._make_good(done, found, portfolio, held)
+        return found
+
+    def _resting(self) -> Mapping[str, Levels] | None:
+        """Where orders rest, by symbol, if nothing else is under way; None otherwise."""
+        books, policy = self._books, self._desk.policy
+        levels: dict[str, Levels] = {}
+        for order in books.live.values():
+            if not _rests(order):
+                return None
+            stop, target = levels.get(order.symbol, (0.0, float("inf")))
+            if order.stop_price is not None:
+                stop = max(stop, float(order.stop_price))
+            elif order.limit_price is not None:
+                target = min(target, float(order.limit_price))
+            levels[order.symbol] = (stop, target)
+        if any(brake.kind is BrakeKind.FLATTEN for brake in books.brakes.values()):
+            return None
+        positions = without_dust(books.portfolios[self._account].positions)
+        follows = policy.trailing_fraction is not None or policy.break_even_fraction is not None
+        if positions and follows:
+            return None
+        for symbol in positions:
+            guard = books.guards.get((self._account, symbol))
+            if guard is None or guard.kind is not GuardKind.VENUE or symbol not in levels:
+                return None
+        return levels
+
+    def _is_triggered(self, done: int) -> bool:
+        """Whether a stop was reached and rests all the same: too little was traded, and any bar may sell it now."""
+        books, symbols = self._books, self._ahead.symbols
+        for name, order in books.live.items():
+            if order.stop_price is None:
+                continue
+            if symbols[order.symbol].next_reach(done - 1, float(order.stop_price), float("inf"), -1) == done:
+                self._touched.add(name)
+        self._touched &= books.live.keys()
+        return bool(self._touched)
+
+    def _held(self, portfolio: Portfolio) -> dict[str, float]:
+        return {symbol: float(position.quantity) for symbol, position in portfolio.positions.items()}
+
+    def _next_entry(self, done: int, portfolio: Portfolio) -> int:
+        """Where an entry may be decided: nothing is bought while a brake on everything holds."""
+        ahead, books = self._ahead, self._books
+        if any(brake.scope in ("*", self._account) for brake in books.brakes.values()):
+            return ahead.last
+        found = ahead.last
+        for instrument in self._desk.instruments:
+            if abs(portfolio.quantity(instrument.symbol)) < instrument.quantity_step:
+                found = min(found, ahead.symbols[instrument.symbol].next_wanted(done, ahead.last))
+        return found
+
+    def _next_end_of_brake(self, done: int) -> int:
+        ends = [brake.until for brake in self._books.brakes.values() if brake.until is not None]
+        return min((max(self._ahead.index_at(end), done + 1) for end in ends), default=self._ahead.last)
+
+    def _next_loss(self, done: int, before: int, portfolio: Portfolio, held: Mapping[str, float]) -> int:
+        """The first tick after `done`, and before `before`, at which a brake on losses may fall due."""
+        record = self._record()
+        part = slice(done + 1, before)
+        value = self._ahead.value(float(portfolio.cash), held, part)
+        index = value * (float(record.index) / float(record.equity))
+        days = self._ahead.day_end[part]
+        # A day's loss counts from the last tick of the day before; that of the record's own day from where it says.
+        begun = np.concatenate(([float(record.index)], index[:-1]))
+        opens = np.concatenate(([days[0] > record.day_end.timestamp()], days[1:] > days[:-1]))
+        loss_index = float(record.loss_index if record.loss_index is not None else record.index)
+        bases = np.where(opens, begun, np.nan)
+        if not opens[0]:
+            bases[0] = loss_index
+        base = bases[np.maximum.accumulate(np.where(np.isfinite(bases), np.arange(len(bases)), 0))]
+        peak_index = float(record.peak_index if record.peak_index is not None else record.index)
+        peak = np.maximum(np.maximum.accumulate(index), peak_index)
+        policy, standing = self._desk.policy, {brake.kind for brake in self._books.brakes.values()}
+        due = np.zeros(len(index), np.bool_)
+        # A brake that stands is not set again while its cause goes on.
+        if BrakeKind.DAILY_LOSS not in standing:
+            due |= 1 - index / base >= float(policy.daily_loss_fraction) - ROOM
+        if BrakeKind.DRAWDOWN not in standing:
+            due |= 1 - index / peak >= float(policy.drawdown_fraction) - ROOM
+        return done + 1 + int(due.argmax()) if due.any() else before
+
+    def _make_good(self, done: int, found: int, portfolio: Portfolio, held: Mapping[str, float]) -> None:
+        """Writes what the ticks between `done` and `found` would have left behind."""
+        if held:
+            self._keep_records(done, found, portfolio, held)
+            self._see_stops(done, found)
+        judged = self._books.judged.setdefault(self._account, {})
+        before = time_of(self._ahead.ticks[found - 1])
+        for instrument in self._desk.instruments:
+            closed = self._newest_confirming(instrument.symbol, before)
+            if closed is not None:
+                judged[instrument.symbol] = closed
+
+    def _newest_confirming(self, symbol: str, at: datetime) -> datetime | None:
+        for size in dict.fromkeys((self._desk.confirm_size, *_DAILY)):
+            series = self._desk.bars.read(symbol, size, at, 1)
+            if len(series):
+                return time_of(series.closed_at[-1])
+        return None
+
+    def _keep_records(self, done: int, found: int, portfolio: Portfolio, held: Mapping[str, float]) -> None:
+        """The highest value passed over, and the last of the trading day before that of `found`."""
+        ahead = self._ahead
+        value = ahead.value(float(portfolio.cash), held, slice(done + 1, found))
+        kept = {done + 1 + int(value.argmax())}
+        earlier = np.flatnonzero(ahead.day_end[done + 1 : found] < ahead.day_end[found])
+        if len(earlier):
+            kept.add(done + 1 + int(earlier[-1]))
+        for tick in sorted(kept):
+            prices = {symbol: exact(float(ahead.symbols[symbol].price[tick])) for symbol in held}
+            with self._desk.committing("intents") as work:
+                record_equity(work, self._desk, list(self._books.portfolios.values()), prices, self._at(tick))
+
+    def _see_stops(self, done: int, found: int) -> None:
+        """The time of a stop's last sighting is written anew every hour."""
+        for guard in list(self._books.guards.values()):
+            seen = self._seen_at(guard, done, found)
+            if seen != guard.last_seen_at:
+                self._books.guards[guard.account, guard.symbol] = replace(guard, last_seen_at=seen)
+
+    def _seen_at(self, guard: Guard, done: int, found: int) -> datetime:
+        seen = guard.last_seen_at
+        while True:
+            tick = max(self._ahead.index_at(seen + SEEN_EVERY), done + 1)
+            if tick >= found:
+                return seen
+            seen = self._at(tick)
+
+    def _record(self) -> AccountRecord:
+        with self._desk.reading() as work:
+            record = record_of(work, self._account)
+        assert record is not None, "the first tick of a run writes the first record"
+        return record
+
+    def _at(self, tick: int) -> datetime:
+        return time_of(self._ahead.ticks[tick])
+
+
+def _rests(order: Order) -> bool:
+    """A stop or target as it was placed; one that was filled in part may go on at any bar."""
+    rests = order.purpose in (Purpose.STOP, Purpose.TARGET) and order.state is OrderState.ACCEPTED
+    return rests and order.filled_quantity == Decimal(0)
