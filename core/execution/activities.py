@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
 from core.domain.bars import BarSize
 from core.domain.events import CashBooked, UnitsAdjusted
 from core.domain.orders import OrderState
-from core.domain.portfolio import AdjustmentKind, CashMovement
+from core.domain.portfolio import AdjustmentKind, CashMovement, PositionAdjustment
 from core.domain.records import InstructionState
 from core.domain.splits import split_guard
+from core.domain.values import ZERO
 from core.domain.venue import Activity, Split
 from core.execution import manual, wanted
+from core.execution.coin_fees import is_coin_fee
 from core.execution.desk import Desk
 from core.execution.news import entry_of
 from core.ports import UnitOfWork
@@ -28,8 +31,8 @@ CLEAR = 0.3
 """From which ratio on, as a logarithm, a jump in prices is told from an ordinary night."""
 
 
-def book(work: UnitOfWork, desk: Desk, activity: Activity, now: datetime) -> bool:
-    """Books, adjusts what hangs on it, and tells the owner; False where it is booked already."""
+def book(work: UnitOfWork, desk: Desk, activity: Activity, now: datetime, *, tell: bool = True) -> bool:
+    """Books, adjusts what hangs on it, and tells the owner if it should; False where it is booked already."""
     account = activity.account
     before = work.portfolio(account)
     if not work.book(entry_of(activity), recorded_at=desk.system_clock.now()):
@@ -47,9 +50,32 @@ def book(work: UnitOfWork, desk: Desk, activity: Activity, now: datetime) -> boo
     kind = AdjustmentKind.SPLIT.value if isinstance(activity, Split) else activity.kind.value
     held, units = before.quantity(activity.symbol), work.portfolio(account).quantity(activity.symbol)
     note = "" if isinstance(activity, Split) else activity.note
-    if units != held:
+    if units != held and tell:
         work.publish(UnitsAdjusted(account, activity.symbol, kind, ratio, held, units, note, badges), market_time=now)
     return True
+
+
+def book_fees(
+    work: UnitOfWork,
+    desk: Desk,
+    account: str,
+    told: Iterable[Activity],
+    assumed: Iterable[PositionAdjustment],
+    now: datetime,
+) -> None:
+    """Books the `assumed` fees of coins and tells the owner once of what they and those `told`, which are booked
+    already, come to in each coin: nothing where a fee that was assumed is told of now."""
+    fees = [*assumed]
+    for fee in fees:
+        work.book(fee, recorded_at=desk.system_clock.now())
+    fees = [*(each for each in told if isinstance(each, PositionAdjustment) and is_coin_fee(each)), *fees]
+    for symbol in sorted({fee.symbol for fee in fees}):
+        change = sum((fee.quantity for fee in fees if fee.symbol == symbol), ZERO)
+        if change:
+            units, note = work.portfolio(account).quantity(symbol), next(f.note for f in fees if f.symbol == symbol)
+            kind = AdjustmentKind.FEE.value
+            event = UnitsAdjusted(account, symbol, kind, None, units - change, units, note, desk.badges(account))
+            work.publish(event, market_time=now)
 
 
 def _follow_split(work: UnitOfWork, desk: Desk, split: Split, now: datetime) -> None:

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain.orders import FINAL, LIVE, TRANSITIONS, Order, OrderState, Purpose
-from core.domain.portfolio import Fill, Portfolio
+from core.domain.portfolio import Fill, Portfolio, PositionAdjustment
 from core.domain.values import ZERO
 from core.domain.venue import Activity, VenueAccount, VenueOrder
+from core.execution import coin_fees
 from core.execution.news import entry_of, in_order, new_activities, new_fills
 
 INSTALLATION = re.compile(r"at[0-9a-f]{5}-")
@@ -30,12 +31,14 @@ GIVEN_UP = frozenset({OrderState.CANCELED, OrderState.REJECTED, OrderState.EXPIR
 
 @dataclass(frozen=True, slots=True)
 class LocalTruth:
-    """Our side of one account: its live orders and those that the venue's fills name, and the ids of booked fills."""
+    """Our side of one account: its live orders and those that the venue's fills name, and the ids of booked fills.
+    `fees_taken` are units by symbol that were booked as fees before the venue told of them."""
 
     orders: Mapping[str, Order]
     portfolio: Portfolio
     booked: frozenset[str] = frozenset()
     booked_activities: frozenset[str] = frozenset()
+    fees_taken: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,14 @@ class Corrections:
     `foreign` names live orders of another installation, `strays` those of ours that we had given up and that work all
     the same, `unheard` those that work on although their cancellation was written down. `differences` maps symbols to
     (our units, the venue's) where nothing under way explains them; about the symbols in `unsettled` nothing can be said
-    this time. `cash` is (ours, the venue's) in USD, None where something under way could explain a difference.
+    this time. `fees` are to be booked after everything else (core.execution.coin_fees). `cash` is (ours, the venue's)
+    in USD, None where something under way could explain a difference.
     """
 
     adopted: tuple[Order, ...] = ()
     fills: tuple[Fill, ...] = ()
     activities: tuple[Activity, ...] = ()
+    fees: tuple[PositionAdjustment, ...] = ()
     orders: tuple[Order, ...] = ()
     never_arrived: tuple[Order, ...] = ()
     resend: tuple[str, ...] = ()
@@ -80,7 +85,13 @@ class Corrections:
     @property
     def changes_ledger(self) -> bool:
         return bool(
-            self.adopted or self.fills or self.activities or self.orders or self.never_arrived or self.contested
+            self.adopted
+            or self.fills
+            or self.activities
+            or self.fees
+            or self.orders
+            or self.never_arrived
+            or self.contested
         )
 
 
@@ -115,10 +126,15 @@ def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime, pref
     ]
     adopted_ids = {order.client_order_id for order in adopted}
     unsettled = _unsettled(venue, orders)
+    fees = coin_fees.assumed(local.fees_taken, portfolio, venue.account, activities, unsettled, now)
+    for fee in fees:
+        portfolio = portfolio.after(fee)
+    is_unclear = bool(unsettled) or coin_fees.explains(portfolio.cash, venue.account.cash, venue.account)
     return Corrections(
         adopted=tuple(orders[order.client_order_id] for order in adopted),
         fills=fills,
         activities=activities,
+        fees=fees,
         orders=tuple(
             order for name, order in orders.items() if name not in adopted_ids and order != local.orders[name]
         ),
@@ -138,7 +154,7 @@ def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime, pref
         ),
         differences=_differences(portfolio, venue, unsettled),
         unsettled=unsettled,
-        cash=None if unsettled else (portfolio.cash, venue.account.cash),
+        cash=None if is_unclear else (portfolio.cash, venue.account.cash),
     )
 
 

@@ -17,6 +17,7 @@ from core.execution import (
     account_truth,
     activities,
     cash_differences,
+    coin_fees,
     differences,
     executor,
     fallback,
@@ -167,12 +168,15 @@ def _settle(
         stored = work.value(cursor_key(account))
         cursor = FillCursor.of(stored) if stored else FillCursor(now, {})
         known = _known_orders(work, account, venue, cursor)
-        local = LocalTruth(known, work.portfolio(account), frozenset(cursor.booked), frozenset(cursor.activities))
+        taken = coin_fees.taken(work, account)
+        booked_before = frozenset(cursor.booked), frozenset(cursor.activities)
+        local = LocalTruth(known, work.portfolio(account), *booked_before, taken)
         corrections = plan(local, venue, account, now, desk.namespace.prefix)
         changed = corrections.changes_ledger
         booked = 0
         if changed:
             booked = _apply(work, desk, account, corrections, known, now)
+            coin_fees.keep(work, account, taken, corrections.fees)
             work.set_value(cursor_key(account), cursor.after(corrections.fills, corrections.activities).text())
         if mark or not corrections.differences:
             changed |= differences.mark(work, desk, account, corrections.differences, corrections.unsettled, now)
@@ -219,9 +223,10 @@ def _apply(
     before, booked = work.portfolio(account), list[Fill]()
     for news in in_order(corrections.fills, corrections.activities):
         if not isinstance(news, Fill):
-            activities.book(work, desk, news, now)
+            activities.book(work, desk, news, now, tell=not coin_fees.is_coin_fee(news))
         elif work.book(news, recorded_at=desk.system_clock.now()):
             booked.append(news)
+    activities.book_fees(work, desk, account, corrections.activities, corrections.fees, now)
     bought = frozenset(fill.symbol for fill in booked if fill.purpose is Purpose.ENTRY)
     refresh_guards(work, desk, account, now, bought=bought)
     guards = {guard.symbol: guard for guard in work.guards(account)}
