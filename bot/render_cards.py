@@ -25,7 +25,7 @@ _OUTCOMES = {
     "executed": "✅",
     "filled": "✅",
     "partial": "🌗",
-    "partly filled": "✅",
+    "partly filled": "🌗",
     "approved": "👍",
     "skipped": "⏭",
     "expired": "⌛",
@@ -39,6 +39,7 @@ _OUTCOMES = {
     "done": "📝",
     "cannot": "✋",
 }
+_IN_PARTS = frozenset({InstructionState.PARTIAL.value, "partly filled"})
 
 
 def card(event: InstructionIssued | Instruction, zone: ZoneInfo, marks: Iterable[Badge]) -> Message:
@@ -199,8 +200,9 @@ def price_question(card: Instruction, marks: Iterable[Badge]) -> Message:
 def _settled_title(event: InstructionSettled) -> str:
     icon = _OUTCOMES.get(event.outcome, "•")
     units = numbers.quantity(event.quantity)
-    if _waits_on(event):
+    is_part = event.outcome in _IN_PARTS and 0 < event.filled < event.quantity
+    if is_part:
         units = f"{numbers.quantity(event.filled)} of {units}"
     deed = f"{line(event.symbol, 20)} {event.side.upper()} {units}"
-    outcome = "filled" if _waits_on(event) else line(event.outcome, 40)
+    outcome = "filled" if is_part else line(event.outcome, 40)
     return headline(icon, f"{deed} {outcome}", event.badges, f"#{event.number}")

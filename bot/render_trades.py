@@ -97,12 +97,25 @@ def _exit_fill(event: OrderFilled, zone: ZoneInfo) -> Message:
 
 
 def _fill_rows(event: OrderFilled, zone: ZoneInfo) -> list[tuple[str, str]]:
+    part = [] if event.filled is None else [("Order", _progress(event))]
     return [
+        *part,
         ("Value", numbers.money(event.quantity * event.price)),
-        ("Fee", numbers.money(event.fee)),
+        ("Fee", _fee(event)),
         ("Cash left", numbers.money(event.cash)),
         (time_label(event.badges), numbers.moment(event.at, zone)),
     ]
+
+
+def _progress(event: OrderFilled) -> str:
+    return f"{numbers.quantity(event.filled)} of {numbers.quantity(event.ordered)} filled"
+
+
+def _fee(event: OrderFilled) -> str:
+    """One taken in coin with what it is worth."""
+    if event.fee_currency == "USD":
+        return numbers.money(event.fee)
+    return f"{numbers.quantity(event.fee)} {line(event.fee_currency, 10)} ({numbers.money(event.fee * event.price)})"
 
 
 def refused(event: OrderRefused, zone: ZoneInfo) -> Message:

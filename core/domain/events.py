@@ -153,7 +153,9 @@ class InstructionSettled:
 
 @dataclass(frozen=True, slots=True)
 class OrderFilled:
-    """A fill that opened or changed a position. Exits carry the profit in USD and as a fraction of cost."""
+    """A fill, or several of one order together, that opened or changed a position. Exits carry the profit in USD and as
+    a fraction of cost. `fee` is in `fee_currency`: USD or the coin itself. Where this was only a part, `filled` of
+    `ordered` units are filled so far."""
 
     account: str
     symbol: str
@@ -170,6 +172,9 @@ class OrderFilled:
     profit_fraction: Decimal | None
     cash: Decimal
     badges: tuple[Badge, ...]
+    fee_currency: str = "USD"
+    ordered: Decimal | None = None
+    filled: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def book(
     refresh_guards(work, desk, fill.account, now, bought=bought)
     guard = next((each for each in work.guards(fill.account) if each.symbol == fill.symbol), None)
     work.publish(
-        tidings.order_filled(desk, fill, order, before, guard if fill.purpose is Purpose.ENTRY else None),
+        tidings.order_filled(desk, (fill,), order, before, guard if fill.purpose is Purpose.ENTRY else None),
         market_time=now,
     )
     settled = instruction.moved(_state_after(instruction, filled))

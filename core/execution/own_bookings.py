@@ -121,7 +121,7 @@ def trade(work: UnitOfWork, desk: Desk, said: OwnTrade, tap: str, now: datetime)
     refresh_guards(work, desk, MANUAL, now, bought=bought)
     guard = next((each for each in work.guards(MANUAL) if each.symbol == symbol), None)
     shown = guard if fill.side is Side.BUY else None
-    work.publish(tidings.order_filled(desk, fill, order, portfolio, shown), market_time=now)
+    work.publish(tidings.order_filled(desk, (fill,), order, portfolio, shown), market_time=now)
     left = work.portfolio(MANUAL).cash
     text = f"Booked in the manual account: {tidings.booking_words(fill)}. Cash is now {left:.2f} USD."
     if guard is None and stop is not None:

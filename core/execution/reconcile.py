@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.domain.orders import Order, OrderState, Purpose
-from core.domain.portfolio import CashKind, CashMovement, Fill, Guard, Portfolio
+from core.domain.portfolio import CashKind, CashMovement, Fill
 from core.domain.venue import VenueOrder
 from core.errors import Transient
 from core.execution import (
@@ -30,6 +30,7 @@ from core.execution.corrections import UNCERTAIN, Corrections, LocalTruth, Venue
 from core.execution.desk import MANUAL, Desk
 from core.execution.failures import Trouble, trouble_of
 from core.execution.fill_cursor import FillCursor, cursor_key
+from core.execution.fill_news import settle_filled, tell_fills
 from core.execution.news import in_order
 from core.execution.protect import refresh_guards
 from core.execution.venue_state import Look, state_of
@@ -230,7 +231,7 @@ def _apply(
     bought = frozenset(fill.symbol for fill in booked if fill.purpose is Purpose.ENTRY)
     refresh_guards(work, desk, account, now, bought=bought)
     guards = {guard.symbol: guard for guard in work.guards(account)}
-    _tell_fills(work, desk, booked, before, guards, now)
+    tell_fills(work, desk, booked, before, guards, now)
     return len(booked)
 
 
@@ -244,7 +245,10 @@ def _tell_order(work: UnitOfWork, desk: Desk, before: Order, after: Order, now: 
     elif _is_bad_end(before, after):
         words = after.reason or after.state.value
         work.publish(tidings.order_refused(desk, after, words), market_time=now)
-        manual.settle_approved(work, desk, after, after.state.value, f"{after.state.value}: {words}", now)
+        if after.filled_quantity:
+            settle_filled(work, desk, after, now)
+        else:
+            manual.settle_approved(work, desk, after, after.state.value, f"{after.state.value}: {words}", now)
     elif before.state in UNCERTAIN and after.state is OrderState.ACCEPTED:
         manual.settle_approved(work, desk, after, "approved", "the broker has the order", now)
 
@@ -257,24 +261,6 @@ def _is_bad_end(before: Order, after: Order) -> bool:
         wanted = after.purpose is Purpose.EXIT and before.state is not OrderState.CANCEL_PENDING
         return wanted or after.purpose is Purpose.ENTRY
     return after.state in (OrderState.REJECTED, OrderState.EXPIRED)
-
-
-def _tell_fills(
-    work: UnitOfWork,
-    desk: Desk,
-    fills: list[Fill],
-    before: Portfolio,
-    guards: Mapping[str, Guard],
-    now: datetime,
-) -> None:
-    for fill in fills:
-        guard = guards.get(fill.symbol) if fill.purpose is Purpose.ENTRY else None
-        order = work.order(fill.client_order_id)
-        work.publish(tidings.order_filled(desk, fill, order, before, guard), market_time=now)
-        before = before.after(fill)
-        if order is not None:
-            outcome = "filled" if order.state is OrderState.FILLED else "partly filled"
-            manual.settle_approved(work, desk, order, outcome, tidings.fill_words(fill), now)
 
 
 def _touches_cards(desk: Desk, corrections: Corrections) -> bool:

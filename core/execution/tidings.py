@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from core.domain.accounts import Badge
@@ -9,8 +10,10 @@ from core.domain.decisions import Signal
 from core.domain.events import EntryUndone, OrderFilled, OrderRefused, OrderUncertain, SignalRaised
 from core.domain.orders import Order, Purpose, Side
 from core.domain.portfolio import Booking, CashMovement, Fill, Guard, Portfolio, PositionAdjustment
-from core.domain.values import ZERO, plain
+from core.domain.values import ZERO, nearest, plain
 from core.execution.desk import MANUAL, Desk
+
+EXACT = Decimal("0.00000001")
 
 
 def signal_raised(desk: Desk, signal: Signal, account: str, quantity: Decimal) -> SignalRaised | None:
@@ -31,30 +34,54 @@ def signal_raised(desk: Desk, signal: Signal, account: str, quantity: Decimal) -
     )
 
 
-def order_filled(desk: Desk, fill: Fill, order: Order | None, before: Portfolio, guard: Guard | None) -> OrderFilled:
-    """The event of `fill` booked on `before`; a sale carries its profit after fees. An exit that we sent because the
-    price reached the stop or the target is told as what it is."""
-    after = before.after(fill)
-    closed = after.closed[len(before.closed) :] if fill.side is Side.SELL else ()
+def order_filled(
+    desk: Desk,
+    fills: Sequence[Fill],
+    order: Order | None,
+    before: Portfolio,
+    guard: Guard | None,
+    so_far: Decimal | None = None,
+) -> OrderFilled:
+    """The event of `fills`, all of one order and with one fee's currency, booked on `before`; a sale carries its profit
+    after fees. `so_far` is what they fill the order up to; without it they are told as one that filled it altogether.
+    An exit that we sent because the price reached the stop or the target is told as what it is."""
+    after = before
+    for fill in fills:
+        after = after.after(fill)
+    newest = fills[-1]
+    quantity = sum((fill.quantity for fill in fills), ZERO)
+    closed = after.closed[len(before.closed) :] if newest.side is Side.SELL else ()
     profit = sum((trade.profit for trade in closed), ZERO) if closed else None
     cost = sum((trade.cost for trade in closed), ZERO)
+    is_part = order is not None and so_far is not None and quantity < order.quantity
     return OrderFilled(
-        account=fill.account,
-        symbol=fill.symbol,
-        side=fill.side,
-        purpose=_told_purpose(fill, order),
-        quantity=fill.quantity,
-        price=fill.price,
-        fee=fill.fee,
-        at=fill.at,
+        account=newest.account,
+        symbol=newest.symbol,
+        side=newest.side,
+        purpose=_told_purpose(newest, order),
+        quantity=quantity,
+        price=average_price(fills),
+        fee=sum((fill.fee for fill in fills), ZERO),
+        at=newest.at,
         stop=guard.stop if guard else None,
         target=guard.target if guard else None,
         guard=guard.kind if guard else None,
         profit=profit,
         profit_fraction=profit / cost if profit is not None and cost > 0 else None,
         cash=after.cash,
-        badges=desk.badges(fill.account),
+        badges=desk.badges(newest.account),
+        fee_currency=newest.fee_currency,
+        ordered=order.quantity if order is not None and is_part else None,
+        filled=so_far if is_part else None,
     )
+
+
+def average_price(fills: Sequence[Fill]) -> Decimal:
+    """USD for a unit, weighted by quantity, to eight decimals; the very price where all fills had the same."""
+    if all(fill.price == fills[0].price for fill in fills):
+        return fills[0].price
+    value = sum((fill.quantity * fill.price for fill in fills), ZERO)
+    return nearest(value / sum((fill.quantity for fill in fills), ZERO), EXACT)
 
 
 def _told_purpose(fill: Fill, order: Order | None) -> Purpose:
@@ -63,8 +90,11 @@ def _told_purpose(fill: Fill, order: Order | None) -> Purpose:
 
 
 def order_refused(desk: Desk, order: Order, reason: str) -> OrderRefused:
+    """Of an order of which a part was filled, the rest."""
+    if order.filled_quantity:
+        reason = f"{reason}; {plain(order.filled_quantity)} of {plain(order.quantity)} were filled"
     return OrderRefused(
-        order.account, order.symbol, order.side, order.purpose, order.quantity, reason, desk.badges(order.account)
+        order.account, order.symbol, order.side, order.purpose, order.remaining, reason, desk.badges(order.account)
     )
 
 
@@ -90,7 +120,7 @@ def booking_words(booking: Booking) -> str:
     if isinstance(booking, PositionAdjustment):
         return f"{booking.kind} of {booking.symbol}: {booking.quantity:+f} units"
     verb = "bought" if booking.side is Side.BUY else "sold"
-    fee = f", fee {plain(booking.fee)} USD" if booking.fee else ""
+    fee = f", fee {plain(booking.fee)} {booking.fee_currency}" if booking.fee else ""
     return f"{verb} {plain(booking.quantity)} {booking.symbol} at {plain(booking.price)} USD{fee}"
 
 

@@ -31,12 +31,14 @@ from core.domain.views import Health
 from core.execution.desk import Desk
 from core.execution.watch import guard
 from jobs.looks import Pace
+from tests.alpaca_broker_stand import broker_at
 from tests.alpaca_stand import CALENDAR, KEYS, KNOWN, service_at
 from tests.builders import COIN, MONDAY, Bench, an_entry
 from tests.fakes_bars import StillClock
 from tests.fakes_chaos import ChaosVenue
 from tests.servers.alpaca_data_server import AlpacaDataServer
 from tests.servers.alpaca_stream_server import AlpacaStreamServer, eventually
+from tests.servers.alpaca_trading_server import AlpacaTradingServer
 from tests.servers.trade_updates_server import TradeUpdatesServer
 
 HUNDRED = Decimal(100)
@@ -224,3 +226,48 @@ def test_closing_leaves_no_thread_behind(stage: Stage) -> None:
     stage.quotes.close()
     left: list[Any] = [each.name for each in threading.enumerate()]
     assert not {"looks", "alpaca trades", "alpaca quotes"} & set(left)
+
+
+@pytest.mark.feature("S10")
+def test_fills_at_alpaca_are_booked_once_whether_the_stream_repeats_them_breaks_or_says_nothing(tmp_path: Path) -> None:
+    with ExitStack() as opened:
+        market = VirtualClock(MONDAY)
+        clock = MarketTime(market)
+        trading = opened.enter_context(AlpacaTradingServer(market.now))
+        updates = opened.enter_context(TradeUpdatesServer())
+        updates.follow(trading)
+        trading.set_price("BTC/USD", 100)
+        trading.venue.habits.frozen.add("BTC/USD")
+        bench = Bench(tmp_path, wrap=lambda real: broker_at(trading.address, real.account, clock))
+        market.advance(timedelta(minutes=1))
+        bench.clock = market
+        news = TradeStream(KEYS, clock, paper=True, address=updates.address, patience=QUICK, look_around=0.02)
+        desk = bench.desk = replace(bench.desk, market_clock=market, looked=partial(_looked, {"simulated": news}))
+        bench.start()
+        entry = an_entry(bench)
+        bench.place(entry)
+        listening = Listening(desk, {"simulated": news}, None, clock, Pace(settle=0.02, apart=0.02, refill=0.01))
+        listening.start(lambda: guard(desk, market.now()))
+
+        def told() -> list[Decimal]:
+            return [event.quantity for event in bench.events(OrderFilled)]
+
+        eventually(lambda: len(updates.listeners) == 1)
+        updates.repeats = 2
+        trading.fill(entry.client_order_id, 4, 100)
+        eventually(lambda: told() == [4])
+        updates.drop()
+        trading.fill(entry.client_order_id, 3, 101)
+        eventually(lambda: told() == [4, 3])
+        eventually(lambda: len(updates.listeners) == 1)
+        updates.mute = True
+        trading.fill(entry.client_order_id, 3, 102)
+        assert told() == [4, 3]
+        market.advance(timedelta(minutes=1))
+        guard(desk, market.now())
+        assert told() == [4, 3, 3]
+        listening.close()
+        state = desk.brokers["simulated"].state()
+        portfolio = bench.read(lambda work: work.portfolio("simulated"))
+        assert (portfolio.cash, portfolio.quantity(COIN)) == (state.cash, state.positions[COIN])
+        bench.close()
