@@ -35,6 +35,7 @@ from bot.ownership import Identity
 from bot.pace import TELEGRAM_PACE, Pace
 from bot.pairing import Pairing
 from bot.poll_watch import PollWatch, PromptBot, Trouble
+from bot.second_factor import SecondFactor
 from bot.transport import NotSent, TelegramTransport, Undeliverable
 from core.checkpoints import Checkpoint, nowhere
 from core.domain.accounts import Badge, World
@@ -69,7 +70,7 @@ class BotParts:
     a simulated `world` every message says so. `fence` raises LeaseLost when another process holds the ledger: asked
     before every request, in any thread. `reader` gives units of work that only read and wait for nobody.
     `lookup` is the source of prices that is asked about a symbol; without it none can be added. `coverage` tells how
-    complete the stored bars are.
+    complete the stored bars are. `code_secret` makes the codes that are asked for before what raises risk.
     """
 
     token: str
@@ -90,6 +91,7 @@ class BotParts:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     checkpoint: Checkpoint = nowhere
     reader: UnitOfWorkFactory | None = None
+    code_secret: str | None = None
 
 
 class BotApp:
@@ -262,6 +264,7 @@ def build_app(parts: BotParts) -> BotApp:
         parts.clock,
         parts.lookup,
         parts.coverage,
+        SecondFactor(parts.code_secret, parts.ledger, parts.clock) if parts.code_secret is not None else None,
     )
     conversation = Conversation(talk, gate, transport, delivery, parts.ledger, parts.sleep)
     application.add_handler(TypeHandler(Update, conversation.on_update))

@@ -30,7 +30,7 @@ from bot.late import DEEDS as LATE_DEEDS
 from bot.late import LateWords, raises_risk, unheard_tap
 from bot.message import Message
 from bot.questions import QuestionToken
-from bot.tapping import actor, replied_text, toast, without_buttons
+from bot.tapping import actor, forget, replied_text, toast, without_buttons
 from bot.transport import MayHaveArrived, NotSent, Transport, Undeliverable, markup_of
 from bot.voice import Voice
 from core.domain.events import ErrorRaised
@@ -124,6 +124,8 @@ class Conversation:
         else:
             action, reply = await run_command(self._talk, text, BY_OWNER, tap, replied_text(message))
         await self._voice.answer(reply)
+        if reply.forgets:
+            await forget(message)
         await self._gate.audit(speaker, action, reply.outcome)
 
     async def _run(self, words: str, tap: str) -> Reply:

@@ -9,11 +9,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 
+from bot.doctor_account import AskAccount, examine_account
+from bot.finding import Finding
 from bot.worlds import Place, all_places
 from core.clock import SystemClock
 from core.domain.bars import Quote
@@ -50,19 +51,6 @@ _ALPACA_ADVICE: tuple[tuple[type[Exception], str], ...] = (
 _REQUIREMENT = re.compile(r"[A-Za-z0-9._-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. `todo` says what to do where something must be done."""
-
-    about: str
-    words: str
-    todo: str = ""
-
-    def __str__(self) -> str:
-        mark = "fix" if self.todo else "ok "
-        return f"{mark}  {self.about}: {self.words}" + (f"\n     -> {self.todo}" if self.todo else "")
-
-
 AskYahoo = Callable[[Path], Quote]
 """Asks Yahoo for one price, with its cookie in the folder. Raises what core.errors has for a source of prices."""
 AskAlpaca = Callable[[Settings], None]
@@ -74,9 +62,10 @@ def examine(
     dotenv: Path,
     ask_yahoo: AskYahoo | None = None,
     ask_alpaca: AskAlpaca | None = None,
+    ask_account: AskAccount | None = None,
 ) -> Iterator[Finding]:
-    """Every check in turn; without usable settings those that need none. Sources of prices are asked where they are
-    used and given here."""
+    """Every check in turn; without usable settings those that need none. Whoever is asked beyond this machine
+    is asked where he is used and given here."""
     yield from _program()
     try:
         settings = load_settings(environ, dotenv)
@@ -92,6 +81,8 @@ def examine(
         yield _yahoo(ask_yahoo, settings.data_dir / "yahoo", pulse)
     if ask_alpaca is not None and settings.alpaca_keys is not None:
         yield _alpaca(ask_alpaca, settings)
+    if ask_account is not None and settings.alpaca_keys is not None and settings.world is not WorldChoice.SIMULATED:
+        yield from examine_account(ask_account, settings)
     for place in all_places(settings):
         path = database_path(place.database)
         wrong = faults_at_start(path)
@@ -255,10 +246,11 @@ def report(
     dotenv: Path,
     ask_yahoo: AskYahoo | None = None,
     ask_alpaca: AskAlpaca | None = None,
+    ask_account: AskAccount | None = None,
 ) -> int:
     """Prints every finding; the exit code: 1 where something has to be done."""
     findings = []
-    for finding in examine(environ, dotenv, ask_yahoo, ask_alpaca):
+    for finding in examine(environ, dotenv, ask_yahoo, ask_alpaca, ask_account):
         print(finding)
         findings.append(finding)
     due = sum(bool(finding.todo) for finding in findings)

@@ -49,5 +49,13 @@ def replied_text(message: TelegramMessage) -> str:
     return replied.text or replied.caption or ""
 
 
+async def forget(message: TelegramMessage) -> None:
+    """What the owner wrote held a secret: it does not stay in the chat."""
+    try:
+        await message.delete()
+    except TelegramError as error:
+        _LOG.info("a message with a code stays in the chat; the code is used up: %s", type(error).__name__)
+
+
 def actor(chat_id: int) -> str:
     return f"owner {chat_id}"

@@ -92,6 +92,7 @@ class Telephone:
                 checkpoint=self._checkpoint,
                 fence=fence,
                 reader=reader,
+                code_secret=self._code_secret(),
             )
         )
         await self._app.start()
@@ -130,6 +131,11 @@ class Telephone:
         if token is None:
             raise AssertionError("without a token the local phone is the line")
         return token.get_secret_value()
+
+    def _code_secret(self) -> str | None:
+        """Codes are asked for where real money is traded."""
+        secret = self._settings.live_totp_secret
+        return secret.get_secret_value() if secret is not None and self._settings.trades_real_money else None
 
     def _owner(self) -> Identity | None:
         if self._phone is not None:

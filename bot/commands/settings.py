@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from bot import render_settings
-from bot.commands import waiting, watch
+from bot.commands import second, waiting, watch
 from bot.commands.amounts import parse_amount
 from bot.commands.talk import Reply, Request, Talk, reply
 from bot.commands.waiting import Answer
@@ -111,7 +111,10 @@ async def _ask(talk: Talk, request: Request, name: str, _value: str) -> Reply:
 
 async def _answered(talk: Talk, request: Request, asked: Confirmation) -> Reply:
     """A value that is refused leaves the question open."""
-    answer = await _set(talk, request, asked.payload["name"], request.words)
+    name = asked.payload["name"]
+    if talk.factor is not None and second.is_of_risk(name):
+        return await second.ask(talk, request, f"/settings set {name} {request.words}")
+    answer = await _set(talk, request, name, request.words)
     if answer.outcome != "refused":
         await talk.hands.change(waiting.settle, talk, asked, Outcome.CONFIRMED)
     return answer

@@ -17,6 +17,7 @@ from bot.commands import (
     notices,
     real_money,
     safety,
+    second,
     settings,
     waiting,
     watch,
@@ -24,6 +25,7 @@ from bot.commands import (
 from bot.commands.guide import Chapter, help_message
 from bot.commands.talk import Command, Reply, Request, Talk
 from bot.commands.waiting import Answer, Deed
+from bot.confirmations import Confirmation, Outcome
 from bot.markup import code, esc
 from bot.message import Message
 
@@ -107,14 +109,6 @@ CHAPTERS: tuple[Chapter, ...] = (
 COMMANDS: tuple[Command, ...] = tuple(command for chapter in CHAPTERS for command in chapter.commands)
 DEEDS: Mapping[str, Deed] = {**hand.DEEDS, **watch.DEEDS}
 """What a confirmed card does, by its kind."""
-ANSWERS: Mapping[str, Answer] = {
-    **hand.ANSWERS,
-    **settings.ANSWERS,
-    **safety.ANSWERS,
-    **real_money.ANSWERS,
-    **watch.ANSWERS,
-}
-"""What becomes of the text that answers a question, by its kind."""
 _BY_NAME = {command.name: command for command in COMMANDS}
 
 
@@ -135,14 +129,34 @@ async def run_command(talk: Talk, text: str, by: str, tap: str, replied: str = "
     command = _BY_NAME.get(name)
     if command is None:
         return f"/{name}", Reply((_unknown(name),), "unknown command")
-    return f"/{name} {words}".strip(), await command.handler(talk, Request(words, by, tap))
+    return f"/{name} {words}".strip(), await _checked(talk, command, Request(words, by, tap))
 
 
 async def run_menu(talk: Talk, action: str, by: str, tap: str) -> Reply | None:
     """The answer to a menu button; None for one that no version of the program has."""
     name, _, words = action.partition("-")
     command = _BY_NAME.get(name)
-    return None if command is None else await command.handler(talk, Request(words, by, tap))
+    return None if command is None else await _checked(talk, command, Request(words, by, tap))
+
+
+async def _checked(talk: Talk, command: Command, request: Request) -> Reply:
+    """What raises the risk of real money is done behind a code, where the owner wants that."""
+    if talk.factor is not None and second.raises_risk(command.name, request.words):
+        return await second.ask(talk, request, f"/{command.name} {request.words}")
+    return await command.handler(talk, request)
+
+
+async def _with_code(talk: Talk, request: Request, asked: Confirmation) -> Reply:
+    """The owner's answer to the question for a code: what he had asked for is done once it is right."""
+    found = read_command(asked.payload[second.COMMAND])
+    if talk.factor is None or found is None:
+        return Reply((Message("No code is needed any more. Nothing was changed; ask again."),), "no code needed")
+    verdict = await talk.hands.change(talk.factor.check, request.words)
+    if not verdict.passed:
+        return second.refused(talk, verdict)
+    await talk.hands.change(waiting.settle, talk, asked, Outcome.CONFIRMED)
+    done = await _BY_NAME[found[0]].handler(talk, Request(found[1], request.by, asked.tap_key))
+    return Reply(done.messages, done.outcome, forgets=True)
 
 
 def _unknown(name: str) -> Message:
@@ -150,3 +164,14 @@ def _unknown(name: str) -> Message:
     guess = f" Did you mean /{close[0]}?" if close else ""
     # As code: what does not exist must not become something to tap.
     return Message(f"I do not know {code(f'/{esc(name)}')}.{guess} /help shows all I understand.")
+
+
+ANSWERS: Mapping[str, Answer] = {
+    **hand.ANSWERS,
+    **settings.ANSWERS,
+    **safety.ANSWERS,
+    **real_money.ANSWERS,
+    second.ASKED_CODE: _with_code,
+    **watch.ANSWERS,
+}
+"""What becomes of the text that answers a question, by its kind."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from bot.hands import Hands
 from bot.live_status import LiveStatusDesk
 from bot.message import Message
+from bot.second_factor import SecondFactor
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.feed.coverage import Coverage
 from core.ports import Clock, Owner, SymbolLookup, UnitOfWorkFactory
@@ -32,7 +33,8 @@ class MarketClock(Protocol):
 class Talk:
     """The engine as commands see it. `book` holds the settings; `lookup` is asked about symbols, `coverage` about how
     complete the stored bars are. What the owner wants to be told, and how, and what waits for his word, is kept in the
-    `ledger` by the commands themselves. `clock` is the system's: the owner's own time."""
+    `ledger` by the commands themselves. `clock` is the system's: the owner's own time. `factor` is asked before
+    what raises risk, where real money is traded and the owner wants it so."""
 
     owner: Owner
     hands: Hands
@@ -43,6 +45,7 @@ class Talk:
     clock: Clock
     lookup: SymbolLookup | None = None
     coverage: Callable[[], Sequence[Coverage]] | None = None
+    factor: SecondFactor | None = None
 
     @property
     def symbols(self) -> Sequence[str]:
@@ -68,10 +71,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer in chat; `outcome` is its short form for the audit and, after a tap, for the toast."""
+    """The answer in chat; `outcome` is its short form for the audit and, after a tap, for the toast. `forgets`: the
+    owner's message held a secret and is deleted."""
 
     messages: tuple[Message, ...]
     outcome: str
+    forgets: bool = False
 
 
 def reply(message: Message, outcome: str = ANSWERED) -> Reply:

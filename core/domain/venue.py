@@ -84,6 +84,7 @@ class VenueAccount:
     restrictions: tuple[str, ...] = ()
     fees_due: Mapping[str, Decimal] = field(default_factory=dict)
     ahead: timedelta | None = None
+    trades_coins: bool = True
 
 
 @dataclass(frozen=True, slots=True)

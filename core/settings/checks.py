@@ -17,6 +17,7 @@ _TOKEN_SHAPE = re.compile(r"\d{3,}:[A-Za-z0-9_-]{30,}")
 _KEY_SHAPE = re.compile(r"[A-Za-z0-9+/=_-]{16,128}")
 _ACCOUNT_SHAPE = re.compile(r"(?=.*[0-9])[A-Z0-9]{6,20}")
 _PAPER_ACCOUNT = "PA"
+_CODE_SHAPE = re.compile(r"[A-Z2-7]{16,128}")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _SYMBOL_SHAPE = re.compile(r"[A-Z0-9][A-Z0-9.-]{0,19}")
 
@@ -76,6 +77,13 @@ def _account_number(value: str) -> str:
     if not _ACCOUNT_SHAPE.fullmatch(value):
         raise ValueError("this is not the number of an account at Alpaca: 6 to 20 letters and digits")
     return value
+
+
+def _code_secret(value: SecretStr) -> SecretStr:
+    tidy = re.sub(r"[\s=-]", "", value.get_secret_value()).upper()
+    if not _CODE_SHAPE.fullmatch(tidy):
+        raise ValueError("this is not a secret of one-time codes: at least 16 letters A to Z and digits 2 to 7")
+    return SecretStr(tidy)
 
 
 def _sources(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -172,6 +180,7 @@ def _upper(value: object) -> object:
 BotToken = Annotated[SecretStr, AfterValidator(_token)]
 AlpacaKey = Annotated[SecretStr, AfterValidator(_alpaca_key)]
 AccountNumber = Annotated[str, BeforeValidator(_upper), AfterValidator(_account_number)]
+CodeSecret = Annotated[SecretStr, AfterValidator(_code_secret)]
 DataSources = Annotated[tuple[str, ...], BeforeValidator(_named), AfterValidator(_sources)]
 StateFolder = Annotated[Path, AfterValidator(_folder)]
 MailUrl = Annotated[SecretStr, AfterValidator(_mail_url)]

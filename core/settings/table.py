@@ -17,6 +17,7 @@ from core.settings.checks import (
     AnyCaseLevel,
     BotToken,
     BrowserChoice,
+    CodeSecret,
     DataSources,
     FeedChoice,
     LogFormat,
@@ -102,6 +103,13 @@ class Settings(TradingSettings):
         None,
         "123456789",
         "Number of the one live account that may be traded; the bot then asks you to confirm it in the chat",
+        words="none",
+    )
+    live_totp_secret: CodeSecret | None = setting(
+        "LIVE_TOTP_SECRET",
+        None,
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
+        "Secret of an authenticator app, base 32: what raises the risk of real money asks for its code",
         words="none",
     )
     alpaca_feed: Annotated[FeedChoice, AnyCase] = setting(
@@ -238,12 +246,13 @@ class Settings(TradingSettings):
         if self.trades_real_money:
             return ()
         why = "ALPACA_PAPER=true is paper money" if self.alpaca_keys else "there are no keys of Alpaca's"
-        return (f"ALLOW_REAL_MONEY does nothing here: {why}",) if self.allow_real_money else ()
+        given = {"ALLOW_REAL_MONEY": self.allow_real_money, "LIVE_TOTP_SECRET": self.live_totp_secret}
+        return tuple(f"{name} does nothing here: {why}" for name, value in given.items() if value)
 
     def secrets(self) -> tuple[str, ...]:
         """What must never be logged or shown."""
         urls = (self.dead_man_url, self.ntfy_url, self.mail_url)
-        given = (self.telegram_bot_token, *urls, self.alpaca_key_id, self.alpaca_secret_key)
+        given = (self.telegram_bot_token, *urls, self.alpaca_key_id, self.alpaca_secret_key, self.live_totp_secret)
         whole = [each.get_secret_value() for each in given if each]
         passwords = [urlsplit(each).password for each in whole if "://" in each]
         return tuple(dict.fromkeys([*whole, *(form for each in passwords if each for form in (each, unquote(each)))]))

@@ -253,6 +253,17 @@ def test_a_permission_that_does_nothing_is_explained_and_not_refused() -> None:
     assert "there are no keys" in bare
 
 
+@pytest.mark.feature("A6")
+def test_a_secret_for_codes_is_read_as_apps_show_it_and_never_echoed() -> None:
+    secret = "gezd gnbv gy3t qojq gezd gnbv gy3t qojq"
+    settings = load_settings({**LIVE, "LIVE_TOTP_SECRET": secret}, None)
+    assert settings.live_totp_secret is not None
+    assert settings.live_totp_secret.get_secret_value() == "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+    assert "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ" in settings.secrets()
+    assert "GEZD" not in repr(settings)
+    assert "hunter1" not in refusal({"LIVE_TOTP_SECRET": "hunter1"})
+
+
 def test_sources_of_prices_are_named_the_best_first(tmp_path: Path) -> None:
     assert load_settings({}, None).data_sources == ("yahoo", "alpaca")
     assert load_settings({"DATA_SOURCES": "Alpaca, yahoo"}, None).data_sources == ("alpaca", "yahoo")
