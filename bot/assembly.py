@@ -12,6 +12,7 @@ from bot.bootstrap import (
     Clocks,
     Engine,
     Hooks,
+    account_at,
     back_up_venue,
     build_engine,
     make_calendar,
@@ -55,7 +56,7 @@ from core.execution.unanswered import expire_instructions
 from core.feed.coverage import Coverage, covered
 from core.feed.importing import SOURCE as IMPORTED
 from core.feed.standing import Rules
-from core.ports import LeaseKeeper
+from core.ports import Broker, LeaseKeeper, TradeNews
 from core.settings import Settings
 from core.settings.keeping import oldest_kept
 from core.storage.engine import database_path
@@ -123,12 +124,12 @@ class LiveAssembly:
             self._live.lease = lease
             seed = self._seed(database) if place.world is World.SIMULATED else None
             clock = self._market_clock(database, seed)
-            prices = (
-                real_prices(settings, yahoo, make_alpaca(settings, self._calendar, self._system))
-                if seed is None
-                else simulated_prices(make_simulated_market(seed, self._calendar))
-            )
-            return self._assemble(place, database, lease, prices, clock)
+            if seed is not None:
+                prices = simulated_prices(make_simulated_market(seed, self._calendar))
+                return self._assemble(place, database, lease, prices, clock)
+            alpaca = make_alpaca(settings, self._calendar, self._system)
+            prices = real_prices(settings, yahoo, alpaca)
+            return self._assemble(place, database, lease, prices, clock, account_at(alpaca, settings))
         except BaseException:
             self._live.lease = None
             lease.release()
@@ -136,10 +137,16 @@ class LiveAssembly:
             raise
 
     def _place(self, yahoo_trouble: Callable[[], str]) -> Place:
-        place = place_of(self._settings, self._options.world, yahoo_trouble)
+        settings = self._settings
+        place = place_of(settings, self._options.world, yahoo_trouble)
         log.info("%s prices%s", place.world, f": {place.reason}" if place.reason else "")
         if place.left_behind is not None and not database_path(place.database).exists():
             log.info("the try-out stays in %s; a new ledger begins with what is real", place.left_behind)
+        if settings.trades_real_money:
+            number = settings.allow_real_money
+            log.warning("LIVE: real money of Alpaca's account %s, once you have allowed it in the chat", number)
+        elif settings.alpaca_keys is not None and place.world is World.REAL:
+            log.info("PAPER: orders go to your paper account at Alpaca")
         return place
 
     def _seed(self, database: Database) -> int:
@@ -183,6 +190,7 @@ class LiveAssembly:
         lease: LeaseKeeper,
         prices: Prices,
         clock: SystemClock | ScaledClock,
+        account: tuple[Broker, TradeNews] | None = None,
     ) -> LiveParts:
         settings, system = self._settings, self._system
         health = self._health(database, clock)
@@ -200,6 +208,8 @@ class LiveAssembly:
             quotes=prices.quotes,
             parallel=None if place.world is World.SIMULATED else PARALLEL_FETCHES,
             rules=Rules(),
+            broker=account[0] if account is not None else None,
+            news=account[1] if account is not None else None,
         )
         writer = Writer()
         telephone = self._telephone(engine, prices, clock)

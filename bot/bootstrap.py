@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.price_sources import actions_of
 from bot.worlds import Place
@@ -22,7 +23,7 @@ from core.adapters.simulated_profiles import ALPACA
 from core.adapters.simulated_venue_journal import newest_time
 from core.checkpoints import Checkpoint, nowhere
 from core.collect import OVERLAP, Collector
-from core.domain.accounts import Account, AccountKind, Mode
+from core.domain.accounts import Account, AccountKind, Mode, World
 from core.domain.bars import BarSize
 from core.domain.instruments import Universe
 from core.domain.orders import OrderNamespace
@@ -44,6 +45,10 @@ from core.storage.soundness import faults_at_start, page_faults
 from core.storage.store import Database, open_database
 from core.strategy.predictor import ForestPredictor
 from jobs.champion import Champion
+
+if TYPE_CHECKING:
+    from core.adapters.alpaca import Alpaca
+    from core.adapters.alpaca_broker import AlpacaBroker
 
 SIMULATED, MANUAL = AccountKind.SIMULATED.value, AccountKind.MANUAL.value
 EVERY_BAR = 1_000_000
@@ -186,6 +191,15 @@ def build_engine(
         filler = BackFiller(sources, database.bars, calendar, parallel=parallel, checkpoint=hooks.checkpoint)
     sizes = tuple(dict.fromkeys((BarSize.D1, confirm_size)))
     return Engine(database, calendar, desk, collector, filler, champion, clocks, venue, sizes, book, listened)
+
+
+def account_at(alpaca: Alpaca | None, settings: Settings) -> tuple[AlpacaBroker, TradeNews] | None:
+    """The account that the keys are for, and word of its trades; None without keys. Asks nobody."""
+    if alpaca is None:
+        return None
+    kind = AccountKind.ALPACA_PAPER if settings.alpaca_paper else AccountKind.ALPACA_LIVE
+    account = Account(kind.value, kind, World.REAL)
+    return alpaca.broker(account), alpaca.trade_news(account)
 
 
 def _looked(news: Mapping[str, TradeNews], account: str, found: int) -> None:

@@ -25,6 +25,7 @@ YAHOO_SECONDS = 8.0
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from bot.doctor_account import AccountSeen
     from core.domain.bars import Quote
 
 
@@ -217,7 +218,7 @@ def doctor(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.restore is None:
         from bot.doctor import report
 
-        asked = (None, None) if options.offline else (_ask_yahoo, _ask_alpaca)
+        asked = (None, None, None) if options.offline else (_ask_yahoo, _ask_alpaca, _ask_account)
         return report(environ, options.env_file or Path(".env"), *asked)
     from bot.restoring import restore_ledger
 
@@ -239,6 +240,17 @@ def _ask_alpaca(settings: Settings) -> None:
     alpaca = make_alpaca(settings, make_calendar(), SystemClock())
     if alpaca is not None:
         alpaca.data.look(ALPACA_SECONDS)
+
+
+def _ask_account(settings: Settings) -> AccountSeen:
+    from bot.bootstrap import account_at, make_calendar
+    from bot.doctor_account import AccountSeen
+    from bot.price_sources import make_alpaca
+
+    account = account_at(make_alpaca(settings, make_calendar(), SystemClock()), settings)
+    assert account is not None, "the doctor asks where there are keys"
+    broker = account[0]
+    return AccountSeen(broker.state(), broker.ahead)
 
 
 def owner(options: argparse.Namespace, environ: Mapping[str, str]) -> int:

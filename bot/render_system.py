@@ -54,7 +54,9 @@ def _next(event: Welcome) -> str:
     when = "In your first two minutes" if event.simulated_prices else "When a market is open and I find a chance"
     trade = ["📈 a buy signal, and why", "🟢 the trade, with its stop and target"]
     by_itself = trade if (event.simulated_broker or event.broker) and event.mode is Mode.AUTO else []
-    steps = ["🧠 how good my forecast is", *by_itself, "✋ a card for you to tap"]
+    # At Alpaca the manual account begins without cash: nothing is proposed for it.
+    card = [] if event.broker and not event.simulated_broker else ["✋ a card for you to tap"]
+    steps = ["🧠 how good my forecast is", *by_itself, *card]
     return "\n".join([bold(when), *steps])
 
 
@@ -71,7 +73,7 @@ def _simulated(event: Welcome) -> str:
     if event.broker == AccountKind.ALPACA_PAPER.value:
         return (
             f"{bold('Paper money here')}\nThe prices are real; the orders go to your paper account at Alpaca, with "
-            f"{held} in cash. Messages about it say PAPER. {_SAFE}"
+            f"{held} in cash. Messages about it say PAPER: nothing there can cost you a cent."
         )
     return (
         f"{bold('Nothing is simulated here')}\nThe prices are real, from Yahoo, and the orders are yours to place. "

@@ -27,11 +27,12 @@ AHEAD = 40 * SPACING
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where Alpaca's services are, if not at its own addresses."""
+    """Where Alpaca's services are, if not at its own addresses; `other_trading` that of the other kind of account."""
 
     data: str | None = None
     streams: Mapping[StreamKind, str] = field(default_factory=dict)
     trading: str | None = None
+    other_trading: str | None = None
     trades: str | None = None
 
 
@@ -58,7 +59,7 @@ class Alpaca:
         where = places or Places()
         self.keys = keys
         self._clock, self._sleep, self._chance, self._patience = clock, sleep, chance, patience
-        self._trading_at, self._trades_at = where.trading, where.trades
+        self._places = where
         self.pacer = Pacer(spacing, clock.monotonic, sleep)
         restraint = Restraint(clock.now, chance)
         transport = AlpacaTransport(clock, sleep, self.pacer, restraint)
@@ -69,19 +70,31 @@ class Alpaca:
 
     def broker(self, account: Account) -> AlpacaBroker:
         """A new one, for a paper or a live account. Its requests come before those for prices."""
-        restraint = Restraint(self._clock.now, self._chance)
-        fast = FastLane(self.pacer, AHEAD)
-        transport = AlpacaTransport(self._clock, self._sleep, fast, restraint)
-        is_paper = account.kind is AccountKind.ALPACA_PAPER
-        trading = AlpacaTrading(
-            self.keys, transport, restraint, self._clock, is_paper=is_paper, address=self._trading_at
-        )
+        is_paper, where = account.kind is AccountKind.ALPACA_PAPER, self._places
+        has_other = where.trading is None or where.other_trading is not None
+        other = self._trading(where.other_trading, is_paper=not is_paper) if has_other else None
+        trading = self._trading(where.trading, is_paper=is_paper, fit_elsewhere=other.fits if other else None)
         return AlpacaBroker(account, trading, self._clock, self.data.actions)
+
+    def _trading(
+        self, address: str | None, *, is_paper: bool, fit_elsewhere: Callable[[], bool | None] | None = None
+    ) -> AlpacaTrading:
+        restraint = Restraint(self._clock.now, self._chance)
+        transport = AlpacaTransport(self._clock, self._sleep, FastLane(self.pacer, AHEAD), restraint)
+        return AlpacaTrading(
+            self.keys,
+            transport,
+            restraint,
+            self._clock,
+            is_paper=is_paper,
+            address=address,
+            fit_elsewhere=fit_elsewhere,
+        )
 
     def trade_news(self, account: Account) -> TradeStream:
         """Word of what happens to its orders. Whoever has it watched closes it."""
         is_paper = account.kind is AccountKind.ALPACA_PAPER
-        return TradeStream(self.keys, self._clock, paper=is_paper, address=self._trades_at, patience=self._patience)
+        return TradeStream(self.keys, self._clock, paper=is_paper, address=self._places.trades, patience=self._patience)
 
     def refusal(self) -> str:
         """Why Alpaca does not let us in, which only its owner can change; empty where it does or has not been asked."""

@@ -31,6 +31,7 @@ def state_of(account: Row, positions: Iterable[Row], fees_due: Mapping[str, Deci
         status=word(account, "status"),
         restrictions=_restrictions(account),
         fees_due=fees_due,
+        trades_coins=word(account, "crypto_status") in ("", *ACTIVE),
     )
 
 

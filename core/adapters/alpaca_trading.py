@@ -11,7 +11,7 @@ from core.adapters.alpaca_door import AlpacaDoor, Told
 from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport, Declined
 from core.adapters.alpaca_wire import Row, row_of, rows_of, text, utc_text
 from core.adapters.pacing import RealClock, Restraint
-from core.errors import MalformedAnswer, Unreachable
+from core.errors import AccessRefused, MalformedAnswer, Transient, Unreachable, WrongAddress
 
 if TYPE_CHECKING:
     from core.adapters.alpaca_trading_vendor import TradingVendor
@@ -25,7 +25,11 @@ UNKNOWN = 404
 
 
 class AlpacaTrading(AlpacaDoor["TradingVendor"]):
-    """`address` is where Alpaca's trading service is, if not at its own; `is_paper` chooses between its two own."""
+    """`address` is where Alpaca's trading service is, if not at its own; `is_paper` chooses between its two own.
+
+    `fit_elsewhere` asks the other one whether it accepts the keys, None where it does not say: asked until it says,
+    once they are refused here.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class AlpacaTrading(AlpacaDoor["TradingVendor"]):
         *,
         is_paper: bool,
         address: str | None = None,
+        fit_elsewhere: Callable[[], bool | None] | None = None,
     ) -> None:
         def connected() -> TradingVendor:
             from core.adapters.alpaca_trading_vendor import connect
@@ -43,9 +48,37 @@ class AlpacaTrading(AlpacaDoor["TradingVendor"]):
             return connect(keys, transport, address, is_paper=is_paper)
 
         super().__init__(transport, restraint, connected)
+        self._kind, self._other_kind = ("paper", "live") if is_paper else ("live", "paper")
+        self._fit_elsewhere = fit_elsewhere
+        self._belong_elsewhere: bool | None = None
         self._clock = clock
         self.ahead: timedelta | None = None
         """How far Alpaca's clock was ahead of ours at its last answer, to the second; None before the first."""
+
+    def ask(self, question: Callable[[TradingVendor], Any], seconds: float) -> Told:
+        """As any service's; raises WrongAddress where the keys are those of the other kind of account."""
+        try:
+            return super().ask(question, seconds)
+        except AccessRefused as refused:
+            if not self._are_of_the_other_kind():
+                raise
+            words = f"{refused}: they are those of a {self._other_kind} account, not of a {self._kind} one"
+        raise WrongAddress(words)
+
+    def fits(self) -> bool | None:
+        """Whether the keys are accepted here; None where that cannot be told now."""
+        try:
+            self.row(lambda vendor: vendor.account(), "its account")
+        except AccessRefused:
+            return False
+        except Transient:
+            return None
+        return True
+
+    def _are_of_the_other_kind(self) -> bool:
+        if self._belong_elsewhere is None and self._fit_elsewhere is not None:
+            self._belong_elsewhere = self._fit_elsewhere()
+        return self._belong_elsewhere is True
 
     def row(self, question: Callable[[TradingVendor], Any], what: str) -> Row:
         """Raises Transient."""

@@ -72,6 +72,7 @@ class VenueAccount:
     each in words for the owner; empty where it takes them. `ahead` is how far its clock is
     before ours. `fees_due` is what the venue may at most have taken already
     without having told of it, by symbol in units and as USD: until it tells, so much less than booked is no difference.
+    `trades_coins`: the account may trade them.
     """
 
     cash: Decimal

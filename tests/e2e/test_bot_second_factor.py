@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -38,18 +38,26 @@ async def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         yield bench, desk
 
 
-async def says(desk: Desk, text: str, words: str) -> dict[str, Any]:
-    """Sends `text` and waits for `words`; returns the owner's own message as it was sent."""
-    sent = await desk.person.sends(text)
-    await desk.message(words)
-    return sent
+async def says(desk: Desk, text: str, words: str) -> None:
+    """Sends `text` and waits for an answer with `words`, one more than there were."""
+
+    async def answers() -> int:
+        return sum(words in each.get("text", "") for each in await desk.person.sees())
+
+    before = await answers()
+    await desk.person.sends(text)
+    for _ in range(500):
+        if await answers() > before:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"never answered {words!r}")
 
 
 async def is_gone(desk: Desk, text: str) -> bool:
     for _ in range(200):
         if all(each.get("text") != text for each in await desk.person.sees()):
             return True
-        await desk.person.state()
+        await asyncio.sleep(0.02)
     return False
 
 

@@ -51,6 +51,7 @@ class PaperAccount:
     created_at: datetime
     multiplier: int = 2
     status: str = "ACTIVE"
+    crypto_status: str = "ACTIVE"
     trading_blocked: bool = False
     account_blocked: bool = False
     transfers_blocked: bool = False
@@ -219,7 +220,7 @@ class PaperAccount:
             "id": self.id,
             "account_number": self.number,
             "status": self.status,
-            "crypto_status": self.status,
+            "crypto_status": self.crypto_status,
             "currency": "USD",
             **{name: text(amount.quantize(Decimal("0.000001"))) for name, amount in money.items()},
             "trading_blocked": self.trading_blocked,
