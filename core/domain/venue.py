@@ -69,10 +69,9 @@ class VenueAccount:
 
     What only some venues tell: `number` names the account there (another number is another account), `equity` and
     `buying_power` in USD, `status` in the venue's own word, and `restrictions`, why it takes no orders of the account,
-    each in words for the owner; empty where it takes them. `ahead` is how far its clock is
-    before ours. `fees_due` is what the venue may at most have taken already
+    each in words for the owner; empty where it takes them. `trades_coins`: the account may trade
+    them. `ahead` is how far its clock is before ours. `fees_due` is what the venue may at most have taken already
     without having told of it, by symbol in units and as USD: until it tells, so much less than booked is no difference.
-    `trades_coins`: the account may trade them.
     """
 
     cash: Decimal
