@@ -14,7 +14,7 @@ from core.domain.portfolio import AdjustmentKind, CashKind, CashMovement, Positi
 from core.domain.records import InstructionState, Question, QuestionKind
 from core.domain.values import ZERO, plain
 from core.domain.venue import VenueAccount
-from core.execution import manual, questions
+from core.execution import coin_fees, manual, questions
 from core.execution.desk import Desk
 from core.execution.failures import Trouble
 from core.execution.fill_cursor import FillCursor, cursor_key
@@ -124,6 +124,7 @@ def fresh_start(work: UnitOfWork, desk: Desk, question: Question, now: datetime)
         if asked.account == account and asked.number != question.number:
             questions.retire(work, desk, asked, "the account is gone", now)
     work.set_value(cursor_key(account), FillCursor(now, {}).text())
+    coin_fees.forget(work, account)
     work.set_value(_number_key(account), found.number)
     work.set_value(_replaced_key(account), None)
     return (

@@ -61,21 +61,22 @@ def book_fees(
     account: str,
     told: Iterable[Activity],
     assumed: Iterable[PositionAdjustment],
-    now: datetime,
-) -> None:
-    """Books the `assumed` fees of coins and tells the owner once of what they and those `told`, which are booked
-    already, come to in each coin: nothing where a fee that was assumed is told of now."""
+) -> list[UnitsAdjusted]:
+    """Books the `assumed` fees of coins. Returns what is to be said of them and of those `told`, which are booked
+    already: what they come to in each coin, and nothing where a fee that was assumed is told of now."""
     fees = [*assumed]
     for fee in fees:
         work.book(fee, recorded_at=desk.system_clock.now())
     fees = [*(each for each in told if isinstance(each, PositionAdjustment) and is_coin_fee(each)), *fees]
+    events = []
     for symbol in sorted({fee.symbol for fee in fees}):
         change = sum((fee.quantity for fee in fees if fee.symbol == symbol), ZERO)
         if change:
             units, note = work.portfolio(account).quantity(symbol), next(f.note for f in fees if f.symbol == symbol)
             kind = AdjustmentKind.FEE.value
-            event = UnitsAdjusted(account, symbol, kind, None, units - change, units, note, desk.badges(account))
-            work.publish(event, market_time=now)
+            badges = desk.badges(account)
+            events.append(UnitsAdjusted(account, symbol, kind, None, units - change, units, note, badges))
+    return events
 
 
 def _follow_split(work: UnitOfWork, desk: Desk, split: Split, now: datetime) -> None:
@@ -85,6 +86,7 @@ def _follow_split(work: UnitOfWork, desk: Desk, split: Split, now: datetime) -> 
         if guard.symbol == split.symbol:
             work.set_guard(split_guard(guard, split.ratio, instrument))
     wanted.split(work, split.account, split.symbol, split.ratio, instrument)
+    _want_anew(work, desk, split)
     for card in work.open_instructions():
         if (card.account, card.symbol) == (split.account, split.symbol):
             detail = "the shares were split: its figures are out of date"
@@ -100,6 +102,15 @@ def _follow_split(work: UnitOfWork, desk: Desk, split: Split, now: datetime) -> 
         "old": {size.value: _newest_old_bar(desk, split, size, now) for size in sizes},
     }
     work.set_value(RESCALING, json.dumps(waiting))
+
+
+def _want_anew(work: UnitOfWork, desk: Desk, split: Split) -> None:
+    """A venue may carry a split over to what rests there, or leave that as it is (Alpaca's orders with legs): then a
+    stop rests where the price falls to by the split alone. So the new levels are wanted until an order rests at them.
+    """
+    for guard in work.guards(split.account):
+        if guard.symbol == split.symbol and wanted.place_of(guard) not in wanted.wanted(work):
+            wanted.want(work, desk, guard)
 
 
 def rescale_bars(desk: Desk) -> int:

@@ -37,6 +37,11 @@ def keep(work: UnitOfWork, account: str, before: Mapping[str, Decimal], fees: It
     work.set_value(f"{TAKEN}:{account}", json.dumps(stored) if stored else None)
 
 
+def forget(work: UnitOfWork, account: str) -> None:
+    """Nothing is assumed any more: the books of the account begin anew."""
+    work.set_value(f"{TAKEN}:{account}", None)
+
+
 def is_coin_fee(news: object) -> bool:
     """Whether an entry is a fee that was taken in a coin."""
     return isinstance(news, PositionAdjustment) and news.kind is AdjustmentKind.FEE

@@ -227,11 +227,13 @@ def _apply(
             activities.book(work, desk, news, now, tell=not coin_fees.is_coin_fee(news))
         elif work.book(news, recorded_at=desk.system_clock.now()):
             booked.append(news)
-    activities.book_fees(work, desk, account, corrections.activities, corrections.fees, now)
+    fees = activities.book_fees(work, desk, account, corrections.activities, corrections.fees)
     bought = frozenset(fill.symbol for fill in booked if fill.purpose is Purpose.ENTRY)
     refresh_guards(work, desk, account, now, bought=bought)
     guards = {guard.symbol: guard for guard in work.guards(account)}
     tell_fills(work, desk, booked, before, guards, now)
+    for fee in fees:
+        work.publish(fee, market_time=now)
     return len(booked)
 
 

@@ -1,0 +1,177 @@
+"""A day of the whole engine on Alpaca: what it holds is what Alpaca holds at every look, and everything is guarded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.clock import SystemClock
+from core.domain.accounts import Account, AccountKind, World
+from core.domain.bars import Bar, BarSize
+from core.domain.corporate import CorporateAction
+from core.domain.dust import without_dust
+from core.domain.orders import Purpose
+from core.domain.portfolio import Guard, GuardKind
+from core.execution.cash_differences import TOLERANCE
+from core.execution.watch import guard
+from core.series import BarSeries
+from tests import builders
+from tests.alpaca_broker_stand import broker_at
+from tests.builders import COIN, FIVE, Bench, an_entry
+from tests.servers.alpaca_trading_server import AlpacaTradingServer
+
+OPEN = datetime(2026, 11, 2, 15, 0, tzinfo=UTC)
+SHARE = "SPY"
+NAMES = {SHARE: "SPY", COIN: "BTC/USD"}
+ACCOUNT = Account("simulated", AccountKind.SIMULATED, World.REAL)
+"""Under the name by which the bench knows its broker."""
+
+
+@dataclass
+class Watch:
+    """The market's time, and real time for time-outs."""
+
+    day: AlpacaDay
+
+    def now(self) -> datetime:
+        return self.day.now()
+
+    def monotonic(self) -> float:
+        return SystemClock().monotonic()
+
+
+class AlpacaDay:
+    """An installation whose venue is Alpaca; both symbols stand at 100 USD."""
+
+    def __init__(self, folder: Path) -> None:
+        self.time = OPEN - timedelta(hours=1)
+        self.actions: list[CorporateAction] = []
+        self.server = AlpacaTradingServer(self.now)
+        self.server.__enter__()
+        for name in NAMES.values():
+            self.server.set_price(name, 100)
+        self.time = OPEN
+        self.bench = Bench(folder, symbols=(SHARE, COIN), wrap=self._connected, cash="100000")
+        self.bench.start()
+
+    def now(self) -> datetime:
+        return self.time
+
+    def _connected(self, _former: Any) -> Any:
+        return broker_at(self.server.address, ACCOUNT, Watch(self), actions=lambda *_: self.actions)
+
+    def price(self, usd: float, *symbols: str) -> None:
+        """Where the market stands from now on, and five minutes later the bars of all symbols."""
+        for symbol in symbols or NAMES:
+            self.server.set_price(NAMES[symbol], usd)
+        for symbol, name in NAMES.items():
+            at = float(self.server.venue.prices[name])
+            bar = Bar(symbol, BarSize.M5, self.time, self.time + FIVE, at, at, at, at, volume=1000.0)
+            self.bench.bars.write(BarSeries.of(symbol, BarSize.M5, [bar]), "test")
+        self.time += FIVE
+        self.bench.clock.advance(FIVE)
+        self.bench.system.advance(FIVE)
+
+    def look(self) -> str:
+        """What the guard's minute did, after which both sides agree and whatever is held is guarded."""
+        did = guard(self.bench.desk, self.time)
+        self.agrees()
+        return did
+
+    def agrees(self) -> None:
+        bench, venue = self.bench, self.bench.desk.brokers["simulated"].state()
+        ours = bench.read(lambda work: work.portfolio("simulated"))
+        assert {symbol: held.quantity for symbol, held in ours.positions.items()} == dict(venue.positions)
+        assert abs(ours.cash - venue.cash) <= TOLERANCE
+        assert bench.read(lambda work: work.open_questions()) == []
+        assert self.guards().keys() == without_dust(ours.positions).keys()
+
+    def guards(self) -> dict[str, Guard]:
+        return {each.symbol: each for each in self.bench.read(lambda work: work.guards("simulated"))}
+
+    def held(self, symbol: str) -> Decimal:
+        held: Decimal = self.bench.read(lambda work: work.portfolio("simulated").quantity(symbol))
+        return held
+
+    def resting(self, symbol: str) -> dict[Purpose, tuple[Decimal, Decimal | None, Decimal | None]]:
+        """By purpose what rests at Alpaca: units, stop and limit."""
+        orders = self.bench.desk.brokers["simulated"].orders()
+        return {
+            each.purpose: (each.quantity - each.filled_quantity, each.stop_price, each.limit_price)
+            for each in orders
+            if each.symbol == symbol
+        }
+
+    def close(self) -> None:
+        self.bench.close()
+        self.server.__exit__()
+
+
+@pytest.fixture
+def day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AlpacaDay]:
+    monkeypatch.setattr(builders, "MONDAY", OPEN)
+    day = AlpacaDay(tmp_path)
+    yield day
+    day.close()
+
+
+@pytest.mark.feature("S13")
+def test_a_bracket_whose_entry_is_filled_in_parts_protects_all_of_it_in_the_end(day: AlpacaDay) -> None:
+    day.server.venue.habits.portions["SPY"] = [Decimal(4), Decimal(0), Decimal(6)]
+    day.bench.place(an_entry(day.bench, symbol=SHARE))
+    day.look()
+    assert (day.held(SHARE), day.guards()[SHARE].kind) == (4, GuardKind.ENGINE)
+    day.price(100)
+    day.price(100)
+    day.look()
+    assert (day.held(SHARE), day.guards()[SHARE].kind) == (10, GuardKind.VENUE)
+    assert day.resting(SHARE).keys() == {Purpose.STOP, Purpose.TARGET}
+
+
+@pytest.mark.feature("S13")
+def test_an_entry_that_is_cancelled_with_a_part_filled_gets_a_pair_for_that_part(day: AlpacaDay) -> None:
+    day.server.venue.habits.portions["SPY"] = [Decimal(4), *[Decimal(0)] * 5]
+    entry = an_entry(day.bench, symbol=SHARE)
+    day.bench.place(entry)
+    day.look()
+    day.server.cancel_outside(entry.client_order_id)
+    day.price(100)
+    day.look()
+    day.price(100)
+    day.look()
+    assert day.held(SHARE) == 4
+    assert {purpose: left for purpose, (left, _, _) in day.resting(SHARE).items()} == {
+        Purpose.STOP: 4,
+        Purpose.TARGET: 4,
+    }
+    assert day.guards()[SHARE].kind is GuardKind.VENUE
+
+
+@pytest.mark.feature("S13")
+def test_after_a_split_the_stop_rests_at_the_new_price_although_alpaca_leaves_its_orders_as_they_are(
+    day: AlpacaDay,
+) -> None:
+    day.bench.place(an_entry(day.bench, symbol=SHARE))
+    day.price(100)
+    day.look()
+    day.server.venue.habits.frozen.add("SPY")
+    day.actions.append(CorporateAction(SHARE, day.now(), ratio=Decimal(4)))
+    day.server.split("SPY", 4, 25)
+    day.price(25, SHARE)
+    for _ in range(2):
+        day.look()
+        day.price(25, SHARE)
+    day.server.venue.habits.frozen.discard("SPY")
+    day.price(25, SHARE)
+    day.look()
+    assert day.held(SHARE) == 40
+    assert day.resting(SHARE) == {
+        Purpose.STOP: (Decimal(40), Decimal("23.75"), None),
+        Purpose.TARGET: (Decimal(40), None, Decimal("28.75")),
+    }
