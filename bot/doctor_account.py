@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.finding import Finding
@@ -19,33 +18,24 @@ PAPER_KEYS, LIVE_KEYS = "PK", "AK"
 """How Alpaca's key ids begin."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccountSeen:
-    """`ahead` is how far Alpaca's clock is ahead of this machine's; None where it told no time."""
-
-    account: VenueAccount
-    ahead: timedelta | None
-
-
-AskAccount = Callable[[Settings], AccountSeen]
+AskAccount = Callable[[Settings], VenueAccount]
 """Asks Alpaca for the account with the keys that are set. Raises Transient; WrongAddress where the keys are good for
 the other kind of account."""
 
 
 def examine_account(ask: AskAccount, settings: Settings) -> Iterator[Finding]:
     try:
-        seen = ask(settings)
+        account = ask(settings)
     except Transient as trouble:
         yield Finding(ABOUT, f"Alpaca {trouble}", _advice(trouble, settings))
         return
-    account = seen.account
     yield _named(account, settings)
     for words in account.restrictions:
         yield Finding(
             ABOUT, words, "only Alpaca or its app can lift that: look for its message there, or ask its support"
         )
-    if seen.ahead is not None and abs(seen.ahead) > CLOCKS_APART:
-        yield _clocks(seen.ahead)
+    if account.ahead is not None and abs(account.ahead) > CLOCKS_APART:
+        yield _clocks(account.ahead)
     yield from _coins(account, settings)
 
 

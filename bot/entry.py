@@ -25,8 +25,8 @@ YAHOO_SECONDS = 8.0
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from bot.doctor_account import AccountSeen
     from core.domain.bars import Quote
+    from core.domain.venue import VenueAccount
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -242,15 +242,13 @@ def _ask_alpaca(settings: Settings) -> None:
         alpaca.data.look(ALPACA_SECONDS)
 
 
-def _ask_account(settings: Settings) -> AccountSeen:
+def _ask_account(settings: Settings) -> VenueAccount:
     from bot.bootstrap import account_at, make_calendar
-    from bot.doctor_account import AccountSeen
     from bot.price_sources import make_alpaca
 
     account = account_at(make_alpaca(settings, make_calendar(), SystemClock()), settings)
     assert account is not None, "the doctor asks where there are keys"
-    broker = account[0]
-    return AccountSeen(broker.state(), broker.ahead)
+    return account[0].state()
 
 
 def owner(options: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -21,7 +21,6 @@ from core.execution.exits import sell_out
 from core.execution.matching import same_symbol
 from core.execution.picture import take_picture
 from core.execution.reconcile import reconcile
-from core.execution.venue_state import state_of
 from core.strategy.decide import IN_APP, exit_order
 from core.strategy.risk import has_live_exit
 from core.strategy.snapshot import Snapshot
@@ -61,7 +60,7 @@ def _answers(desk: Desk, account: str, reachable: frozenset[str]) -> bool:
     if desk.account(account).is_manual or account in reachable:
         return True
     with desk.reading() as work:
-        return account in desk.venues() and state_of(work, account).is_fallen
+        return desk.is_by_hand(work, account)
 
 
 def part_of(symbol: str, quantity: Decimal, fraction: Decimal) -> Decimal:
@@ -113,8 +112,6 @@ def _outcome(
     order = _order_of(desk, origin, position)
     if order is not None:
         return _sale_words(desk, order)
-    if account not in desk.brokers:
-        return False, f"{account} is not connected: nothing of {symbol} was sold. Sell it in your broker's own app."
     if account in silent:
         return False, f"{account} does not answer: nothing of {symbol} was sold, its guard goes on. Try again soon."
     if (account, symbol) in busy:

@@ -153,6 +153,10 @@ class Desk:
         is_out = self.broker_account is None or state_of(work, self.broker_account).is_fallen
         return Mode.MANUAL if is_out else chosen
 
+    def is_by_hand(self, work: UnitOfWork, account: str) -> bool:
+        """Whether a broker's account takes no orders from us: it is not connected, or its broker has failed us."""
+        return account != MANUAL and (account not in self.brokers or state_of(work, account).is_fallen)
+
     @contextmanager
     def committing(self, step: str) -> Iterator[UnitOfWork]:
         """A transaction that is committed at the end of the block, under the name of its checkpoints."""

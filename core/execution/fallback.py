@@ -43,16 +43,20 @@ def note(desk: Desk, account: str, look: Look, now: datetime) -> VenueState:
                 _tell(work, desk, account, change, state, before, now)
         if change is not None:
             manual.write_manual_trades(desk)
-    if state.is_fallen and look.trouble in (None, Trouble.BLOCKED):
-        _settle_sold(desk, account, now)
+    if state == WELL or (state.is_fallen and look.trouble in (None, Trouble.BLOCKED)):
+        _settle_sold(desk, account, now, is_back=state == WELL)
     _report(desk, account, state, look)
     return state
 
 
-def _settle_sold(desk: Desk, account: str, now: datetime) -> None:
-    """What the owner has sold in the broker's app needs no card any more."""
+def _settle_sold(desk: Desk, account: str, now: datetime, *, is_back: bool) -> None:
+    """What the owner has sold in the broker's app needs no card any more; nor does anything once orders go there again,
+    as after a start with its keys."""
+    with desk.reading() as work:
+        if not any(in_app.waiting(work, account)):
+            return
     with desk.ledger() as work:
-        settled = in_app.settle(work, desk, account, now, is_back=False)
+        settled = in_app.settle(work, desk, account, now, is_back=is_back)
         if settled:
             work.commit("venue state")
     if settled:

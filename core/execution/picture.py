@@ -74,9 +74,9 @@ def _view(
         guards={guard.symbol: guard for guard in guards if guard.account == account.id},
         reachable=account.is_manual or account.id in reachable,
         # Of an account that took the place of ours nothing that we hold can be sold.
-        connected=account.id in desk.brokers and state.trouble is not Trouble.REPLACED,
+        connected=state.trouble is not Trouble.REPLACED,
         first_day=is_first_day(work, account.id, now),
-        is_fallen=state.is_fallen,
+        is_fallen=desk.is_by_hand(work, account.id),
         trouble=state.failure.says if state.failure is not None else "",
         buying_power=buying_power(work, account.id),
     )

@@ -15,7 +15,6 @@ from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ZERO, floor_to
 from core.execution.desk import Desk
 from core.execution.owner_guards import ask_for_stops
-from core.execution.venue_state import state_of
 from core.execution.wanted import Levels, levels_of, place_of, wanted, watched
 from core.ports import UnitOfWork
 from core.strategy.sizing import bracket_for
@@ -64,13 +63,13 @@ def refresh_guards(
     positions = without_dust(work.portfolio(account).positions)
     stored = {guard.symbol: guard for guard in work.guards(account)}
     legs = _resting_legs(work.live_orders(account))
-    is_fallen = state_of(work, account).is_fallen
+    is_by_hand = desk.is_by_hand(work, account)
     changed, unguarded, alerted = False, set[str](), dict[str, Guard]()
     for symbol, position in sorted(positions.items()):
         former = None if symbol in bought else stored.get(symbol)
         guard = _remembering(_guard(work, desk, position, legs.get(symbol, ()), former, now), former)
         guard = _as_moved(desk, guard, moved)
-        if guard is not None and guard.kind is GuardKind.OWNER and is_fallen:
+        if guard is not None and guard.kind is GuardKind.OWNER and is_by_hand:
             alerted[symbol] = guard
         if guard is None:
             unguarded.add(symbol)
@@ -127,7 +126,7 @@ def _guard(
     if planned is None:
         return None
     # Of an account that is not connected, or whose broker takes no orders, we can only tell the owner.
-    watches = position.account in desk.venues() and not state_of(work, position.account).is_fallen
+    watches = not desk.account(position.account).is_manual and not desk.is_by_hand(work, position.account)
     kind = GuardKind.ENGINE if watches else GuardKind.OWNER
     return Guard(position.account, position.symbol, *planned, kind, None, now)
 

@@ -55,7 +55,7 @@ def exits(snapshot: Snapshot) -> tuple[Order, ...]:
 
     A venue's stop that the price has left behind for two bars has failed: then the position is sold, too. No mode,
     pause, data fault or missing model holds an exit back. A position that live exits sell gets no second. Of an
-    account that is not connected nothing can be sold: its owner is warned (core.execution.alerts).
+    account whose place another one took nothing can be sold.
     """
     return tuple(_exits_of(snapshot))
 

@@ -41,10 +41,10 @@ class MarketView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AccountView:
-    """`connected`: orders can be sent there at all. `first_day`: it is the first trading day of real money there.
-    `is_fallen`: its broker has failed us, so that what is to be sold there is for the owner's hand, in its own app
-    (core.execution.fallback). `trouble` follows its name and says why nothing is bought there, empty where it may be.
-    `buying_power`, USD, is what may be spent there at most, None: all its cash."""
+    """`connected`: what is held there can be sold at all. `first_day`: it is the first trading day of real money there.
+    `is_fallen`: its broker has failed us or is not connected, so that what is to be sold there is for the owner's hand,
+    in its own app (core.execution.fallback). `trouble` follows its name and says why nothing is bought there, empty
+    where it may be. `buying_power`, USD, is what may be spent there at most, None: all its cash."""
 
     account: Account
     portfolio: Portfolio

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from bot.bootstrap import account_at
-from bot.doctor_account import AccountSeen, examine_account
+from bot.doctor_account import examine_account
 from core.adapters.alpaca import Alpaca, Places
 from core.adapters.alpaca_transport import AlpacaKeys
+from core.domain.venue import VenueAccount
 from core.settings import Settings, load_settings
 from tests.alpaca_stand import CALENDAR, NOW
 from tests.fakes_bars import StillClock
@@ -48,7 +49,7 @@ def live() -> Iterator[AlpacaTradingServer]:
 def said(paper: AlpacaTradingServer, live: AlpacaTradingServer) -> Say:
     """What the doctor prints of the account with these settings."""
 
-    def ask(settings: Settings) -> AccountSeen:
+    def ask(settings: Settings) -> VenueAccount:
         here, there = (paper, live) if settings.alpaca_paper else (live, paper)
         assert settings.alpaca_keys is not None
         clock = StillClock(NOW)
@@ -63,8 +64,7 @@ def said(paper: AlpacaTradingServer, live: AlpacaTradingServer) -> Say:
         )
         account = account_at(alpaca, settings)
         assert account is not None
-        broker = account[0]
-        return AccountSeen(broker.state(), broker.ahead)
+        return account[0].state()
 
     def say(**changes: str) -> str:
         environ = {**(LIVE if changes.get("ALPACA_PAPER") == "false" else PAPER), "SYMBOLS": "SPY,BTC-USD", **changes}

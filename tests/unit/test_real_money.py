@@ -179,9 +179,7 @@ def test_the_word_can_be_taken_back_and_nothing_more_is_sent(make: Make) -> None
     bench.tick()
     bench.owner.flatten("owner")
     bench.owner.exit_all()
-    sold = bench.owner.close(COIN, Decimal(1), "owner", "tap")
-    assert sold.kind is AnswerKind.REFUSED
-    assert "alpaca-live is not connected" in sold.text
+    assert bench.owner.close(COIN, Decimal(1), "owner", "tap").kind is AnswerKind.REFUSED
     moved = bench.owner.move_levels(COIN, Decimal(70), None, "owner", "tap 2")
     assert "not connected" in moved.text
     assert bench.live.touched == before
@@ -200,6 +198,30 @@ def test_what_a_closed_account_holds_stays_shown_and_names_no_guard_that_does_no
     guards = bench.read(lambda work: work.guards(LIVE.id))
     assert [guard.kind for guard in guards] == [GuardKind.VENUE], "its stop rests at the venue"
     assert guards[0].last_seen_at <= bench.clock.now()
+
+
+@pytest.mark.feature("S11")
+def test_what_is_to_be_sold_without_keys_is_a_card_for_the_brokers_own_app_until_the_keys_are_back(make: Make) -> None:
+    bench = allowed(make())
+    buys(bench)
+    bench.bar(100.5)
+    bench.reconcile()
+    bench.keyless = True
+    bench.restart()
+    before = list(bench.live.touched)
+    bench.owner.flatten("owner")
+    bench.owner.exit_all()
+    (card,) = bench.owner.pending()
+    assert (card.account, card.symbol) == (LIVE.id, COIN)
+    assert bench.owner.close(COIN, Decimal(1), "owner", "tap").kind is AnswerKind.REFUSED, "asked for already"
+    assert bench.live.touched == before
+    bench.keyless = False
+    bench.restart()
+    bench.look()
+    assert bench.owner.allow_real_money(NUMBER, "owner").kind is AnswerKind.DONE
+    assert bench.owner.pending() == ()
+    bench.owner.exit_all()
+    assert len(bench.live.touched) > len(before)
 
 
 @pytest.mark.feature("S8")
