@@ -21,7 +21,7 @@ from bot.bootstrap import (
 )
 from bot.data_health import report_refusals
 from bot.deadman import DeadManPing
-from bot.listening import Listening
+from bot.listening import TRADE_STREAM, Listening
 from bot.live import Live, LiveParts
 from bot.live_status import LiveStatusDesk
 from bot.market_work import MARKET_DATA, MARKET_TIME, Retraining, market_work, recipe_of
@@ -240,7 +240,8 @@ class LiveAssembly:
             self._settings.heartbeat_file,
             os.getpid(),
             self._checkpoint,
-            frozenset({MARKET_DATA, *(kind.value for kind in AccountKind)}),
+            # What goes on all the same is no alarm: /status says it.
+            frozenset({MARKET_DATA, TRADE_STREAM, *(kind.value for kind in AccountKind)}),
         )
 
     def _telephone(self, engine: Engine, prices: Prices, clock: SystemClock | ScaledClock) -> Telephone:

@@ -11,7 +11,7 @@ from core.feed.level_watch import LevelWatch, Stopwatch
 from core.ports import LivePrices, TradeNews
 from jobs.looks import Looks, Pace
 
-COMPONENT = "trade stream"
+TRADE_STREAM = "trade stream"
 
 
 class Listening:
@@ -50,12 +50,13 @@ class Listening:
         with self._reading() as work:
             guards = work.guards()
         self._levels.follow(guards)
+        self._live.prefer({guard.symbol for guard in guards})
 
     def report(self, health: HealthHook) -> None:
         """Tells health why news of trades is missing: the engine goes on by looking every minute."""
         if self._news:
             words = "; ".join(filter(None, (news.trouble() for news in self._news.values())))
-            health(COMPONENT, Health.DEGRADED if words else Health.RUNNING, words or "listens")
+            health(TRADE_STREAM, Health.DEGRADED if words else Health.RUNNING, words or "listens")
 
     def close(self) -> None:
         """Ends listening, and waits for the look that runs."""

@@ -3,7 +3,7 @@ passes. Nothing here does anything."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from types import TracebackType
@@ -119,6 +119,10 @@ class LivePrices(Protocol):
     def listen(self, hear: Callable[[str, float], None]) -> None:
         """From now on `hear` is called with the symbol and the price (USD) of each live quote that is one, of whatever
         `Quotes.last` was asked about lately. In some thread, where it must not wait. Quotes may be missed."""
+        ...
+
+    def prefer(self, symbols: Collection[str]) -> None:
+        """From now on these come first, and these alone, where not all can be listened to. Returns at once."""
         ...
 
 

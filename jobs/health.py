@@ -17,7 +17,7 @@ LEAST_FREE_BYTES = 500_000_000
 
 class HealthDesk:
     """`report` may be called from any thread and inside a transaction; the events are committed by `tell`. Changes of
-    the components in `told_apart` have events of their own."""
+    the components in `told_apart` have events of their own, or are no alarm."""
 
     def __init__(
         self,

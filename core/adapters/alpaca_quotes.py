@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from core.adapters.alpaca_stream import Heard, QuoteStream, StreamKind
 from core.adapters.alpaca_transport import Declined
 from core.adapters.pacing import RealClock
 from core.domain.bars import Quote
-from core.domain.instruments import AssetClass, Instrument
+from core.domain.instruments import AssetClass, Instrument, instrument_for
 from core.errors import MalformedAnswer, Transient
 from core.ports import Calendar
 
@@ -60,16 +60,17 @@ class AlpacaQuotes:
         if self._stream is not None:
             self._stream.listen(heard)
 
+    def prefer(self, symbols: Collection[str]) -> None:
+        """Streams these before all others."""
+        if self._stream is not None:
+            kinds = self._by_name(instrument_for(symbol) for symbol in symbols)
+            self._stream.prefer({kind: list(names) for kind, names in kinds.items()})
+
     def last(self, instruments: Sequence[Instrument], now: datetime) -> Mapping[str, Quote]:
         """The last price at or before `now` of each instrument that has one. Raises Transient when none could be had
         because Alpaca could not be asked."""
         until = self._clock.monotonic() + self._budget
-        kinds: dict[StreamKind, dict[str, Instrument]] = {"stocks": {}, "coins": {}}
-        for instrument in instruments:
-            name = alpaca_name(instrument)
-            if name is not None:
-                kinds["coins" if instrument.is_crypto else "stocks"][name] = instrument
-                self._symbols[name] = instrument.symbol
+        kinds = self._by_name(instruments)
         if self._stream is not None:
             self._stream.watch({kind: list(names) for kind, names in kinds.items()})
         quotes: dict[str, Quote] = {}
@@ -84,6 +85,16 @@ class AlpacaQuotes:
         if failed is not None and not quotes:
             raise failed
         return quotes
+
+    def _by_name(self, instruments: Iterable[Instrument]) -> Mapping[StreamKind, Mapping[str, Instrument]]:
+        """Those that Alpaca has, by its names."""
+        kinds: dict[StreamKind, dict[str, Instrument]] = {"stocks": {}, "coins": {}}
+        for instrument in instruments:
+            name = alpaca_name(instrument)
+            if name is not None:
+                kinds["coins" if instrument.is_crypto else "stocks"][name] = instrument
+                self._symbols[name] = instrument.symbol
+        return kinds
 
     def close(self) -> None:
         """Ends the stream."""

@@ -53,6 +53,7 @@ class _Feed:
 
     asset_class: AssetClass
     asked_at: dict[str, float] = field(default_factory=dict)
+    preferred: frozenset[str] = frozenset()
     heard: dict[str, tuple[int, Heard]] = field(default_factory=dict)
     stream: StockFeed | CoinFeed | None = None
     task: asyncio.Task[None] | None = None
@@ -60,7 +61,8 @@ class _Feed:
 
 
 class QuoteStream:
-    """Listens to the symbols that were asked about within the last half hour, the newest MOST_SYMBOLS of each stream.
+    """Listens to the symbols that were asked about within the last half hour: in each stream to the preferred and the
+    newest, MOST_SYMBOLS in all.
 
     `addresses` say where the streams are, if not at Alpaca's own. Thread-safe; `close` ends the thread.
     """
@@ -100,6 +102,12 @@ class QuoteStream:
         self._thread.run()
         if is_new:
             self._thread.wake()
+
+    def prefer(self, names: Mapping[StreamKind, Sequence[str]]) -> None:
+        """From now on these come first, by Alpaca's names, and of each stream no others. Returns at once."""
+        for kind, feed in self._feeds.items():
+            feed.preferred = frozenset(names.get(kind, ()))
+        self.watch(names)
 
     def listen(self, hear: Hear) -> None:
         """From now on `hear` is called with each quote that is newer than the last, in the stream's thread."""
@@ -153,8 +161,8 @@ class QuoteStream:
 
     def _wanted(self, feed: _Feed) -> set[str]:
         with self._lock:
-            newest = sorted(feed.asked_at, key=lambda name: -feed.asked_at[name])
-        return set(newest[:MOST_SYMBOLS])
+            first = sorted(feed.asked_at, key=lambda name: (name not in feed.preferred, -feed.asked_at[name]))
+        return set(first[:MOST_SYMBOLS])
 
     async def _begin(self, kind: StreamKind, feed: _Feed, wanted: set[str]) -> None:
         from core.adapters.alpaca_feeds import make_feed

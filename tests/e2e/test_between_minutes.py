@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bot.bootstrap import _looked
-from bot.listening import COMPONENT, Listening
+from bot.listening import TRADE_STREAM, Listening
 from core.adapters.alpaca_quotes import AlpacaQuotes
 from core.adapters.alpaca_socket import Patience
 from core.adapters.alpaca_stream import QuoteStream
@@ -199,7 +199,7 @@ def test_a_stream_without_a_word_of_what_the_minutes_find_is_degraded_and_opened
 
     def health() -> tuple[Health, str]:
         stage.listening.report(lambda component, state, reason: states.update({component: (state, reason)}))
-        return states[COMPONENT]
+        return states[TRADE_STREAM]
 
     entry = an_entry(stage.bench)
     stage.bench.place(entry)
@@ -212,7 +212,7 @@ def test_a_stream_without_a_word_of_what_the_minutes_find_is_degraded_and_opened
     stage.look()
     assert len(stage.bench.events(OrderFilled)) == 1
     stage.clock.ahead += 16
-    eventually(lambda: stage.trades.connects == 2)
+    eventually(lambda: stage.trades.connects == 2 and len(stage.trades.listeners) == 1)
     eventually(lambda: health()[0] is Health.DEGRADED)
     assert "silent" in health()[1]
     assert "next minute" in health()[1]

@@ -256,6 +256,18 @@ def test_no_more_symbols_are_listened_to_than_alpaca_allows(stand: Stand) -> Non
     assert len(stand.live.listening("stocks")) <= MOST_SYMBOLS
 
 
+def test_what_is_held_is_listened_to_whatever_else_is_asked(stand: Stand) -> None:
+    many = [instrument_for(f"{one}{other}X") for one in "ABCDEFGHIJ" for other in "ABCDE"]
+    stand.quotes.prefer({"SPY"})
+    eventually(lambda: stand.live.listening("stocks") == {"SPY"})
+    stand.quotes.last(many, NOW)
+    eventually(lambda: len(stand.live.listening("stocks")) == MOST_SYMBOLS)
+    assert "SPY" in stand.live.listening("stocks")
+    stand.quotes.prefer(set())
+    stand.quotes.last(many, NOW)
+    eventually(lambda: "SPY" not in stand.live.listening("stocks"))
+
+
 def test_nobody_listens_before_something_is_asked(stand: Stand) -> None:
     stand.quotes.last([BTC], NOW)
     eventually(lambda: stand.live.connects["coins"] == 1)
