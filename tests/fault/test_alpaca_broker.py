@@ -4,12 +4,16 @@ what it is; and what Alpaca's book leaves out is found all the same."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from core.adapters import alpaca_trading
 from core.adapters.alpaca_broker import AlpacaBroker
 from core.domain.accounts import Account, AccountKind, World
 from core.domain.orders import OrderState, OrderType, Purpose, Side
@@ -87,7 +91,7 @@ def test_an_order_that_arrived_although_its_answer_was_lost_is_the_one_that_exis
 
 
 @pytest.mark.feature("T8")
-@pytest.mark.parametrize("fault", ["504", "502", "page"])
+@pytest.mark.parametrize("fault", ["504", "502", "page", "before reset"])
 def test_an_order_of_which_nobody_knows_is_told_as_such_and_sent_once(
     server: AlpacaTradingServer, broker: AlpacaBroker, fault: str
 ) -> None:
@@ -96,6 +100,72 @@ def test_an_order_of_which_nobody_knows_is_told_as_such_and_sent_once(
     assert sum(call.method == "POST" for call in server.calls) == 1
     assert broker.find("a") is None
     assert isinstance(broker.submit(request_of("a")), Accepted)
+
+
+@pytest.mark.feature("T8")
+@pytest.mark.parametrize(("fault", "arrived"), [("hang", True), ("before hang", False)])
+def test_a_venue_that_hangs_is_given_up_in_time_and_what_arrived_is_looked_up(
+    server: AlpacaTradingServer,
+    broker: AlpacaBroker,
+    fault: str,
+    arrived: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker.asset("SPY")
+    monkeypatch.setattr(alpaca_trading, "SECONDS", 0.3)
+    server.faults.once["/v2/orders"].append(fault)
+    assert isinstance(broker.submit(request_of("a")), Accepted if arrived else Unknown)
+    assert len(server.venue.orders) == arrived
+
+
+FAULTS = (
+    None,
+    None,
+    "429",
+    "504",
+    "after 504",
+    "502",
+    "after 502",
+    "before reset",
+    "reset",
+    "500",
+    "page",
+    "after page",
+)
+
+
+@pytest.mark.feature("T8")
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(FAULTS), st.sampled_from(FAULTS)), max_size=12))
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+def test_whatever_fails_an_id_is_one_order_and_what_is_said_of_it_is_true(
+    server: AlpacaTradingServer, clock: StillClock, story: list[tuple[str, str | None, str | None]]
+) -> None:
+    server.faults.clear()
+    server.reset_account()
+    broker = broker_at(server.address, PAPER, clock)
+    broker.asset("SPY")
+    for name, of_post, of_look_up in story:
+        if of_post is not None:
+            server.faults.once["/v2/orders"].append(of_post)
+        if of_look_up is not None:
+            server.faults.once["by_client_order_id"].append(of_look_up)
+        known = {order.client_order_id for order in server.venue.orders.values()}
+        answer: Any = None
+        with suppress(Transient):
+            answer = broker.submit(request_of(name))
+        server.faults.clear()
+        # A pause that the faults have brought about is over.
+        clock.time += timedelta(minutes=10)
+        broker = broker_at(server.address, PAPER, clock)
+        ids = [order.client_order_id for order in server.venue.orders.values()]
+        assert len(ids) == len(set(ids)) and known <= set(ids)
+        found = broker.find(name)
+        assert (found is not None) == (name in ids)
+        assert not isinstance(answer, Refused)
+        if isinstance(answer, Accepted):
+            assert found is not None and found.venue_order_id == answer.order.venue_order_id
+        if answer is None:
+            assert set(ids) == known
 
 
 def test_an_order_whose_look_up_fails_too_stays_unknown(server: AlpacaTradingServer, broker: AlpacaBroker) -> None:

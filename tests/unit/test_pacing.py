@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.adapters.pacing import Pacer, Pause, Restraint
+from core.adapters.pacing import FastLane, Pacer, Pause, Restraint
 from core.errors import RateLimited, Transient, Unreachable, next_try
 from tests.fakes_bars import StillClock
 
@@ -49,6 +49,38 @@ def test_who_cannot_have_a_turn_in_time_takes_none() -> None:
     assert not pacer.wait(until=100.4)
     assert pacer.wait(until=100.5)
     assert slept == [0.5]
+
+
+def test_what_is_urgent_overtakes_the_queue_and_those_in_it_wait_the_longer() -> None:
+    slept: list[float] = []
+    pacer = Pacer(0.5, lambda: 100.0, slept.append)
+    urgent = FastLane(pacer, 2.0)
+    assert all(pacer.wait() for _ in range(3))
+    assert urgent.wait() and urgent.wait()
+    assert pacer.wait()
+    assert slept == [0.5, 1.0, 2.5]
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), st.booleans()), min_size=1, max_size=60))
+def test_whatever_is_urgent_all_together_keep_the_pace_but_for_what_may_go_ahead(
+    story: list[tuple[float, bool]],
+) -> None:
+    spacing, ahead = 0.5, 5.0
+    now, turns, waited = 0.0, list[float](), 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal waited
+        waited = seconds
+
+    pacer = Pacer(spacing, lambda: now, sleep)
+    urgent = FastLane(pacer, ahead)
+    for gap, is_urgent in story:
+        now, waited = now + gap, 0.0
+        assert urgent.wait() if is_urgent else pacer.wait()
+        turns.append(now + waited)
+    for start in turns:
+        for length in (1.0, 10.0, 60.0):
+            assert sum(start <= turn <= start + length for turn in turns) <= (length + ahead) / spacing + 2
 
 
 @given(st.lists(st.floats(0, 3), min_size=1, max_size=30), st.floats(0.1, 2))
