@@ -34,11 +34,11 @@ from core.domain.orders import OrderNamespace
 from core.domain.portfolio import Portfolio
 from core.errors import DataFault, Fatal
 from core.execution.desk import Desk
-from core.performance import Performance, buy_and_hold, measure
+from core.performance import Held, Performance, bought_and_held, measure
 from core.series import BarSeries, seconds_of
 from core.settings import Settings
 from jobs.fan_out import FanOut
-from jobs.walk_forward import Cadence, Past, Trained, made, planned
+from jobs.walk_forward import Cadence, Past, Promises, Trained, kept_promises, made, planned
 
 FIRST_EPOCH = 1
 LIVE_PERIOD = timedelta(hours=1)
@@ -51,7 +51,8 @@ class BacktestOptions:
     """`first` and `last` are UTC dates, both included; `capital` in USD. Without `data` the simulated market of `seed`.
 
     `retrain` is how often models are trained anew; None: as the live engine does, whenever enough is new. `folder` is
-    where finished trainings are kept. `beside` False leaves out the lines of parts of the symbols.
+    where finished trainings are kept. After `unlock` a brake on the drawdown is released,
+    as an owner would; None: never. `beside` False leaves out the lines of parts of the symbols.
     """
 
     data: Path | None
@@ -66,6 +67,7 @@ class BacktestOptions:
     jobs: int = 1
     dask: str = ""
     every_tick: bool = False
+    unlock: timedelta | None = None
     beside: bool = True
 
 
@@ -77,18 +79,20 @@ class Run:
     portfolio: Portfolio
     holdings: Holdings
     strategy: Performance
-    holding: Performance | None
+    held: Held | None
     played: Played
     books: Books
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BacktestResult:
-    """`runs` begin with that of all symbols. `market` is SPY bought and held, where its bars are there."""
+    """`runs` begin with that of all symbols. `market` is SPY bought and held, where its bars are there. `promises` are
+    what the models foresaw for each daily bar of the period, and what came of it."""
 
     options: BacktestOptions
     runs: Sequence[Run]
-    market: Performance | None
+    market: Held | None
+    promises: Promises
     trained: Sequence[Trained]
     left_out: Sequence[str]
 
@@ -123,7 +127,8 @@ class Backtest:
         return BacktestResult(
             options=self._options,
             runs=[self._run(line, models, begin) for line in lines],
-            market=self._hold(("SPY",), "SPY held"),
+            market=self._hold(("SPY",), "SPY, held"),
+            promises=kept_promises(self._past(), models.probabilities, self._start),
             trained=trained,
             left_out=rows_left_out(self._source),
         )
@@ -140,11 +145,14 @@ class Backtest:
 
     def _train(self, begin: Begin) -> list[Trained]:
         options = self._options
-        past = Past(tuple(self._daily.values()), self._policy.label_horizon, recipe_of(self._settings))
+        past = self._past()
         every, least = options.retrain, self._settings.retrain_min_new_labels
         dues = planned(past, self._start, self._end, Cadence(every or LIVE_PERIOD, 1 if every else least))
         step = begin("trainings", len(dues))
         return made(past, dues, options.folder, FanOut(options.jobs, options.dask).map, lambda: step(1))
+
+    def _past(self) -> Past:
+        return Past(tuple(self._daily.values()), self._policy.label_horizon, recipe_of(self._settings))
 
     def _models(self, trained: Sequence[Trained]) -> ModelsInTime:
         """Those that the live engine would have let trade, each with its answers for the time until the next."""
@@ -175,7 +183,7 @@ class Backtest:
         strategy = measure(
             line.name, holdings.curve(), portfolio.closed, costs=portfolio.fees, traded=portfolio.turnover
         )
-        held = self._hold(line.symbols, "held")
+        held = self._hold(line.symbols, f"{line.name}, held")
         return Run(line, portfolio, holdings, strategy, held, played, stage.books)
 
     def _stage(self, symbols: tuple[str, ...], models: ModelsInTime) -> Stage:
@@ -210,15 +218,17 @@ class Backtest:
             predictor=lambda: models.at(clock.now()),
             default_mode=Mode.AUTO,
         )
-        return Stage(desk, books, clock, bars, models, actions, self._sizes, self._start, self._end)
+        return Stage(
+            desk, books, clock, bars, models, actions, self._sizes, self._start, self._end, self._options.unlock
+        )
 
-    def _hold(self, symbols: Sequence[str], name: str) -> Performance | None:
+    def _hold(self, symbols: Sequence[str], name: str) -> Held | None:
         """Equal parts of the symbols that have bars; None where none has."""
         bars = self._bars(Universe.of(symbols), VirtualClock(self._start))
         series = [bars.whole(symbol, self._options.bar) for symbol in symbols]
         dividends = {symbol: self._dividends(symbol) for symbol in symbols}
         costs = self._policy.cost_fraction
-        return buy_and_hold(series, self._start, self._end, self._options.capital, costs, dividends, name)
+        return bought_and_held(series, self._start, self._end, self._options.capital, costs, dividends, name)
 
     def _dividends(self, symbol: str) -> list[tuple[datetime, float]]:
         try:

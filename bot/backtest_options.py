@@ -34,7 +34,8 @@ def options_of(given: argparse.Namespace, settings: Settings, environ: Mapping[s
         seed=settings.simulation_seed,
         capital=_capital(given.capital) if given.capital is not None else Decimal(settings.start_cash),
         folder=given.work or settings.data_dir / "backtest",
-        retrain=_retrain(given.retrain),
+        retrain=None if given.retrain == "live" else _days("--retrain", given.retrain, " or the word live"),
+        unlock=None if given.unlock == "never" else _days("--unlock", given.unlock, " or the word never"),
         jobs=given.jobs or os.cpu_count() or 1,
         dask=environ.get(DASK, ""),
         every_tick=given.every_tick,
@@ -51,11 +52,8 @@ def _capital(text: str) -> Decimal:
     return capital
 
 
-def _retrain(text: str) -> timedelta | None:
-    """`live`, or a number of days."""
-    if text == "live":
-        return None
+def _days(option: str, text: str, other: str) -> timedelta:
     days = re.fullmatch(r"(\d{1,4})d?", text)
     if days is None or int(days[1]) < 1:
-        raise Fatal(f"--retrain {text}: a number of days is needed, such as 28d, or the word live")
+        raise Fatal(f"{option} {text}: a number of days is needed, such as 28d,{other}")
     return timedelta(days=int(days[1]))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from bot.backtest import BacktestResult, Run
+from bot.backtest_sheet import sheet
+from bot.backtest_views import bought_at, daily_points
 from core.domain.codec import encode
 from core.domain.decisions import BrakeKind
 from core.domain.dust import without_dust
@@ -26,10 +28,10 @@ def rows(result: BacktestResult) -> list[Performance]:
     found: list[Performance] = []
     for run in result.runs:
         found.append(run.strategy)
-        if run.holding is not None:
-            found.append(replace(run.holding, name=f"{run.line.name}, held"))
+        if run.held is not None:
+            found.append(run.held.performance)
     if result.market is not None:
-        found.append(result.market)
+        found.append(result.market.performance)
     return found
 
 
@@ -79,11 +81,16 @@ def _of_choice(result: BacktestResult) -> str:
 
 
 def _of_brake(run: Run) -> str:
+    """A brake on the drawdown waits for the owner: who reads the figures must know how long nothing was bought."""
+    released = len(run.books.released)
+    often = "once" if released == 1 else f"{released} times"
+    times = f"'{run.line.name}' met the drawdown limit {often}, and was released as --unlock says."
     brake = next((each for each in run.books.brakes.values() if each.kind is BrakeKind.DRAWDOWN), None)
     if brake is None:
-        return ""
+        return times if released else ""
     return (
-        f"'{run.line.name}' stood still from {brake.since:%Y-%m-%d} on: {brake.reason}; nobody was there to release it."
+        f"'{run.line.name}' bought nothing from {brake.since:%Y-%m-%d} on: {brake.reason}. Nobody was there to release "
+        "it; --unlock 30d shows what follows where somebody is."
     )
 
 
@@ -118,27 +125,23 @@ def _figures(run: Run) -> dict[str, object]:
         "closed_trades": [encode(trade) for trade in run.portfolio.closed],
         "ticks": len(run.played.ticks),
         "ticks_made": run.played.made,
-        "equity": [[int(at), round(float(value), 2)] for at, value in zip(*daily_points(run), strict=True)],
+        "equity": [
+            [int(at), round(float(value), 2)] for at, value in zip(*daily_points(run.holdings.curve()), strict=True)
+        ],
     }
-
-
-def daily_points(run: Run) -> tuple[Sequence[int], Sequence[float]]:
-    """The last value of each UTC day."""
-    at, value = run.holdings.at, run.holdings.value
-    last = [*((at[1:] - 1) // 86_400 != (at[:-1] - 1) // 86_400).nonzero()[0].tolist(), len(at) - 1]
-    return at[last].tolist(), value[last].tolist()
 
 
 def trades_csv(result: BacktestResult) -> str:
     """Every closed trade of every run, one a row."""
     sheet = io.StringIO()
     writer = csv.writer(sheet, lineterminator="\n")
-    names = ("symbol", "quantity", "cost", "proceeds", "profit", "opened_at", "closed_at", "reason")
+    names = ("symbol", "quantity", "cost", "proceeds", "profit", "bought_at", "closed_at", "reason")
     writer.writerow(("run", *names))
     for run in result.runs:
+        opened = bought_at(run)
         for trade in run.portfolio.closed:
             money = (trade.cost, trade.proceeds, trade.profit)
-            times = (trade.opened_at.isoformat(), trade.closed_at.isoformat())
+            times = (opened[trade].isoformat(), trade.closed_at.isoformat())
             writer.writerow(
                 (run.line.name, trade.symbol, trade.quantity, *(f"{usd:.2f}" for usd in money), *times, trade.purpose)
             )
@@ -150,3 +153,4 @@ def write(result: BacktestResult, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "figures.json").write_text(figures(result), encoding="utf-8")
     (folder / "trades.csv").write_text(trades_csv(result), encoding="utf-8")
+    (folder / "sheet.html").write_text(sheet(result, rows(result), caveats(result)), encoding="utf-8")

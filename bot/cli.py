@@ -108,6 +108,9 @@ def _add_backtest(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     command.add_argument(
         "--retrain", default="91d", metavar="DAYS", help="how often models are trained: 28d, or live (default 91d)"
     )
+    command.add_argument(
+        "--unlock", default="never", metavar="DAYS", help="release a drawdown brake after so long: 30d (default never)"
+    )
     command.add_argument("--jobs", type=int, metavar="N", help="processes that train (default: one a processor)")
     command.add_argument("--seed", help="seed of the simulated market")
     command.add_argument("--every-tick", action="store_true", help="make also the ticks that can change nothing")

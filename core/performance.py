@@ -190,6 +190,14 @@ def profit_factor(trades: Sequence[ClosedTrade]) -> float | None:
     return float(won / lost) if lost else None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """A purchase that was kept: its curve and its figures."""
+
+    curve: Curve
+    performance: Performance
+
+
 def buy_and_hold(
     series: Sequence[BarSeries],
     start: datetime,
@@ -197,8 +205,21 @@ def buy_and_hold(
     cash: Money,
     cost_fraction: Money,
     dividends: Dividends = MappingProxyType({}),
-    name: str = "buy and hold",
 ) -> Performance | None:
+    """The figures of `bought_and_held`."""
+    held = bought_and_held(series, start, end, cash, cost_fraction, dividends)
+    return held.performance if held is not None else None
+
+
+def bought_and_held(
+    series: Sequence[BarSeries],
+    start: datetime,
+    end: datetime,
+    cash: Money,
+    cost_fraction: Money,
+    dividends: Dividends = MappingProxyType({}),
+    name: str = "buy and hold",
+) -> Held | None:
     """Equal parts of `cash`, each bought at the open of its symbol's first bar in the period and held to its end.
 
     `cost_fraction` of each purchase is lost as cost; until its first bar a part waits as cash, and dividends stay cash.
@@ -221,7 +242,7 @@ def buy_and_hold(
         waiting += np.where(bought, paid, share)
     curve = Curve(at, value, waiting, np.zeros(len(at)))
     costs = (share - spent) * len(held)
-    return measure(name, curve, costs=costs, traded=spent * len(held))
+    return Held(curve, measure(name, curve, costs=costs, traded=spent * len(held)))
 
 
 def _paid_until(dividends: Sequence[tuple[datetime, float]], bought_at: datetime, at: Seconds) -> Floats:

@@ -19,10 +19,10 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 
 from core.errors import DataFault
-from core.learning.labels import TrainingRows, count_matured, event_name, training_rows
+from core.learning.labels import Labels, TrainingRows, count_matured, event_name, labels, training_rows
 from core.learning.training import Recipe, grow
 from core.learning.validation import Scores
-from core.series import BarSeries, seconds_of, time_of
+from core.series import BarSeries, Floats, Seconds, seconds_of, time_of
 from core.strategy.features import FEATURE_VERSION, WARM_UP
 from core.strategy.forest import FlatForest
 from jobs.retrain import objection
@@ -142,6 +142,51 @@ def carry_out(task: Task) -> bytes:
     flat = np.frombuffer(grown.flat.to_bytes(), np.uint8)
     np.savez(buffer, told=np.array(told), flat=flat)
     return buffer.getvalue()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Promises:
+    """What was foreseen of `event` from each daily bar of a period that has matured, and whether it came true; equal
+    lengths."""
+
+    event: str
+    probability: Floats
+    label: Labels
+
+    def groups(self, width: float = 0.05) -> list[tuple[float, float, int]]:
+        """(mean promise, share that came true, how many) for each step of `width` that has promises."""
+        step = np.floor(self.probability / width).astype(np.int64)
+        return [
+            (
+                float(self.probability[step == one].mean()),
+                float(self.label[step == one].mean()),
+                int((step == one).sum()),
+            )
+            for one in np.unique(step).tolist()
+        ]
+
+    @property
+    def brier(self) -> float:
+        """Mean squared difference of promise and outcome (Brier 1950); lower is better."""
+        return float(np.mean((self.probability - self.label) ** 2))
+
+    @property
+    def base_rate(self) -> float:
+        return float(self.label.mean())
+
+
+def kept_promises(past: Past, foresee: Callable[[str, Seconds, Seconds], Floats], start: datetime) -> Promises:
+    """`foresee(symbol, closes, moments)` is what was foreseen at each moment from the newest bar closed by then."""
+    found: list[tuple[Floats, Labels]] = [(np.empty(0), np.empty(0, np.int8))]
+    for series in past.daily:
+        first = int(np.searchsorted(series.closed_at, seconds_of(start), side="right"))
+        outcome = labels(series.close, past.horizon)[first:]
+        closes = series.closed_at[first : first + len(outcome)]
+        said = foresee(series.symbol, series.closed_at, closes)
+        known = np.isfinite(said)
+        found.append((said[known], outcome[known]))
+    said, outcome = (np.concatenate(column) for column in zip(*found, strict=True))
+    return Promises(event_name(past.horizon), said, outcome)
 
 
 def one_by_one(task: Callable[[Task], bytes], tasks: Iterable[Task]) -> Iterator[bytes]:

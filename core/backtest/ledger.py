@@ -14,7 +14,7 @@ from core.domain.decisions import Brake, BrakeKind, Decision, ModelVersion, Sign
 from core.domain.events import Event
 from core.domain.orders import Order, Purpose
 from core.domain.portfolio import Entry, Fill, Guard, Portfolio, Reversal, portfolio_of
-from core.domain.records import EquityPoint, Instruction, Question
+from core.domain.records import AuditRecord, EquityPoint, Instruction, Question
 from core.ports import DuplicateOrder, UnitOfWork
 
 EntryKey = tuple[type[Any], str, str]
@@ -50,6 +50,7 @@ class Books:
     instructions: dict[int, Instruction] = field(default_factory=dict)
     questions: dict[int, Question] = field(default_factory=dict)
     brakes: dict[tuple[BrakeKind, str], Brake] = field(default_factory=dict)
+    released: list[Brake] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
     points: dict[str, list[EquityPoint]] = field(default_factory=dict)
     events: int = 0
@@ -220,6 +221,9 @@ class MemoryWork:
             self._drop(self._books.values, key)
         else:
             self._write(self._books.values, key, value)
+
+    def audit(self, record: AuditRecord) -> None:
+        """Nobody asks afterwards who did what in a run: whoever released a brake stands in its options."""
 
     def add_equity(self, point: EquityPoint) -> None:
         points = self._books.points.setdefault(point.account, [])

@@ -16,8 +16,9 @@ from core.backtest.skipping import Skipper
 from core.clock import VirtualClock
 from core.cycle import FIRST_CARD, recover, run_cycle
 from core.domain.bars import BarSize
-from core.domain.decisions import Decision
+from core.domain.decisions import BrakeKind, Decision
 from core.execution.desk import Desk
+from core.execution.locks import unlock
 from core.series import Floats, Seconds, seconds_of, time_of
 
 TICK = timedelta(minutes=5)
@@ -29,7 +30,8 @@ class Stage:
     """What a run needs, put together by the composition root: `desk` works on `books`, its clocks are `clock`.
 
     `sizes` begin with daily bars and end with those that confirm. `actions` tells when a symbol paid or
-    was split, and new units for one old.
+    was split, and new units for one old. After `patience`
+    a brake on the drawdown is released; None: never.
     """
 
     desk: Desk
@@ -41,6 +43,7 @@ class Stage:
     sizes: tuple[BarSize, ...]
     start: datetime
     end: datetime
+    patience: timedelta | None = None
 
 
 @dataclass(slots=True)
@@ -65,16 +68,25 @@ def play(stage: Stage, progress: Callable[[datetime], object], *, every_tick: bo
     if every_tick:
         stage.books.decided = played.decisions.append
     begin(stage)
-    skipper = Skipper(stage.desk, stage.books, stage.bars, ahead, stage.desk.broker_account or "")
+    skipper = Skipper(stage.desk, stage.books, stage.bars, ahead, stage.desk.broker_account or "", stage.patience)
     index = 0
     while index <= ahead.last:
         now = time_of(ticks[index])
         stage.clock.move_to(now)
+        _release(stage, now)
         run_cycle(now, stage.desk, now, stage.bars.faults(now))
         played.made += 1
         progress(now)
         index = index + 1 if every_tick else skipper.next(index)
     return played
+
+
+def _release(stage: Stage, now: datetime) -> None:
+    """What the owner would have sent after his patience was over: /unlock drawdown."""
+    for brake in list(stage.books.brakes.values()):
+        if brake.kind is BrakeKind.DRAWDOWN and stage.patience is not None and now - brake.since >= stage.patience:
+            unlock(stage.desk, brake.kind, brake.scope, "the options of the run")
+            stage.books.released.append(brake)
 
 
 def look_ahead(stage: Stage, ticks: Seconds) -> Ahead:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -37,12 +37,16 @@ _DAILY = (BarSize.D1,)
 class Skipper:
     """Finds the next tick that has to be made, after one that was."""
 
-    def __init__(self, desk: Desk, books: Books, bars: SourceBars, ahead: Ahead, account: str) -> None:
+    def __init__(
+        self, desk: Desk, books: Books, bars: SourceBars, ahead: Ahead, account: str, patience: timedelta | None
+    ) -> None:
+        """`patience`: after so long a brake on the drawdown is released."""
         self._desk = desk
         self._bars = bars
         self._books = books
         self._ahead = ahead
         self._account = account
+        self._patience = patience
         self._touched: set[str] = set()
 
     def next(self, done: int) -> int:
@@ -116,7 +120,10 @@ class Skipper:
         return found
 
     def _next_end_of_brake(self, done: int) -> int:
-        ends = [brake.until for brake in self._books.brakes.values() if brake.until is not None]
+        brakes = self._books.brakes.values()
+        ends = [brake.until for brake in brakes if brake.until is not None]
+        if self._patience is not None:
+            ends += [brake.since + self._patience for brake in brakes if brake.kind is BrakeKind.DRAWDOWN]
         return min((max(self._ahead.index_at(end), done + 1) for end in ends), default=self._ahead.last)
 
     def _next_loss(self, done: int, before: int, portfolio: Portfolio, held: Mapping[str, float]) -> int:

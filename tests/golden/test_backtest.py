@@ -129,6 +129,7 @@ def test_a_day_of_five_minutes_trades_the_same_whether_idle_ticks_are_made_or_no
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.shared_data
 @needs_shared_data
 @pytest.mark.parametrize(
@@ -158,6 +159,7 @@ def test_real_prices_are_judged_and_traded_as_in_a_replay(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.shared_data
 @needs_shared_data
 def test_a_split_in_raw_prices_is_lived_through_as_in_a_replay(tmp_path: Path) -> None:

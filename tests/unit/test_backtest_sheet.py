@@ -1,0 +1,123 @@
+"""What a backtest leaves behind: a page that needs nothing else, trades as rows, the same text from the same run."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bot.backtest import Backtest, BacktestOptions, BacktestResult
+from bot.backtest_report import caveats, figures, trades_csv, words, write
+from bot.backtest_views import by_asset, by_reason, monthly
+from bot.svg import Drawn, lines
+from core.domain.bars import BarSize
+from core.settings import load_settings
+
+pytestmark = pytest.mark.feature("S17")
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> BacktestResult:
+    folder = tmp_path_factory.mktemp("backtest")
+    settings = load_settings(
+        {"MODEL_TREES": "10", "MIN_PROBABILITY": "0.45", "STOP_LOSS": "0.01", "STATE_DIR": str(folder)}, None
+    )
+    chosen = BacktestOptions(
+        None,
+        date(2026, 3, 20),
+        date(2026, 5, 5),
+        BarSize.D1,
+        ("SPY", "BTC-USD", "ADA-USD"),
+        7,
+        Decimal(8_000),
+        folder / "work",
+    )
+    tested = Backtest(settings, chosen)
+    return tested.run(lambda _what, _steps: lambda _done: None)
+
+
+class Page(HTMLParser):
+    """Every tag that is opened is closed, and nothing is fetched from elsewhere."""
+
+    VOID = frozenset({"meta", "br", "line", "polyline", "polygon", "circle"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_is_whole_and_needs_nothing_beside_itself(result: BacktestResult, tmp_path: Path) -> None:
+    write(result, tmp_path)
+    page = Page()
+    page.feed((tmp_path / "sheet.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    assert page.fetched == []
+    for part in ("Figures", "Months", "By asset", "promised", "invested", "No returns are promised", "SIMULATED"):
+        assert part in page.text
+    assert {path.name for path in tmp_path.iterdir()} >= {"sheet.html", "figures.json", "trades.csv"}
+
+
+@pytest.mark.feature("S19")
+def test_no_figure_of_all_assets_stands_without_the_lines_of_its_parts(result: BacktestResult) -> None:
+    assert [run.line.name for run in result.runs] == ["all", "no coins", "no ADA, SOL"]
+    assert result.runs[1].line.symbols == ("SPY",)
+    assert result.runs[2].line.symbols == ("SPY", "BTC-USD")
+    shown = words(result)
+    assert all(name in shown for name in ("no coins", "no ADA, SOL", "all, held", "SPY, held"))
+    assert any("chosen knowing how they went" in line for line in caveats(result))
+
+
+def test_the_trades_add_up_to_what_the_account_gained(result: BacktestResult) -> None:
+    whole = result.runs[0]
+    rows = [row for row in csv.DictReader(trades_csv(result).splitlines()) if row["run"] == "all"]
+    assert len(rows) == len(whole.portfolio.closed) > 0
+    closed = sum(float(row["profit"]) for row in rows)
+    assert closed == pytest.approx(sum(group.profit for group in by_asset(whole)), abs=0.01 * len(rows))
+    assert closed == pytest.approx(sum(group.profit for group in by_reason(whole)), abs=0.01 * len(rows))
+    fees = sum(group.fees or 0.0 for group in by_asset(whole))
+    assert fees == pytest.approx(float(whole.portfolio.fees), abs=1e-9)
+
+
+def test_months_multiply_to_the_return_of_the_whole(result: BacktestResult) -> None:
+    whole = result.runs[0]
+    grown = np.prod(
+        [1 + value for year in monthly(whole.holdings.curve()).values() for value in year if value is not None]
+    )
+    assert grown - 1 == pytest.approx(whole.strategy.total_return, abs=1e-12)
+
+
+def test_the_same_run_gives_the_same_text_to_the_last_digit(result: BacktestResult) -> None:
+    options = replace(result.options, folder=result.options.folder / "anew")
+    settings = load_settings(
+        {"MODEL_TREES": "10", "MIN_PROBABILITY": "0.45", "STOP_LOSS": "0.01", "STATE_DIR": str(options.folder)}, None
+    )
+    again = Backtest(settings, options).run(lambda _what, _steps: lambda _done: None)
+    assert figures(again) == figures(result)
+    assert json.loads(figures(again))["runs"][0]["closed_trades"]
+
+
+def test_a_line_that_never_moves_can_be_drawn() -> None:
+    at = np.array([1_577_836_800, 1_580_515_200], np.int64)
+    assert "<polyline" in lines([Drawn("flat", "#000", at, np.array([0.0, 0.0]))], percent=True)
+    assert "<polyline" in lines([Drawn("flat", "#000", at, np.array([10.0, 10.0]))], log=True)
