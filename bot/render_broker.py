@@ -10,6 +10,7 @@ from bot.markup import bold, code, esc, italic, line, paragraphs, table
 from bot.menus import menu_token
 from bot.message import Button, Message
 from bot.render_marks import account_name, headline, time_label
+from bot.render_reasons import words
 from core.domain.accounts import Mode
 from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled, FoundTrade, StopLeft
 from core.domain.views import Fallback
@@ -51,7 +52,7 @@ def _troubled(event: BrokerTroubled, zone: ZoneInfo) -> Message:
             esc(event.advice),
             f"Nothing new is bought there meanwhile.{later}",
             table(_times(event, zone)),
-            _words(event.words),
+            _words(event.words, zone),
         )
     )
 
@@ -76,14 +77,14 @@ def _fell_back(event: BrokerFellBack, zone: ZoneInfo) -> Message:
             _doubts(event.in_doubt, name),
             _withdrawn(event.withdrawn),
             _comes_back(event, name),
-            _words(event.words),
+            _words(event.words, zone),
         ),
         _BUTTONS,
     )
 
 
-def _words(said: str) -> str:
-    return italic(f"Its words: {line(said, 300)}") if said.strip() else ""
+def _words(said: str, zone: ZoneInfo) -> str:
+    return italic(f"Its words: {line(words(said, zone), 300)}") if said.strip() else ""
 
 
 def _entries(event: BrokerFellBack) -> str:

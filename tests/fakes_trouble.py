@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,24 +16,26 @@ from core.ports import Broker
 
 class ShutDoor:
     """The Broker port over another one; while `error` is set every call fails with it, while `no` is every order is
-    refused with it. `told` is what the venue says of the account beside what is behind the door. `calls` counts all
-    calls, `sent` are the requests that were made, whether or not they arrived."""
+    refused with it. `told` is what the venue says of the account beside what is behind the door, `happened` are more
+    of its activities. `calls` counts all calls, `sent` are the requests that were made, whether or not they arrived,
+    and `watch` is shown each before.
+    """
 
     def __init__(self, broker: Broker) -> None:
         self.behind = broker
         self.account = broker.account
         self.shows_within = broker.shows_within
+        self.resting = broker.resting
         self.error: Transient | None = None
         self.told: dict[str, Any] = {}
         self.no: Refused | None = None
+        self.happened: list[Activity] = []
+        self.watch: Callable[[OrderRequest], None] = lambda _: None
         self.calls: Counter[str] = Counter()
         self.sent: list[OrderRequest] = []
 
-    def __getattr__(self, name: str) -> Any:
-        """What the port says of itself without asking anybody."""
-        return getattr(self.behind, name)
-
     def submit(self, request: OrderRequest) -> SubmitResult:
+        self.watch(request)
         self.sent.append(request)
         self._pass("submit")
         if self.no is not None:
@@ -58,7 +60,7 @@ class ShutDoor:
 
     def activities_since(self, at: datetime) -> Sequence[Activity]:
         self._pass("activities")
-        return self.behind.activities_since(at)
+        return [*self.behind.activities_since(at), *(each for each in self.happened if each.at >= at)]
 
     def state(self) -> VenueAccount:
         self._pass("state")

@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 from core.adapters.pacing import Pause, RealClock, Restraint, Turns, http_date
 from core.errors import AccessRefused, Ambiguous, AutoTraderError, MalformedAnswer, RateLimited, Unreachable, next_try
 
-REFUSED = Pause(timedelta(minutes=1), timedelta(minutes=32))
+REFUSED = Pause(timedelta(minutes=1), timedelta(minutes=4))
 OUT_OF_REACH = Pause(timedelta(seconds=20), timedelta(minutes=2), patience=4)
 LIMITED = Pause(timedelta(seconds=10), timedelta(minutes=4))
 HARMLESS = ("GET", "HEAD")

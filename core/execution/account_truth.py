@@ -4,6 +4,7 @@ one, whether its clock is ours, and what it may spend."""
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,7 +14,7 @@ from core.domain.orders import OrderState
 from core.domain.portfolio import AdjustmentKind, CashKind, CashMovement, PositionAdjustment
 from core.domain.records import InstructionState, Question, QuestionKind
 from core.domain.values import ZERO, plain
-from core.domain.venue import VenueAccount
+from core.domain.venue import Activity, VenueAccount
 from core.execution import coin_fees, manual, questions
 from core.execution.desk import Desk
 from core.execution.failures import Trouble
@@ -28,20 +29,22 @@ CLOCKS_APART = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """Another account answers than the one that our books are about. `cash` in USD; `number` is the new one's."""
+    """Another account answers than the one that our books are about. `cash` in USD; `number` is the new one's, `told`
+    what it has told of by id, with when: all of it is in the cash."""
 
     number: str
     cash: Decimal
+    told: Mapping[str, datetime]
 
 
-def look(desk: Desk, account: str, at_venue: VenueAccount, now: datetime) -> Look:
+def look(desk: Desk, account: str, at_venue: VenueAccount, told: Sequence[Activity], now: datetime) -> Look:
     """What stands in the way of trading there; commits only where something has changed."""
     with desk.reading() as work:
         known, other = work.value(_number_key(account)), _replaced(work, account)
         spends = work.value(_power_key(account))
         power = _less_than_cash(at_venue)
     same = known is None or not at_venue.number or known == at_venue.number
-    found = None if same else Replaced(at_venue.number, at_venue.cash)
+    found = None if same else Replaced(at_venue.number, at_venue.cash, {each.id: each.at for each in told})
     is_new = bool(at_venue.number) and known is None
     if is_new or found != other or power != spends:
         with desk.committing("venue state") as work:
@@ -123,7 +126,7 @@ def fresh_start(work: UnitOfWork, desk: Desk, question: Question, now: datetime)
     for asked in work.open_questions():
         if asked.account == account and asked.number != question.number:
             questions.retire(work, desk, asked, "the account is gone", now)
-    work.set_value(cursor_key(account), FillCursor(now, {}).text())
+    work.set_value(cursor_key(account), FillCursor(now, {}, found.told).text())
     coin_fees.forget(work, account)
     work.set_value(_number_key(account), found.number)
     work.set_value(_replaced_key(account), None)

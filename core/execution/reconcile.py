@@ -93,7 +93,7 @@ def _reconcile_account(desk: Desk, account: str, broker: Broker, ours: _OurSide,
     """How many fills were new, and what stands in the way of trading there. Of another account nothing is booked."""
     cursor = ours.cursor or _open_account(desk, broker, now)
     venue = _venue_side(desk, broker, cursor, ours.live)
-    look = account_truth.look(desk, account, venue.account, now)
+    look = account_truth.look(desk, account, venue.account, venue.activities, now)
     if look.trouble is Trouble.REPLACED:
         return 0, look
     corrections, booked = _settle(desk, account, venue, now)
@@ -113,10 +113,13 @@ def _reconcile_account(desk: Desk, account: str, broker: Broker, ours: _OurSide,
 
 
 def _open_account(desk: Desk, broker: Broker, now: datetime) -> FillCursor:
-    """The account's first entry: the cash that its venue reports. Raises Transient."""
+    """The account's first entry: the cash that its venue reports, with all that the venue has told until then in it,
+    also what it dates to the beginning of this very day, as the money of a new account. Raises Transient."""
+    with desk.calling("activities"):
+        told = tuple(broker.activities_since(now))
     with desk.calling("state"):
         cash = broker.state().cash
-    cursor = FillCursor(now, {})
+    cursor = FillCursor(now, {}).after((), told)
     with desk.committing("accounts") as work:
         account = broker.account
         work.add_account(account)

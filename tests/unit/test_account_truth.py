@@ -16,10 +16,11 @@ from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTrou
 from core.domain.decisions import BrakeKind
 from core.domain.events import BrakeReleased, InstructionIssued, OrderRefused, QuestionAsked, QuestionSettled
 from core.domain.orders import OrderState, Purpose
+from core.domain.portfolio import CashKind, CashMovement
 from core.domain.records import QuestionChoice
 from core.domain.venue import Refusal, Refused
 from core.execution.equity import record_of
-from tests.builders import COIN, an_entry
+from tests.builders import COIN, MONDAY, an_entry
 from tests.unit.test_fallback import ZONE, Broken
 
 
@@ -36,6 +37,17 @@ def account_verdict(bench: Broken) -> str:
     """What the newest judgement found of the account that would buy."""
     (signal,) = bench.owner.signals()
     return next(verdict.reason for verdict in signal.verdicts if verdict.gate == "account")
+
+
+@pytest.mark.feature("S20")
+def test_what_a_new_account_was_given_on_the_day_of_the_first_start_is_counted_once(tmp_path: Path) -> None:
+    bench = Broken(tmp_path)
+    bench.door.happened.append(CashMovement("JNLC-1", "simulated", CashKind.DEPOSIT, Decimal(10_000), MONDAY))
+    bench.start()
+    bench.minutes(40)
+    assert bench.read(lambda work: work.portfolio("simulated").cash) == Decimal(10_000)
+    assert bench.events(QuestionAsked) == []
+    bench.close()
 
 
 @pytest.mark.feature("S11")
@@ -112,6 +124,7 @@ def test_a_fresh_start_closes_the_old_books_as_neither_gain_nor_loss(bench: Brok
     bench.bar(100.0)
     bench.tick()
     bench.door.told = {"number": "PA2", "cash": Decimal(100_000), "positions": {}}
+    bench.door.happened.append(CashMovement("JNLC-2", "simulated", CashKind.DEPOSIT, Decimal(100_000), MONDAY))
     bench.bar(110.0)
     bench.tick()
     before = bench.read(lambda work: record_of(work, "simulated"))

@@ -36,7 +36,7 @@ def make(tmp_path: Path) -> Iterator[MakeBench]:
     def bench(rests: Resting = Resting.NOTHING) -> Broken:
         broken = Broken(tmp_path)
         made.append(broken)
-        broken.door.behind.resting = lambda symbol, quantity: rests  # type: ignore[method-assign]
+        broken.door.resting = lambda symbol, quantity: rests
         broken.start()
         broken.place(an_entry(broken))
         broken.bar(100.0)
