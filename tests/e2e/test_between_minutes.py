@@ -229,7 +229,8 @@ def test_closing_leaves_no_thread_behind(stage: Stage) -> None:
 
 
 @pytest.mark.feature("S10")
-def test_fills_at_alpaca_are_booked_once_whether_the_stream_repeats_them_breaks_or_says_nothing(tmp_path: Path) -> None:
+@pytest.mark.feature("M13")
+def test_fills_at_alpaca_are_booked_once_whoever_ordered_and_whatever_the_stream_says(tmp_path: Path) -> None:
     with ExitStack() as opened:
         market = VirtualClock(MONDAY)
         clock = MarketTime(market)
@@ -266,6 +267,10 @@ def test_fills_at_alpaca_are_booked_once_whether_the_stream_repeats_them_breaks_
         market.advance(timedelta(minutes=1))
         guard(desk, market.now())
         assert told() == [4, 3, 3]
+        updates.mute = False
+        trading.set_price("ETH/USD", 50)
+        trading.trade_outside("ETH/USD", "buy", 2, 50)
+        eventually(lambda: told() == [4, 3, 3, 2])
         listening.close()
         state = desk.brokers["simulated"].state()
         portfolio = bench.read(lambda work: work.portfolio("simulated"))
