@@ -74,6 +74,7 @@ _TABLE: tuple[tuple[str, Group, Unit, str], ...] = (
     ("NEAR_STOP", Group.RISK, _PERCENT, "0.005"),
     ("NEAR_STOP_ATR", Group.RISK, _PERCENT, "0.05"),
     ("STALE_BARS", Group.SCHEDULE, _COUNT, "1"),
+    ("FALLBACK_MINUTES", Group.SCHEDULE, _MINUTES, "5"),
     ("MIN_TRADE_GAP_MINUTES", Group.SCHEDULE, _MINUTES, "30"),
     ("ENTRY_LIFE_HOURS", Group.SCHEDULE, _HOURS, "6"),
     ("INSTRUCTION_LIFE_MINUTES", Group.SCHEDULE, _MINUTES, "15"),

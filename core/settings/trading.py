@@ -209,6 +209,15 @@ class TradingSettings(BaseModel):
         le=1_000,
     )
 
+    fallback_minutes: int = setting(
+        "FALLBACK_MINUTES",
+        10,
+        "10",
+        "How long a broker may not answer before cards for your hand take its place, minutes; 2 for refused keys",
+        ge=2,
+        le=1_440,
+    )
+
     def policy(self) -> Policy:
         """The numbers the strategy obeys; what has no setting keeps the policy's default."""
         return Policy(
@@ -235,4 +244,5 @@ class TradingSettings(BaseModel):
             near_stop_fraction=self.near_stop,
             near_stop_atr=self.near_stop_atr,
             stale_bars=self.stale_bars,
+            outage_patience=timedelta(minutes=self.fallback_minutes),
         )
