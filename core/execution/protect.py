@@ -15,7 +15,7 @@ from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ZERO, floor_to
 from core.execution.desk import Desk
 from core.execution.owner_guards import ask_for_stops
-from core.execution.wanted import Levels, levels_of, place_of, wanted, watched
+from core.execution.wanted import Levels, has_levels, place_of, wanted, watched
 from core.ports import UnitOfWork
 from core.strategy.sizing import bracket_for
 
@@ -97,7 +97,7 @@ def _as_moved(desk: Desk, guard: Guard | None, moved: Mapping[str, Levels]) -> G
     if guard is None or place_of(guard) not in moved or desk.instrument(guard.symbol) is None:
         return guard
     stop, target = moved[place_of(guard)]
-    if levels_of(guard) == (stop, target):
+    if has_levels(guard, (stop, target)):
         return guard
     return watched(replace(guard, stop=stop, target=target))
 

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from core.domain.instruments import Instrument
+from core.domain.instruments import Instrument, instrument_for
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import Guard, GuardKind
-from core.domain.values import ceil_to, floor_to, plain
+from core.domain.values import ZERO, ceil_to, floor_to, plain
 from core.domain.venue import Resting
 from core.execution.desk import Desk
 from core.ports import UnitOfWork
@@ -25,6 +25,8 @@ WANTED = "wanted_levels"
 AT_THE_VENUE = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.CANCEL_PENDING})
 
 Levels = tuple[Decimal, Decimal]
+COARSEST = Decimal("0.0001")
+"""The coarsest tick that a venue has for a coin, as a part of its price."""
 
 
 def want(work: UnitOfWork, desk: Desk, guard: Guard) -> None:
@@ -87,13 +89,26 @@ def levels_of(guard: Guard) -> Levels:
     return guard.stop, guard.target
 
 
+def has_levels(guard: Guard, levels: Levels) -> bool:
+    """Whether they are the guard's, to the venue's tick."""
+    return all(is_at(guard.symbol, price, level) for price, level in zip(levels_of(guard), levels, strict=True))
+
+
 def place_of(held: Guard | Order) -> str:
     return f"{held.account}/{held.symbol}"
 
 
 def _rests_at(order: Order, levels: Levels) -> bool:
     stop, target = levels
-    return order.stop_price == stop if order.purpose is Purpose.STOP else order.limit_price == target
+    if order.purpose is Purpose.STOP:
+        return is_at(order.symbol, order.stop_price, stop)
+    return is_at(order.symbol, order.limit_price, target)
+
+
+def is_at(symbol: str, price: Decimal | None, level: Decimal) -> bool:
+    """Whether an order at `price` rests at `level`: a venue may trade a coin in coarser ticks than ours."""
+    grain = level * COARSEST if instrument_for(symbol).is_crypto else ZERO
+    return price is not None and abs(price - level) <= grain
 
 
 def _unsettled(work: UnitOfWork) -> Mapping[str, Levels]:
@@ -102,7 +117,7 @@ def _unsettled(work: UnitOfWork) -> Mapping[str, Levels]:
 
 
 def _is_settled(guard: Guard | None, levels: Levels) -> bool:
-    return guard is None or (guard.kind is GuardKind.VENUE and levels_of(guard) == levels)
+    return guard is None or (guard.kind is GuardKind.VENUE and has_levels(guard, levels))
 
 
 def _keep(work: UnitOfWork, levels: Mapping[str, Iterable[Decimal]]) -> None:
