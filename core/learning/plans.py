@@ -18,6 +18,8 @@ from core.strategy.features import FEATURE_NAMES, feature_matrix
 from core.strategy.policy import Policy
 
 EVEN = 0.5
+FEWEST_SIGNALS = 12.0
+"""A year, in all instruments together: a gate that opens less than once a month is shut."""
 LONGEST = 20
 _POLICY = Policy()
 
@@ -121,6 +123,6 @@ def gate_faults(rates: Mapping[str, float], opened: Mapping[str, float], thresho
         for symbol, rate in rates.items()
         if rate >= threshold
     ]
-    if sum(opened.values()) < 1.0:
+    if sum(opened.values()) < FEWEST_SIGNALS:
         faults.append(f"it opens {sum(opened.values()):.1f} times a year in all instruments together")
     return faults

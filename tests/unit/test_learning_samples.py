@@ -224,8 +224,8 @@ def test_the_gate_of_research_confirms_what_the_engine_confirms() -> None:
 
 
 def test_a_gate_that_the_base_rate_alone_passes_or_that_never_opens_is_named() -> None:
-    assert plans.gate_faults({"SPY": 0.57}, {"SPY": 4.0}, 0.6) == []
-    (fault,) = plans.gate_faults({"SPY": 0.66, "ADA-USD": 0.48}, {"SPY": 9.0}, 0.6)
+    assert plans.gate_faults({"SPY": 0.57}, {"SPY": 12.0}, 0.6) == []
+    (fault,) = plans.gate_faults({"SPY": 0.66, "ADA-USD": 0.48}, {"SPY": 19.0}, 0.6)
     assert fault == "SPY: the event happens 66 % of the time, which passes 60 % by itself"
     (fault,) = plans.gate_faults({"SPY": 0.57}, {"SPY": 0.3, "QQQ": 0.2}, 0.6)
     assert fault == "it opens 0.5 times a year in all instruments together"
