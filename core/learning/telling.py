@@ -1,0 +1,171 @@
+"""The figures of a search as the tables of RESEARCH.md: python -m core.learning.telling writes them between its marks.
+
+No number in those tables is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from core.learning.research import RESULTS
+
+PAGE = Path(__file__).parent / "RESEARCH.md"
+BEGIN, END = "<!-- figures: written by core.learning.telling -->", "<!-- end of figures -->"
+GROUPS = ("all", "funds", "no ADA, SOL", "coins")
+Row = Mapping[str, Any]
+
+
+def page_with(page: str, found: Row) -> str:
+    """`page` with the tables of `found` between its marks. Raises ValueError for a page without them."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError("the page has no place for the figures")
+    return f"{before}{BEGIN}\n\n" + "\n".join(tables(found)) + f"\n\n{END}{after}"
+
+
+def tables(found: Row) -> Iterator[str]:
+    """Lines of Markdown."""
+    yield from _accounts(found)
+    yield from _gates(found)
+    yield from _verdict(found)
+    yield from _further(found)
+
+
+def _accounts(found: Row) -> Iterator[str]:
+    first, last = found["period"]
+    yield f"### Accounts, {first} to {last}, costs in"
+    yield ""
+    yield from _head("", "assets", *_COLUMNS)
+    for name, lines in {**found["plain"], **found["tried"]}.items():
+        for group in GROUPS:
+            marked = f"**{name}**" if name in (found["default"], found["rule"]) else name
+            yield _row(marked if group == "all" else "", group, *_cells(lines[group]))
+    yield _row("SPY held", "SPY", *_cells(found["spy"]))
+    yield ""
+    yield f"In bold the default ({found['default']}) and the rule to beat ({found['rule']})."
+    yield ""
+
+
+_COLUMNS = ("a year", "volatility", "Sharpe", "1st half", "2nd half", "drawdown", "trades", "wins", "exposure", "costs")
+
+
+def _cells(figures: Row) -> Sequence[str]:
+    return (
+        _percent(figures["yearly"]),
+        _percent(figures["volatility"]),
+        f"{figures['sharpe']:.2f}",
+        *(f"{half:.2f}" for half in figures["halves"]),
+        _percent(figures["drawdown"]),
+        str(figures["trades"]),
+        _percent(figures["win_rate"]) if figures["trades"] else "-",
+        _percent(figures["exposure"]),
+        f"{figures['costs']:,.0f}",
+    )
+
+
+def _gates(found: Row) -> Iterator[str]:
+    yield "### Events: base rate, and signals a year that the gate lets through"
+    yield ""
+    symbols = list(found["gates"][found["default"]]["base rates"])
+    yield from _head("", *symbols, "log loss", "of the base rate")
+    for name, gate in found["gates"].items():
+        skill = found["skill"][name]
+        cells = (
+            f"{100 * gate['base rates'][symbol]:.0f} % / {gate['signals a year'][symbol]:.1f}" for symbol in symbols
+        )
+        yield _row(name, *cells, f"{skill['loss']:.4f}", f"{skill['base_loss']:.4f}")
+    yield ""
+    told: dict[str, str] = {name.split("-")[0]: gate["event"] for name, gate in found["gates"].items()}
+    for event, words in told.items():
+        yield f"- {event}: {words}"
+    yield ""
+
+
+def _verdict(found: Row) -> Iterator[str]:
+    gain, overfitting = found["gain"], found["overfitting"]
+    yield "### Does learning add anything?"
+    yield ""
+    yield f"- {verdict(found)}"
+    yield (
+        f"- Sharpe ratio of {found['default']} less that of {found['rule']}: {gain['value']:+.2f}, 90 % interval"
+        f" {gain['low']:+.2f} to {gain['high']:+.2f}."
+    )
+    for name, each in found["gains"].items():
+        yield f"- {name}: {each['value']:+.2f} ({each['low']:+.2f} to {each['high']:+.2f})"
+    yield (
+        f"- Deflated Sharpe ratio of the excess over the rule, {found['trials']} attempts on record:"
+        f" {found['deflated']:.3f}. Standard error of the default's Sharpe ratio: {found['error']:.2f}."
+    )
+    yield (
+        f"- Probability of backtest overfitting over {len(found['tried'])} configurations:"
+        f" {100 * overfitting['probability']:.0f} % ({overfitting['splits']:,} halvings)."
+    )
+    yield ""
+
+
+def verdict(found: Row) -> str:
+    """The one sentence that the product has to say."""
+    if found["adds"]:
+        return f"At equal volatility the forest has been shown to add something over the plain rule ({found['rule']})."
+    return (
+        f"Learning has not been shown to add anything over the plain rule ({found['rule']}): at equal volatility the"
+        " 90 % interval of its gain reaches below zero."
+    )
+
+
+def _further(found: Row) -> Iterator[str]:
+    yield f"### The default ({found['default']}) under other conditions"
+    yield ""
+    yield from _head("", *_COLUMNS)
+    yield _row("8,000 USD, whole shares", *_cells(found["small"]["all"]))
+    for words, figures in found["delays"].items():
+        yield _row(f"by hand, late by {words}", *_cells(figures))
+    yield _row("costs of zero", *_cells(found["no costs"]["all"]))
+    for symbol, figures in found["per asset"].items():
+        yield _row(f"{symbol} alone", *_cells(figures))
+    yield ""
+    transfer = found["transfer"]
+    yield "### The transfer universe, once"
+    yield ""
+    yield from _head("", *_COLUMNS)
+    for name, figures in transfer.items():
+        if name != "gain":
+            yield _row(name, *_cells(figures))
+    gain = transfer["gain"]
+    yield ""
+    yield f"Gain over the rule: {gain['value']:+.2f} ({gain['low']:+.2f} to {gain['high']:+.2f})."
+    yield ""
+    yield "### The ablation: log loss without and with the further inputs"
+    yield ""
+    for span, losses in found["ablation"]["losses"].items():
+        yield f"- {span}: {losses['without']:.5f} without, {losses['with']:.5f} with"
+    yield f"- {'Kept' if found['ablation']['kept'] else 'Not kept'}, by the rule declared beforehand."
+
+
+def _head(*names: str) -> Iterator[str]:
+    yield _row(*names)
+    yield _row(*("---" for _ in names))
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f} %"
+
+
+def main() -> int:
+    """Writes the tables into the page."""
+    found = json.loads(RESULTS.read_text("utf-8"))
+    PAGE.write_text(page_with(PAGE.read_text("utf-8"), found), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
