@@ -119,7 +119,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             ),
             Event(
                 "scaled",
-                "bought at the next open and sold half a usual move higher, half one lower or after 20 bars, it gains",
+                "half a usual move up before half of one down, or a gain after 20 bars",
                 20,
                 _scaled,
             ),

@@ -34,12 +34,12 @@ class Pool(StrEnum):
 class Grower:
     """How forests are grown. `leaves` are the settings to choose from: the fewest rows in a leaf. `window` is in days:
     older rows are forgotten. A pool with fewer rows than `least` makes no forecast. `trial_trees` grow while choosing.
-    Each instrument is learned from at every `stride`-th bar: labels of 10 and 20 bars overlap, and the bars between tell
-    next to nothing more.
+    Each instrument is learned from at every `stride`-th bar: labels of 10 and 20 bars overlap, and the bars between
+    tell next to nothing more.
     """
 
-    trees: int = 100
-    trial_trees: int = 30
+    trees: int = 60
+    trial_trees: int = 20
     leaves: tuple[int, ...] = (40, 150)
     share: float = 0.5
     window: int = 3653
