@@ -30,7 +30,7 @@ def walk(symbol: str, count: int, seed: int, swing: float = 0.01) -> History:
 
 
 WALKS = (walk("SPY", 900, 1), walk("QQQ", 900, 2))
-SMALL = Grower(trees=20, trial_trees=10, leaves=(30,), least=150)
+SMALL = Grower(trees=20, trial_trees=10, leaves=(30,), least=150, stride=1)
 DIRECTION = events.EVENTS["direction"]
 
 
