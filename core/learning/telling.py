@@ -112,9 +112,10 @@ def verdict(found: Row) -> str:
     """The one sentence that the product has to say."""
     if found["adds"]:
         return f"At equal volatility the forest has been shown to add something over the plain rule ({found['rule']})."
+    where = "lies below zero: it did worse" if found["gain"]["high"] < 0.0 else "reaches below zero"
     return (
         f"Learning has not been shown to add anything over the plain rule ({found['rule']}): at equal volatility the"
-        " 90 % interval of its gain reaches below zero."
+        f" 90 % interval of the default's gain {where}."
     )
 
 
