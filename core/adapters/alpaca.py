@@ -15,7 +15,7 @@ from core.adapters.alpaca_socket import Patience
 from core.adapters.alpaca_stream import QuoteStream, StreamKind
 from core.adapters.alpaca_trade_stream import TradeStream
 from core.adapters.alpaca_trading import AlpacaTrading
-from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport
+from core.adapters.alpaca_transport import BRISK, AlpacaKeys, AlpacaTransport
 from core.adapters.calendars import ExchangeCalendar
 from core.adapters.pacing import FastLane, Pacer, RealClock, Restraint
 from core.domain.accounts import Account, AccountKind
@@ -80,7 +80,9 @@ class Alpaca:
         self, address: str | None, *, is_paper: bool, fit_elsewhere: Callable[[], bool | None] | None = None
     ) -> AlpacaTrading:
         restraint = Restraint(self._clock.now, self._chance)
-        transport = AlpacaTransport(self._clock, self._sleep, FastLane(self.pacer, AHEAD), restraint)
+        transport = AlpacaTransport(
+            self._clock, self._sleep, FastLane(self.pacer, AHEAD), restraint, out_of_reach=BRISK
+        )
         return AlpacaTrading(
             self.keys,
             transport,

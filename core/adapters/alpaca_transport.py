@@ -26,6 +26,8 @@ from core.errors import AccessRefused, Ambiguous, AutoTraderError, MalformedAnsw
 
 REFUSED = Pause(timedelta(minutes=1), timedelta(minutes=4))
 OUT_OF_REACH = Pause(timedelta(seconds=20), timedelta(minutes=2), patience=4)
+BRISK = Pause(timedelta(seconds=5), timedelta(seconds=30), patience=4)
+"""For what cannot wait long for an outage to be over: orders."""
 LIMITED = Pause(timedelta(seconds=10), timedelta(minutes=4))
 HARMLESS = ("GET", "HEAD")
 MOST_BYTES = 64_000_000
@@ -66,7 +68,8 @@ class Call:
 
 class AlpacaTransport(HTTPAdapter):
     """Carries the requests of one of Alpaca's services for all threads. `pacer` belongs to the account, and all its
-    services share it; `restraint` to the service. Requests outside of `within` have `budget` seconds.
+    services share it; `restraint` to the service, which is left alone for `out_of_reach` when it fails again and again.
+    Requests outside of `within` have `budget` seconds.
 
     Raises RateLimited, AccessRefused, Unreachable and MalformedAnswer (an answer in no known form), and Declined; and
     Ambiguous where a request that changes something may have arrived: it is for the caller to look it up.
@@ -81,6 +84,7 @@ class AlpacaTransport(HTTPAdapter):
         *,
         budget: float = 20.0,
         pool: int = 4,
+        out_of_reach: Pause = OUT_OF_REACH,
     ) -> None:
         super().__init__(pool_connections=2, pool_maxsize=pool, max_retries=0)
         self._clock = clock
@@ -88,6 +92,7 @@ class AlpacaTransport(HTTPAdapter):
         self._pacer = pacer
         self._restraint = restraint
         self._budget = budget
+        self._out_of_reach = out_of_reach
         self._current = threading.local()
         self._used_up_until: datetime | None = None
 
@@ -130,7 +135,7 @@ class AlpacaTransport(HTTPAdapter):
         except (RequestException, HTTPError, OSError) as error:
             trouble, has_left = _why_not(error, call.seconds), not _never_left(error)
         if trouble or response is None:
-            no: AutoTraderError | None = self._restraint.refused(Unreachable, trouble, OUT_OF_REACH)
+            no: AutoTraderError | None = self._restraint.refused(Unreachable, trouble, self._out_of_reach)
         else:
             self._note_quota(response)
             call.told_at = http_date(response.headers.get("Date"))
@@ -178,7 +183,7 @@ class AlpacaTransport(HTTPAdapter):
         if status == 401 or (status == 403 and not code):
             return self._restraint.refused(AccessRefused, f"does not accept the keys (HTTP {status})", REFUSED)
         if status >= 500:
-            return self._restraint.refused(Unreachable, f"is out of order (HTTP {status})", OUT_OF_REACH)
+            return self._restraint.refused(Unreachable, f"is out of order (HTTP {status})", self._out_of_reach)
         if status < 400:
             return MalformedAnswer(f"sends us elsewhere (HTTP {status}) instead of answering")
         return Declined(status, code, words)

@@ -9,17 +9,20 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.adapters import alpaca_trading
+from core.adapters.alpaca import Alpaca, Places
 from core.adapters.alpaca_broker import AlpacaBroker
 from core.domain.accounts import Account, AccountKind, World
 from core.domain.orders import OrderState, OrderType, Purpose, Side
 from core.domain.venue import Accepted, OrderRequest, Refused, Resting, Unknown
 from core.errors import AccessRefused, RateLimited, Transient
 from tests.alpaca_broker_stand import broker_at
+from tests.alpaca_stand import CALENDAR, KEYS
 from tests.fakes_bars import StillClock
 from tests.fakes_venue import request_of
 from tests.servers.alpaca_trading_server import AlpacaTradingServer
@@ -396,3 +399,29 @@ def test_how_far_alpacas_clock_is_ahead_is_known(server: AlpacaTradingServer, br
     broker.state()
     server.skew = timedelta(0)
     assert broker.ahead is not None and abs(broker.ahead - timedelta(minutes=7)) < timedelta(seconds=2)
+
+
+@pytest.mark.feature("S10")
+def test_after_an_outage_orders_go_out_again_within_a_minute_and_past_those_who_wait_for_prices(
+    server: AlpacaTradingServer, clock: StillClock
+) -> None:
+    slept = list[float]()
+    alpaca = Alpaca(
+        KEYS, CALENDAR, clock, slept.append, np.random.default_rng(1), places=Places(trading=server.address)
+    )
+    broker = alpaca.broker(PAPER)
+    server.faults.standing["/v2/"] = "502"
+    for _ in range(6):
+        with pytest.raises(Transient):
+            broker.state()
+    server.faults.clear()
+    asked = len(server.calls)
+    with pytest.raises(Transient):
+        broker.state()
+    assert len(server.calls) == asked
+    clock.time += timedelta(seconds=40)
+    assert all(alpaca.pacer.wait() for _ in range(20))
+    slept.clear()
+    assert isinstance(broker.submit(request_of("a")), Accepted)
+    assert slept == []
+    alpaca.close()
