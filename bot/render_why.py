@@ -11,8 +11,9 @@ from bot.markup import bold, code, esc, italic, line, paragraphs, table
 from bot.menus import menu_token
 from bot.message import Button, Keyboard, Message
 from bot.render_marks import fits_a_button, headline
+from bot.render_moves import what_moved
 from core.domain.accounts import Badge
-from core.domain.decisions import Signal
+from core.domain.decisions import Reasons, Signal
 from core.domain.views import Explanation
 
 
@@ -23,12 +24,13 @@ def explanation(why: Explanation, zone: ZoneInfo) -> Message:
     title = headline("🔎", f"{deed}: why", why.badges, f"#{card.number}")
     if why.signal is None:
         return Message(paragraphs(title, render_reasons.listed(card.why, zone), italic("No signal led to this order.")))
-    return Message(paragraphs(title, judgement(why.signal, zone)))
+    return Message(paragraphs(title, judgement(why.signal, zone, why.reasons)))
 
 
-def judgement(signal: Signal, zone: ZoneInfo) -> str:
-    """What is on record of one asset at one tick: forecast, age of its data, gates in words. Telegram HTML."""
-    return paragraphs(_facts(signal, zone), render_reasons.gates(signal.verdicts, zone) or "No gate was asked.")
+def judgement(signal: Signal, zone: ZoneInfo, moved: Reasons | None = None) -> str:
+    """What is on record of one asset at one tick: forecast, what moved it, age of its data, gates in words. HTML."""
+    gates = render_reasons.gates(signal.verdicts, zone) or "No gate was asked."
+    return paragraphs(_facts(signal, zone), what_moved(moved), gates)
 
 
 def _facts(signal: Signal, zone: ZoneInfo) -> str:
@@ -71,15 +73,20 @@ def _verdict(signal: Signal, zone: ZoneInfo) -> str:
     return f"{name}: {render_reasons.gates([signal.veto], zone)}"
 
 
-def why(signal: Signal, marks: tuple[Badge, ...], market_now: datetime, zone: ZoneInfo) -> Message:
-    """The stored judgement of one asset: what the model saw, and every gate in order with its own words."""
+def why(
+    signal: Signal, marks: tuple[Badge, ...], market_now: datetime, zone: ZoneInfo, moved: Reasons | None = None
+) -> Message:
+    """The stored judgement of one asset: what the model saw and what moved it, every gate in order with its words."""
     said = "buy" if signal.is_buy else "no entry"
     chance = f" {numbers.percent(signal.prediction.probability)}" if signal.prediction else ""
     title = headline("🔎", f"{line(signal.symbol, 20)}{chance}: {said}, why", marks)
     age = f"Judged {numbers.span(market_now - signal.at)} ago."
     keyboard = ((Button("📈 All signals", menu_token("signals")),), *_why_buttons([signal.symbol]))
     return Message(
-        paragraphs(title, age, _facts(signal, zone), render_reasons.every_gate(signal.verdicts, zone)), keyboard
+        paragraphs(
+            title, age, _facts(signal, zone), what_moved(moved), render_reasons.every_gate(signal.verdicts, zone)
+        ),
+        keyboard,
     )
 
 

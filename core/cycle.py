@@ -15,6 +15,7 @@ from core.execution.equity import record_equity
 from core.execution.executor import Committed, submit_all, write_intents
 from core.execution.picture import take_picture
 from core.execution.protect import protect
+from core.execution.reasons import note_reasons
 from core.execution.reconcile import Reconciled, reconcile
 from core.execution.watch import clear_up, look_after
 from core.ports import Predictor
@@ -136,6 +137,7 @@ def _commit(desk: Desk, snapshot: Snapshot, decision: Decision, predictor: Predi
             issued = write_intents(work, desk, card, snapshot.now).instructed
             committed = replace(committed, instructed=committed.instructed + issued)
             work.set_value(FIRST_CARD, snapshot.now.isoformat())
+        note_reasons(work, decision.signals, snapshot.markets, predictor)
         record_equity(work, desk, (view.portfolio for view in snapshot.accounts), prices, snapshot.now)
     if committed.instructed:
         manual.write_manual_trades(desk)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from core.domain.accounts import Account, Mode
 from core.domain.bar_records import NO_NOTES, BarNotes, KnownGap, Seam
 from core.domain.bars import BarSize, Quote
-from core.domain.decisions import Brake, BrakeKind, Decision, ModelVersion, Prediction, Signal
+from core.domain.decisions import Brake, BrakeKind, Decision, ModelVersion, Prediction, Reasons, Signal
 from core.domain.drafts import Deed, Draft, DraftAnswer
 from core.domain.events import DailyReport, Event, InstructionIssued
 from core.domain.instruments import AssetClass, Instrument, Listing
@@ -245,6 +245,15 @@ class Predictor(Protocol):
 
     def predict(self, daily: BarSeries) -> Prediction | None:
         """The probability for the symbol of `daily`, seen from its last closed bar."""
+        ...
+
+
+@runtime_checkable
+class Explainer(Predictor, Protocol):
+    """A predictor that can say what moved its answer."""
+
+    def explain(self, daily: BarSeries) -> Reasons | None:
+        """None where it has no answer for the last bar of `daily`."""
         ...
 
 
@@ -602,6 +611,10 @@ class Owner(Safekeeping, Bookkeeping, Drafting, Steering, Deliberation, Protocol
 
     def signals(self) -> Sequence[Signal]:
         """The newest evaluation of each symbol."""
+        ...
+
+    def reasons(self, prediction: Prediction) -> Reasons | None:
+        """What moved a stored forecast; None where nothing was kept of it."""
         ...
 
     def pause(self, until: datetime | None, by: str) -> OwnerAnswer: ...

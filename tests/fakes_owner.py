@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.domain.accounts import Badge, Mode
-from core.domain.decisions import Brake, BrakeKind, Signal
+from core.domain.decisions import Brake, BrakeKind, Prediction, Reasons, Signal
 from core.domain.drafts import Deed, Draft, DraftAnswer, Preview
 from core.domain.events import DailyReport, InstructionIssued, ModeChanged, ReportAccount, ReportPosition
 from core.domain.orders import Purpose, Side
@@ -184,6 +184,7 @@ class FakeOwner:
     drafts: dict[str, Draft] = field(default_factory=dict)
     brakes: list[Brake] = field(default_factory=list)
     judged: list[Signal] = field(default_factory=list)
+    moved: dict[str, Reasons] = field(default_factory=dict)
     signs: int = 0
     answer_to_fill: OwnerAnswer = field(
         default_factory=lambda: OwnerAnswer(AnswerKind.DONE, "Booked 10 SPY at 512.30.")
@@ -210,6 +211,9 @@ class FakeOwner:
 
     def signals(self) -> list[Signal]:
         return list(self.judged)
+
+    def reasons(self, prediction: Prediction) -> Reasons | None:
+        return self.moved.get(prediction.symbol)
 
     def pause(self, until: datetime | None, by: str) -> OwnerAnswer:
         self.calls.append(("pause", until, by))

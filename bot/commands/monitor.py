@@ -67,14 +67,15 @@ async def signals(talk: Talk, _request: Request) -> Reply:
 
 
 async def why(talk: Talk, request: Request) -> Reply:
-    """The stored judgement of one symbol: probability, every gate in order, age of the data, version of the model."""
+    """The stored judgement of one symbol: probability and what moved it, every gate, age of the data, the model."""
     judged = await talk.hands.ask(talk.owner.signals)
     spoken = request.words.strip()
     found = next((each for each in judged if spoken and same_symbol(spoken, each.symbol)), None)
     if found is None:
         return reply(render_why.no_judgement(spoken, judged), "no such judgement")
     view = await talk.hands.ask(talk.owner.status)
-    return reply(render_why.why(found, view.badges, view.market_now, talk.zone))
+    moved = await talk.hands.ask(talk.owner.reasons, found.prediction) if found.prediction is not None else None
+    return reply(render_why.why(found, view.badges, view.market_now, talk.zone, moved))
 
 
 async def menu(talk: Talk, request: Request) -> Reply:

@@ -22,6 +22,30 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Contribution:
+    """By how much a feature moved a probability (`points`, as a fraction of one), and its `value`. `rank` is the part
+    of the training values below it, 0 to 1; None where the model does not know them."""
+
+    feature: str
+    value: float
+    points: float
+    rank: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """What a forest's probability is made of: the share of the event among all that it learned from, and what each
+    feature added. They add up to what the forest said, before any calibration."""
+
+    base: float
+    contributions: tuple[Contribution, ...]
+
+    @property
+    def probability(self) -> float:
+        return self.base + sum(each.points for each in self.contributions)
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """One gate's answer, with its numbers in words. `gate` is a short stable name (probability, sma, cap, cash ...)."""
 

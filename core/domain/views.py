@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from core.domain.accounts import Badge, Mode
-from core.domain.decisions import Brake, Signal
+from core.domain.decisions import Brake, Reasons, Signal
 from core.domain.events import ReportAccount, ReportPosition
 from core.domain.orders import Side
 from core.domain.real_money import RealMoneyView
@@ -154,11 +154,12 @@ class CardOffer:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Why there is an instruction: the stored judgement of its symbol in the decision that made it, None where no
-    signal led to it (a stop, a sale by hand)."""
+    signal led to it (a stop, a sale by hand). `reasons` are what moved its forecast."""
 
     instruction: Instruction
     signal: Signal | None
     badges: tuple[Badge, ...]
+    reasons: Reasons | None = None
 
 
 class AnswerKind(StrEnum):

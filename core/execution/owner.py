@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.domain.accounts import Mode
-from core.domain.decisions import Brake, BrakeKind, Signal
+from core.domain.decisions import Brake, BrakeKind, Prediction, Reasons, Signal
 from core.domain.events import DailyReport, ModeChanged
 from core.domain.orders import OrderState
 from core.domain.records import Instruction, InstructionState
@@ -16,6 +16,7 @@ from core.execution import approvals, away, executor, fallback, in_app, manual, 
 from core.execution.bookings import Execution, refused
 from core.execution.desk import MODE_KEY
 from core.execution.owner_cards import OwnerCards
+from core.execution.reasons import reasons_of
 from core.ports import UnitOfWork
 
 EVERYTHING = "*"
@@ -46,6 +47,10 @@ class OwnerDesk(OwnerCards):
             newest = work.last_signals()
         listed = [each.symbol for each in self._desk.instruments if each.symbol in newest]
         return tuple(newest[symbol] for symbol in (*listed, *sorted(newest.keys() - set(listed))))
+
+    def reasons(self, prediction: Prediction) -> Reasons | None:
+        with self._desk.reading() as work:
+            return reasons_of(work, prediction)
 
     def pause(self, until: datetime | None, by: str) -> OwnerAnswer:
         """No new entries until `until` by the market clock, or until resume. Exits go on."""

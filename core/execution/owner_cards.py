@@ -10,6 +10,7 @@ from core.domain.views import AnswerKind, CardOffer, CardWish, Explanation, Owne
 from core.execution import changing, manual
 from core.execution.bookings import LAPSED, refused
 from core.execution.owner_hand import OwnerHand
+from core.execution.reasons import reasons_of
 from core.ports import UnitOfWork
 
 
@@ -54,7 +55,8 @@ class OwnerCards(OwnerHand):
                 return None
             order = work.order(instruction.client_order_id)
             signal = work.signal_behind(order) if order is not None else None
-            return Explanation(instruction, signal, self._desk.badges(instruction.account))
+            made = signal.prediction if signal is not None else None
+            return Explanation(instruction, signal, self._desk.badges(instruction.account), reasons_of(work, made))
 
     def _current(self, work: UnitOfWork, number: int, version: int, tap: str) -> Instruction | OwnerAnswer:
         """The instruction that the button means, unless it was tapped before or has changed since."""

@@ -18,7 +18,7 @@ from core.learning.labels import TrainingRows, event_name, training_rows
 from core.learning.validation import Scores, evaluate, purged_split
 from core.series import BarSeries, time_of
 from core.strategy.features import FEATURE_NAMES, FEATURE_VERSION
-from core.strategy.forest import FlatForest
+from core.strategy.forest import QUANTILES, FlatForest
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,9 @@ def grow(rows: TrainingRows, horizon: int, recipe: Recipe) -> Grown:
     trial = fit(seen, recipe)
     scores = evaluate(trial.predict_proba(held_out.features)[:, 1], held_out.labels, seen.labels)
     estimator = fit(rows, recipe)
-    unnamed = flatten(estimator, "", event_name(horizon))
+    shares = np.linspace(0.0, 1.0, QUANTILES)
+    quantiles = np.ascontiguousarray(np.quantile(rows.features, shares, axis=0).T)
+    unnamed = replace(flatten(estimator, "", event_name(horizon)), quantiles=quantiles)
     version = f"f{hashlib.sha256(unnamed.to_bytes()).hexdigest()[:12]}"
     return Grown(replace(unnamed, version=version), estimator, len(rows), time_of(rows.labelled_at.max()), scores)
 

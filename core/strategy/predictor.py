@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.domain.decisions import ModelVersion, Prediction
+from core.domain.decisions import Contribution, ModelVersion, Prediction, Reasons
 from core.errors import DataFault
-from core.series import BarSeries, time_of
+from core.series import BarSeries, Floats, time_of
 from core.strategy.features import FEATURE_NAMES, FEATURE_VERSION, WARM_UP, FeatureTrack
 from core.strategy.forest import FlatForest
 
@@ -22,6 +22,7 @@ class ForestPredictor:
         self.version = model.version
         self._forest = forest
         self._tracks: dict[str, FeatureTrack] = {}
+        self._rows: dict[str, Floats] = {}
         self._answers: dict[str, tuple[_Key, Prediction | None]] = {}
 
     @classmethod
@@ -46,10 +47,27 @@ class ForestPredictor:
         self._answers[daily.symbol] = (key, answer)
         return answer
 
+    def explain(self, daily: BarSeries) -> Reasons | None:
+        """What moved the answer for the last bar of `daily`; None where there is none."""
+        if self.predict(daily) is None:
+            return None
+        row = self._rows[daily.symbol]
+        base, moved = self._forest.explain(row)
+        ranks = self._forest.ranks(row)
+        names = self._forest.feature_names
+        return Reasons(
+            base,
+            tuple(
+                Contribution(name, float(row[i]), float(moved[i]), None if ranks is None else float(ranks[i]))
+                for i, name in enumerate(names)
+            ),
+        )
+
     def _compute(self, daily: BarSeries) -> Prediction | None:
         row = self._tracks.setdefault(daily.symbol, FeatureTrack()).newest(daily)
         if not np.isfinite(row).all():
             return None
+        self._rows[daily.symbol] = row
         probability = float(self._forest.predict(row[None, :])[0])
         return Prediction(daily.symbol, probability, self._forest.event, self.version, time_of(daily.closed_at[-1]))
 
