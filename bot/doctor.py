@@ -77,7 +77,7 @@ def examine(
     now = SystemClock().now()
     pulse = read_pulse(settings.heartbeat_file, now)
     yield Finding("engine", pulse.text)
-    if ask_yahoo is not None and settings.world is not WorldChoice.SIMULATED:
+    if ask_yahoo is not None and settings.world is not WorldChoice.SIMULATED and "yahoo" in settings.data_sources:
         yield _yahoo(ask_yahoo, settings.data_dir / "yahoo", pulse)
     if ask_alpaca is not None and settings.alpaca_keys is not None:
         yield _alpaca(ask_alpaca, settings)

@@ -11,7 +11,9 @@ from bot.menus import IN_PLACE, menu_token
 from bot.message import Button, Keyboard, Message, in_rows
 from bot.render_marks import first_line
 from core.domain.events import SettingsDiffer
+from core.settings import Settings
 from core.settings.book import Change, SettingsBook
+from core.settings.checks import WorldChoice
 from core.settings.editable import CHANGEABLE, EDITABLE, Editable, Group, Unit
 
 _UNITS = {Unit.MINUTES: "min", Unit.HOURS: "h", Unit.DAYS: "days", Unit.COUNT: ""}
@@ -68,8 +70,18 @@ def groups(book: SettingsBook) -> Message:
     buttons = [Button(f"{_GROUPS[group][0]} {group.value.capitalize()}", _here(group.value)) for group in Group]
     buttons.append(Button("🔔 Messages", menu_token("notify")))
     return Message(
-        paragraphs(f"⚙️ {bold('Settings')}", lines, elsewhere), (*in_rows(buttons), *_undo_row(book.last_change()))
+        paragraphs(f"⚙️ {bold('Settings')}", lines, _money(book.environment), elsewhere),
+        (*in_rows(buttons), *_undo_row(book.last_change())),
     )
+
+
+def _money(environment: Settings) -> str:
+    """Whose money automatic orders spend, as the server says; cannot be changed from here."""
+    if environment.alpaca_keys is None or environment.world is WorldChoice.SIMULATED:
+        return ""
+    if environment.alpaca_paper:
+        return f"🔒 Alpaca: {bold('PAPER')} money ({code('ALPACA_PAPER')})"
+    return f"🔒 Alpaca: {bold('LIVE')}, account {code(esc(environment.allow_real_money or ''))}. /realmoney"
 
 
 def group(book: SettingsBook, which: Group) -> Message:

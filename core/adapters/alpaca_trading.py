@@ -62,8 +62,11 @@ class AlpacaTrading(AlpacaDoor["TradingVendor"]):
         except AccessRefused as refused:
             if not self._are_of_the_other_kind():
                 raise
-            words = f"{refused}: they are those of a {self._other_kind} account, not of a {self._kind} one"
-        raise WrongAddress(words)
+            retry_at = refused.retry_at
+        words = (
+            f"does not accept the keys here: they are those of a {self._other_kind} account, not of a {self._kind} one"
+        )
+        raise WrongAddress(words, retry_at)
 
     def fits(self) -> bool | None:
         """Whether the keys are accepted here; None where that cannot be told now."""

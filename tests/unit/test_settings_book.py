@@ -39,6 +39,24 @@ def a_book(database: Database, **environ: str) -> SettingsBook:
 
 
 @pytest.mark.feature("C5")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "Alpaca: <b>PAPER</b> money"),
+        ({"ALPACA_PAPER": "false", "ALLOW_REAL_MONEY": "123456789"}, "Alpaca: <b>LIVE</b>, account <code>123456789"),
+        ({"WORLD": "simulated"}, ""),
+    ],
+)
+def test_paper_or_live_is_shown_in_the_chat_and_not_changed_there(
+    database: Database, changes: dict[str, str], words: str
+) -> None:
+    keys = {"ALPACA_KEY_ID": "PKTESTKEYID123456789", "ALPACA_SECRET_KEY": "sEcReT0hAlfOfTheKeyThatNobodySees1234567"}
+    shown = render_settings.groups(a_book(database, **keys, **changes)).text
+    assert words in shown if words else "Alpaca" not in shown
+    assert not {"ALPACA_PAPER", "ALLOW_REAL_MONEY", "FIRST_DAY_EXPOSURE"} & EDITABLE.keys()
+
+
+@pytest.mark.feature("C5")
 def test_what_is_chosen_in_the_chat_beats_env_and_counts_at_once_and_after_a_restart(database: Database) -> None:
     book = a_book(database, STOP_LOSS="0.06")
     (change,) = book.change({"STOP_LOSS": "0.04"}, "owner")
