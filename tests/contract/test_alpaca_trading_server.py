@@ -326,6 +326,18 @@ def test_an_order_id_is_taken_for_ever(trading: TradingStand) -> None:
     assert refusal(trading, client_order_id="once") == (422, 40010001, "client_order_id must be unique")
 
 
+def test_orders_come_in_pages_by_the_last_one_that_was_seen(trading: TradingStand) -> None:
+    for place in range(5):
+        send(trading, type="limit", limit_price="500", client_order_id=str(place))
+    rows, last = [], {}
+    while page := trading.raw.get("/orders", {"limit": 2, "direction": "asc", **last}):
+        rows += page
+        last = {"after_order_id": page[-1]["id"]}
+    assert [row["client_order_id"] for row in rows] == ["0", "1", "2", "3", "4"]
+    (newest, *_) = trading.raw.get("/orders", {"until": rows[3]["submitted_at"]})
+    assert newest["client_order_id"] == "2"
+
+
 def test_a_sale_of_what_is_not_held_sells_short(trading: TradingStand) -> None:
     send(trading, side="sell", qty="3")
     (position,) = trading.client.get_all_positions()

@@ -72,10 +72,20 @@ class PaperVenue(OrderDesk):
             if nested and order.parent and self._is_nested(order):
                 continue
             fits = status == "all" or (status == "open") == self._shows_open(order, nested=nested)
-            if fits and (not wanted or order.symbol.replace("/", "") in wanted) and _within(order, query):
+            if fits and (not wanted or order.symbol.replace("/", "") in wanted) and self._is_within(order, query):
                 chosen.append(order)
         chosen.sort(key=lambda order: order.created_at, reverse=direction != "asc")
         return [self.wire(order, nested=nested) for order in chosen[: min(500, int(query.get("limit", 50)))]]
+
+    def _is_within(self, order: PaperOrder, query: Mapping[str, str]) -> bool:
+        after, until = _moment(query.get("after")), _moment(query.get("until"))
+        if query.get("after_order_id"):
+            after = self.order(query["after_order_id"]).created_at
+        if query.get("before_order_id"):
+            until = self.order(query["before_order_id"]).created_at
+        if query.get("side") not in (None, order.side):
+            return False
+        return (after is None or order.created_at > after) and (until is None or order.created_at < until)
 
     def _is_nested(self, leg: PaperOrder) -> bool:
         return leg.parent is not None and leg.id in self.orders[leg.parent].legs
@@ -85,13 +95,6 @@ class PaperVenue(OrderDesk):
             return True
         legs = [self.orders[name] for name in order.legs] if nested else []
         return self.habits.open_shows_filled_parents and any(leg.status in OPEN for leg in legs)
-
-
-def _within(order: PaperOrder, query: Mapping[str, str]) -> bool:
-    after, until = _moment(query.get("after")), _moment(query.get("until"))
-    if query.get("side") not in (None, order.side):
-        return False
-    return (after is None or order.created_at > after) and (until is None or order.created_at < until)
 
 
 def _moment(told: str | None) -> datetime | None:
