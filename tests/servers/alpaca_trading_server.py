@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -16,10 +15,9 @@ from core.domain.instruments import AssetClass
 from core.series import time_of
 from tests.servers.alpaca_http import KEY_ID, SECRET, Answer, Call, Refusal
 from tests.servers.alpaca_matching import CALENDAR, Listener
-from tests.servers.alpaca_trading_account import NEW_YORK, PaperAccount
+from tests.servers.alpaca_trading_account import NEW_YORK
 from tests.servers.alpaca_trading_orders import Row
-from tests.servers.alpaca_trading_steering import PAPER_CASH, SteeredMarket
-from tests.servers.alpaca_trading_venue import PaperVenue
+from tests.servers.alpaca_trading_steering import PAPER_CASH, PAPER_NUMBER, SteeredMarket
 
 LIVE_KEY_ID, LIVE_SECRET = "AKTESTKEYID123456789", "lIvEsEcReTpArTtHaTnObOdYeVeRsEeS12345678"
 UNAUTHORIZED = Answer(401, {"code": 40110000, "message": "request is not authorized"})
@@ -32,13 +30,9 @@ class AlpacaTradingServer(SteeredMarket):
     `other_keys` are known but belong to the other address (live keys on paper's and the reverse), and revoked ones are
     refused the same way. Methods that steer may be called from any thread."""
 
-    def __init__(
-        self, now: Callable[[], datetime], *, cash: Decimal = PAPER_CASH, number: str = "PA3TESTS0001"
-    ) -> None:
-        super().__init__(now)
+    def __init__(self, now: Callable[[], datetime], *, cash: Decimal = PAPER_CASH, number: str = PAPER_NUMBER) -> None:
+        super().__init__(now, cash=cash, number=number)
         self.other_keys = {LIVE_KEY_ID: LIVE_SECRET}
-        self.venue = PaperVenue(PaperAccount(number, cash, now()))
-        self.lock = threading.RLock()
 
     def __enter__(self) -> AlpacaTradingServer:
         super().__enter__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,8 @@ from tests.servers.alpaca_trading_habits import listed
 from tests.servers.alpaca_trading_orders import PaperOrder, Row
 from tests.servers.alpaca_trading_venue import PaperVenue
 
+A_WHILE = timedelta(days=30)
+"""How old the account is."""
 PAPER_CASH, PAPER_NUMBER = Decimal(100_000), "PA3TESTS0001"
 
 
@@ -24,7 +26,7 @@ class SteeredMarket(AlpacaHttp):
 
     def __init__(self, now: Callable[[], datetime], *, cash: Decimal = PAPER_CASH, number: str = PAPER_NUMBER) -> None:
         super().__init__(now)
-        self.venue = PaperVenue(PaperAccount(number, cash, now()))
+        self.venue = PaperVenue(PaperAccount(number, cash, now() - A_WHILE))
         self.lock = threading.RLock()
 
     # steering the market

@@ -1,0 +1,36 @@
+"""A month at the loopback Alpaca with failing calls and kills: nothing is doubled, nothing left unguarded, and the
+ledger is the venue's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.soak.alpaca_month import Month, MonthOutcome
+
+
+def lived(folder: Path, days: float, kills: int, seed: int) -> MonthOutcome:
+    outcome = Month(folder, days, kills, seed).run()
+    print(f"\n{outcome.words()}")
+    return outcome
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.feature("S10")
+def test_a_day_and_two_kills_at_alpaca_break_no_promise(tmp_path: Path) -> None:
+    outcome = lived(tmp_path, 1, 2, 4)
+    assert not outcome.broken, "\n".join(outcome.broken)
+    assert len(outcome.kills) == 2
+    assert outcome.fills
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3_600)
+@pytest.mark.feature("S10")
+def test_a_month_and_ten_kills_at_alpaca_break_no_promise(tmp_path: Path) -> None:
+    outcome = lived(tmp_path, 30, 10, 7)
+    assert not outcome.broken, "\n".join(outcome.broken)
+    assert (len(outcome.kills), outcome.doubled) == (10, 0)
+    assert min(outcome.met.values()) > 0
+    assert outcome.fills > 100
