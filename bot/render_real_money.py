@@ -43,9 +43,14 @@ def _asked(event: RealMoneyAsked) -> Message:
 def _changed(event: RealMoneyChanged, zone: ZoneInfo) -> Message:
     account = f"account {line(event.number, 40)}"
     if not event.allowed:
+        left = ""
+        if event.left_working:
+            many = numbers.count(event.left_working, "purchase")
+            left = f"🚨 {many} could not be cancelled and may still fill: look in Alpaca's own app."
         return Message(
             paragraphs(
                 headline("🔒", f"Real money: {account} is left alone", event.badges),
+                left,
                 "Nothing more is sent there. What rests at Alpaca stays there; what I watched by myself, nobody "
                 "watches now. /realmoney allows it again.",
             )

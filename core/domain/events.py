@@ -578,7 +578,8 @@ class RealMoneyAsked:
 @dataclass(frozen=True, slots=True)
 class RealMoneyChanged:
     """The owner allowed orders with real money, or takes that back. `mode` is how decisions become orders there; at
-    most `first_day_limit` USD are invested until `first_day_until` by the market clock."""
+    most `first_day_limit` USD are invested until `first_day_until` by the market clock. `left_working` purchases may go
+    on there because nobody could cancel them."""
 
     account: str
     number: str
@@ -588,6 +589,7 @@ class RealMoneyChanged:
     first_day_until: datetime | None
     mode: Mode
     by: str
+    left_working: int = 0
     badges: tuple[Badge, ...] = (Badge.LIVE,)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from core.domain.accounts import Mode
 from core.domain.decisions import Brake, BrakeKind
+from core.domain.orders import OrderState, Purpose
 from core.domain.real_money import RealMoneyView
 from core.domain.records import CHOICES, Question, QuestionChoice, QuestionKind
 from core.domain.views import AnswerKind, OwnerAnswer
@@ -21,12 +22,27 @@ from core.execution import (
     questions,
 )
 from core.execution.bookings import refused
+from core.execution.desk import Desk
+from core.execution.exits import withdraw
 from core.execution.owner_drafts import OwnerDrafts
 from core.execution.protect import protect, refresh_guards
 from core.execution.reconcile import reconcile
 from core.execution.venue_state import state_of
 from core.execution.watch import look_after
 from core.ports import UnitOfWork
+
+
+def _withdraw_entries(desk: Desk, account: str, now: datetime) -> int:
+    """Cancels the purchases that wait at the account's venue; returns how many may still be there."""
+    with desk.reading() as work:
+        entries = [
+            order
+            for order in work.live_orders(account)
+            if order.purpose is Purpose.ENTRY and order.state is not OrderState.AWAITING_OWNER
+        ]
+    if account not in desk.brokers or not entries:
+        return len(entries)
+    return len(withdraw(desk, entries, now, reason="real money is not allowed any more"))
 
 
 class OwnerSafe(OwnerDrafts):
@@ -106,8 +122,10 @@ class OwnerSafe(OwnerDrafts):
         desk = self._desk
         if desk.real_money is None:
             return refused("There is no live account.")
-        answer = desk.real_money.withdraw(desk, by)
-        protect(desk, desk.market_clock.now())
+        now = desk.market_clock.now()
+        # Nobody will see it fill, so it must not go on working there.
+        answer = desk.real_money.withdraw(desk, by, left=_withdraw_entries(desk, desk.real_money.account, now))
+        protect(desk, now)
         return answer
 
     def _effect(self, work: UnitOfWork, question: Question, choice: QuestionChoice, now: datetime) -> str:

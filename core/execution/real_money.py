@@ -124,8 +124,9 @@ class RealMoney:
         self._has_word = True
         return OwnerAnswer(AnswerKind.DONE, f"Account {number} is traded with real money from now on.")
 
-    def withdraw(self, desk: Desk, by: str) -> OwnerAnswer:
-        """Takes the word back: nothing is sent any more. What rests at the venue stays there."""
+    def withdraw(self, desk: Desk, by: str, *, left: int = 0) -> OwnerAnswer:
+        """Takes the word back: nothing is sent any more. What rests at the venue stays there, with `left` purchases
+        that could not be cancelled."""
         with desk.committing("owner") as work:
             permit = permit_of(work)
             if permit is None:
@@ -133,7 +134,7 @@ class RealMoney:
             _take_back(work, desk, permit, by)
             self._has_word = False
             mode = desk.mode(work)
-            event = RealMoneyChanged(self.account, permit.number, False, permit.equity, None, None, mode, by)
+            event = RealMoneyChanged(self.account, permit.number, False, permit.equity, None, None, mode, by, left)
             work.publish(event, market_time=desk.market_clock.now())
         return OwnerAnswer(AnswerKind.DONE, f"Nothing more is sent to account {permit.number}.")
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from core.domain.accounts import Badge, Mode
+from core.domain.accounts import Badge, Mode, World
 from core.domain.events import OrderFilled, RealMoneyAsked, RealMoneyChanged, SignalRaised
+from core.domain.orders import OrderState
 from core.domain.portfolio import GuardKind
 from core.domain.real_money import is_phrase, phrase
 from core.domain.views import AnswerKind, Health
+from core.execution import restored
 from core.execution.real_money import permit_of
 from tests.builders import COIN
 from tests.live_bench import LIVE, NUMBER, LiveBench
@@ -155,6 +157,7 @@ def test_the_books_of_one_live_account_never_take_the_trades_of_another(make: Ma
     assert "this ledger holds the trades of account 123456789" in bench.health.states[LIVE.id][1]
 
 
+@pytest.mark.feature("C6")
 def test_the_mode_of_a_paper_account_does_not_follow_to_a_live_one(make: Make) -> None:
     bench = make(paper=True)
     bench.start()
@@ -198,6 +201,26 @@ def test_what_a_closed_account_holds_stays_shown_and_names_no_guard_that_does_no
     guards = bench.read(lambda work: work.guards(LIVE.id))
     assert [guard.kind for guard in guards] == [GuardKind.VENUE], "its stop rests at the venue"
     assert guards[0].last_seen_at <= bench.clock.now()
+
+
+def test_a_purchase_that_waits_there_is_cancelled_with_the_word(make: Make) -> None:
+    bench = allowed(make())
+    assert buys(bench) == 1
+    (entry,) = bench.read(lambda work: work.live_orders(LIVE.id))
+    bench.owner.stop_real_money("owner")
+    assert bench.live.touched[-1] == entry.client_order_id
+    assert bench.events(RealMoneyChanged)[-1].left_working == 0
+    found = bench.live.find(entry.client_order_id)
+    assert found is not None
+    assert found.state is OrderState.CANCELED
+
+
+def test_a_restored_backup_brings_no_word_back(make: Make) -> None:
+    bench = allowed(make())
+    with bench.database.unit_of_work() as work:
+        restored.settle(work, World.REAL, bench.clock.now(), 2, bench.clock.now())
+        work.commit("restore")
+    assert bench.read(permit_of) is None
 
 
 @pytest.mark.feature("S11")
