@@ -9,9 +9,9 @@ from bot import numbers
 from bot.markup import bold, code, esc, italic, line, paragraphs, table
 from bot.menus import menu_token
 from bot.message import Button, Message
-from bot.render_marks import account_name, headline, time_label
+from bot.render_marks import account_name, headline
 from bot.render_reasons import words
-from core.domain.accounts import Mode
+from core.domain.accounts import Badge, Mode
 from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled, FoundTrade, StopLeft
 from core.domain.views import Fallback
 
@@ -45,7 +45,8 @@ def _troubled(event: BrokerTroubled, zone: ZoneInfo) -> Message:
     title = headline("🟠", f"{name} {line(event.says, 80)}", event.badges)
     later = ""
     if event.patient_until is not None:
-        later = f" If it lasts until {numbers.clock_time(event.patient_until, zone)}, they come to you as cards."
+        until = numbers.clock_time(event.patient_until, zone)
+        later = f" If it lasts until {until}, purchases come to you as cards."
     return Message(
         paragraphs(
             title,
@@ -153,7 +154,7 @@ def _returned(event: BrokerReturned, zone: ZoneInfo) -> Message:
         paragraphs(
             title,
             f"It was out since {numbers.moment(event.since, zone)}. Orders, fills and positions are compared.",
-            _found(event.found, zone, time_label(event.badges)),
+            _found(event.found, zone, simulated=Badge.SIMULATED in event.badges),
             f"{numbers.count(event.cards, 'card')} to sell in its app settled." if event.cards > 0 else "",
             _still(event),
         ),
@@ -161,7 +162,7 @@ def _returned(event: BrokerReturned, zone: ZoneInfo) -> Message:
     )
 
 
-def _found(found: tuple[FoundTrade, ...], zone: ZoneInfo, label: str) -> str:
+def _found(found: tuple[FoundTrade, ...], zone: ZoneInfo, *, simulated: bool) -> str:
     if not found:
         return "Nothing was traded there meanwhile."
     rows = [
@@ -169,7 +170,7 @@ def _found(found: tuple[FoundTrade, ...], zone: ZoneInfo, label: str) -> str:
         f"{numbers.price(each.price)}, {numbers.clock_time(each.at, zone)}{', by your hand' if each.by_hand else ''}"
         for each in found
     ]
-    return f"{bold('Meanwhile there')} ({label.lower()}):\n{_listed(rows)}"
+    return f"{bold('Meanwhile there')}{' (market time)' if simulated else ''}:\n{_listed(rows)}"
 
 
 def _still(event: BrokerReturned) -> str:
