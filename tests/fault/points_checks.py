@@ -31,6 +31,7 @@ from core.domain.venue import OrderRequest
 from core.execution.desk import MANUAL
 from core.execution.protect import UNGUARDED
 from core.execution.reconcile import NEVER_ARRIVED
+from core.execution.venue_state import state_of
 from core.ports import Broker, UnitOfWork
 from tests.fault.points_house import SIMULATED, START, House
 
@@ -119,6 +120,13 @@ def _fills(work: UnitOfWork, account: str | None = None) -> list[Fill]:
     return [entry for entry in work.entries(account) if isinstance(entry, Fill)]
 
 
+def _may_guard(work: UnitOfWork, account: str, kind: GuardKind) -> bool:
+    """Where nobody but the owner can sell, only he or what rests guards; elsewhere never he."""
+    if account == MANUAL:
+        return kind is GuardKind.OWNER
+    return kind is GuardKind.VENUE or (kind is GuardKind.OWNER) is state_of(work, account).is_fallen
+
+
 def _guards(house: House, work: UnitOfWork) -> Iterator[str]:
     told = {(e.account, e.symbol) for row in work.messages(EVERY) if isinstance(e := row.event, PositionUnguarded)}
     known = set((work.value(UNGUARDED) or "").split())
@@ -132,7 +140,7 @@ def _guards(house: House, work: UnitOfWork) -> Iterator[str]:
             guard = guards.get(symbol)
             if guard is None and ((account, symbol) not in told or f"{account}/{symbol}" not in known):
                 yield f"{position} is unguarded and nobody was told"
-            elif guard is not None and (account == MANUAL) is not (guard.kind is GuardKind.OWNER):
+            elif guard is not None and not _may_guard(work, account, guard.kind):
                 yield f"{position} is said to be guarded by {guard}"
             elif guard is not None and guard.kind is GuardKind.VENUE:
                 stop = resting.get(guard.venue_order_id or "")

@@ -23,6 +23,7 @@ from tests.fault.points_steps import (
     answered,
     delivered,
     ended,
+    executed,
     filled,
     has_orders,
     holds,
@@ -189,8 +190,31 @@ OUTAGE = Scene(
         Step(job(TICK), 3, (100.5,)),
         Step(lambda house: house.once(lambda venue: setattr(venue, "is_down", False)), 1),
         Step(job(GUARD)),
+        Step(job(GUARD), 1),
+        Step(job(GUARD), 1),
         Step(delivered),
     ),
+)
+FALLBACK = Scene(
+    "the venue is out of reach so long that the owner's hand takes its place",
+    (
+        *BOUGHT,
+        Step(lambda house: house.once(lambda venue: setattr(venue, "is_down", True)), 1),
+        Step(job(GUARD)),
+        Step(job(GUARD), 1),
+        Step(job(GUARD), 11),
+        Step(order("flatten", "owner"), 1),
+        Step(job(GUARD)),
+        Step(executed),
+        Step(lambda house: house.once(lambda venue: setattr(venue, "is_down", False)), 1),
+        Step(job(GUARD)),
+        Step(job(GUARD), 1),
+        Step(job(GUARD), 1),
+        Step(filled(100.0, **EXIT)),
+        Step(job(GUARD), 1),
+        Step(delivered),
+    ),
+    expect=holds(account="simulated"),
 )
 ANOTHER = OrderNamespace("another installation", 1)
 
