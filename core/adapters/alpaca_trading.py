@@ -113,8 +113,10 @@ class AlpacaTrading(AlpacaDoor["TradingVendor"]):
             page = self.rows(partial(_orders, asked), "orders")
             fresh = {text(row, "id"): row for row in page if text(row, "id") not in rows}
             rows |= fresh
-            if len(page) < ORDERS or not fresh:
+            if len(page) < ORDERS:
                 return list(rows.values())
+            if not fresh:
+                break
             asked = {**asked, "after_order_id": text(page[-1], "id")}
             asked.pop("after", None)
         raise MalformedAnswer("lists orders without end")
@@ -127,8 +129,10 @@ class AlpacaTrading(AlpacaDoor["TradingVendor"]):
             page = self.rows(partial(_activities, asked), "activities")
             fresh = {text(row, "id"): row for row in page if text(row, "id") not in rows}
             rows |= fresh
-            if len(page) < ACTIVITIES or not fresh:
+            if len(page) < ACTIVITIES:
                 return list(rows.values())
+            if not fresh:
+                break
             asked = {**asked, "page_token": text(page[-1], "id")}
         raise MalformedAnswer("lists activities without end")
 
