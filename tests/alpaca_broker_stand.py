@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 import numpy as np
 
@@ -10,8 +11,17 @@ from core.adapters.alpaca_broker import ActionsBetween, AlpacaBroker, no_actions
 from core.adapters.alpaca_trading import AlpacaTrading
 from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport
 from core.adapters.pacing import Pacer, RealClock, Restraint
+from core.clock import SystemClock
 from core.domain.accounts import Account, AccountKind
 from tests.alpaca_stand import KEYS
+
+
+class Watch:
+    """Market time that somebody else moves, and real time for time-outs."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.now = now
+        self.monotonic = SystemClock().monotonic
 
 
 def trading_at(

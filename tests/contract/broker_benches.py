@@ -21,8 +21,7 @@ from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, SubmitResul
 from core.execution.manual_broker import ManualBroker
 from core.ports import Broker
 from core.storage.store import Database, open_database
-from tests.alpaca_broker_stand import broker_at
-from tests.fakes_bars import StillClock
+from tests.alpaca_broker_stand import Watch, broker_at
 from tests.fakes_chaos import ChaosVenue
 from tests.fakes_venue import ACCOUNT, MONDAY, BarShelf, bar_of, flat_bars, venue_over
 from tests.servers.alpaca_trading_server import AlpacaTradingServer
@@ -345,9 +344,9 @@ class AlpacaBench(RestingBench):
         self.clock.advance(FIVE)
 
     def restart(self) -> None:
-        clock = StillClock(self.clock.now())
+        watch = Watch(self.clock.now)
         self.broker: AlpacaBroker = broker_at(
-            self.server.address, self.account, clock, actions=lambda _symbol, _after, _until: self._actions
+            self.server.address, self.account, watch, actions=lambda _symbol, _after, _until: self._actions
         )
 
     def close(self) -> None:

@@ -394,6 +394,16 @@ def test_more_fills_than_alpaca_gives_at_once_are_all_told_once(
     assert len(fills) == len({fill.id for fill in fills}) == 230
 
 
+def test_more_live_orders_than_alpaca_gives_at_once_are_all_seen(
+    server: AlpacaTradingServer, broker: AlpacaBroker
+) -> None:
+    for number in range(510):
+        server.order_outside(
+            symbol="SPY", side="buy", qty=1, type="limit", limit_price=2 + number % 9, time_in_force="gtc"
+        )
+    assert len(names(broker)) == len(set(names(broker))) == 510
+
+
 def test_how_far_alpacas_clock_is_ahead_is_known(server: AlpacaTradingServer, broker: AlpacaBroker) -> None:
     server.skew = timedelta(minutes=7)
     broker.state()
