@@ -64,7 +64,7 @@ def test_every_failure_has_a_sentence_something_to_do_and_a_limit_or_none(troubl
     assert fell == ([] if limit is None else [limit])
     assert state.phase is (Phase.TROUBLED if limit is None else Phase.FALLEN_BACK)
     assert [minute for minute, change in told if change is Change.TROUBLED] == (
-        [] if limit == 0 else [0 if failure.is_definite else 1]
+        [] if limit == 0 or failure.asks else [0 if failure.is_definite else 1]
     )
 
 
