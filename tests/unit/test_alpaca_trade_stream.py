@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -159,6 +160,21 @@ def test_who_lets_us_in_and_says_nothing_is_asked_again(server: TradeUpdatesServ
     server.deaf, server.gives = False, ["trade_updates"]
     eventually(lambda: len(looks) == 1)
     stream.close()
+
+
+def test_a_handshake_that_hangs_is_given_up_and_tried_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        clock = MovingClock(NOW)
+        address = f"ws://127.0.0.1:{listener.getsockname()[1]}/stream"
+        stream = stream_at(address, clock, replace(QUICK, to_enter=0.05))
+        stream.watch(lambda: None)
+        first, _ = listener.accept()
+        second, _ = listener.accept()
+        clock.ahead += 121
+        eventually(lambda: stream.trouble() == f"does not answer: {GOES_ON}")
+        stream.close()
+        first.close()
+        second.close()
 
 
 def test_a_server_that_does_not_answer_pings_is_left(server: TradeUpdatesServer) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from core.errors import Fatal, LeaseLost, Transient
 from core.storage.store import Database
 from jobs.runner import JobRunner
 from jobs.schedule import Job, JobSkipped, Timebase, every
+from jobs.table import GUARD, look_now
 from tests.ledger_builders import START, ledger
 
 DUE = START + timedelta(minutes=5)
@@ -187,3 +188,23 @@ def test_a_long_failure_text_is_cut_in_the_record(house: House) -> None:
     house.run(raising(ValueError("x" * 2_000)))
     run = house.last()
     assert run is not None and len(run.detail) == 500
+
+
+def test_a_look_between_two_minutes_is_the_guards_run_of_this_second_and_leaves_no_record(house: House) -> None:
+    due: list[datetime] = []
+
+    def guard(at: datetime) -> str:
+        due.append(at)
+        if len(due) > 1:
+            raise Transient("the venue is silent")
+        return "looked"
+
+    look = look_now(
+        {GUARD: Job(GUARD, every(timedelta(minutes=1)), Timebase.MARKET, 50.0, 1, guard)}, house.runner, house.clock
+    )
+    house.clock.advance(timedelta(seconds=7, microseconds=9))
+    look()
+    assert (due, house.last(GUARD)) == ([START + timedelta(seconds=7)], None)
+    look()
+    look()
+    assert [error.component for error in house.errors()] == [GUARD], "one cause, told once, by the minutes' name"

@@ -17,11 +17,15 @@ from bot.price_sources import make_simulated_market
 from bot.worlds import Place
 from core.adapters.simulated_profiles import ALPACA
 from core.clock import VirtualClock
-from core.domain.accounts import World
+from core.domain.accounts import Account, AccountKind, World
 from core.domain.bars import BarSize
 from core.domain.instruments import instrument_for
+from core.domain.orders import OrderType, Purpose, Side
+from core.domain.venue import OrderRequest
+from core.execution.reconcile import reconcile
 from core.settings import load_settings
 from core.settings.editable import WATCHED
+from tests.fakes_chaos import ChaosVenue
 
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 COINS = ("BTC-USD", "ETH-USD")
@@ -100,3 +104,31 @@ def test_what_the_owner_watches_is_collected_and_judged_from_the_next_tick_on(tm
     reopened = build_engine(settings, place, open_ledger(place, clock, durable=False), *world[3:])
     assert [each.symbol for each in reopened.desk.instruments] == ["ETH-USD"]
     reopened.close()
+
+
+@pytest.mark.feature("S10")
+def test_word_of_trades_is_told_what_each_look_at_its_account_has_found(tmp_path: Path) -> None:
+    class News:
+        def __init__(self) -> None:
+            self.told: list[int] = []
+
+        def looked(self, found: int) -> None:
+            self.told.append(found)
+
+    settings, clock, news = load_settings({"STATE_DIR": str(tmp_path)}, None), VirtualClock(NOW), News()
+    settings.make_folders()
+    account = Account("alpaca-paper", AccountKind.ALPACA_PAPER, World.REAL)
+    venue = ChaosVenue(clock, lambda _symbol: Decimal(100), account=account)
+    place = Place(World.REAL, f"sqlite:///{tmp_path / 'ledger.sqlite'}", False, None, "test")
+    world = (settings, place, open_ledger(place, clock, durable=False), Clocks(clock, clock), Hooks(lambda *_: None))
+    engine = build_engine(*world, [], make_calendar(), symbols=COINS, broker=venue, news=news)  # type: ignore[arg-type]
+    entry = OrderRequest("other-1", "BTC-USD", Side.BUY, Decimal(1), OrderType.MARKET, Purpose.ENTRY)
+    reconcile(engine.desk, clock.now())
+    venue.submit(entry)
+    clock.advance(timedelta(minutes=1))
+    venue.fill("other-1", Decimal(1), Decimal(100))
+    reconcile(engine.desk, clock.now())
+    venue.is_down = True
+    reconcile(engine.desk, clock.now())
+    assert news.told == [0, 1]
+    engine.close()
