@@ -17,6 +17,7 @@ from core.learning.events import EVENTS
 from core.learning.figures import Figures, days_a_year, excess, figures_of, sharpe_gain
 from core.learning.forecasting import Forecasts, skill
 from core.learning.history import DAY, History
+from core.learning.intraday import compared
 from core.learning.market import Market, market_of
 from core.learning.portfolio import Result, Rules
 from core.learning.statistics import deflated_sharpe, overfitting, sharpe, sharpe_error
@@ -118,6 +119,7 @@ def judged(study: Study, on: str, trials: Path) -> dict[str, Any]:
         "no costs": _figures({"all": _played(study, chosen, study.market(study.told.symbols, 0.0), FREE)}),
         "transfer": _transfer(study, chosen, best),
         "per asset": _per_asset(study, chosen),
+        "confirmation": _confirmation(study),
     }
 
 
@@ -247,3 +249,12 @@ def _transfer(study: Study, config: Configuration, best: str) -> dict[str, Any]:
 
 def _per_asset(study: Study, config: Configuration) -> dict[str, Any]:
     return {symbol: asdict(_run(study, config, (symbol,), FREE)[0]) for symbol in study.told.symbols}
+
+
+def _confirmation(study: Study) -> dict[str, Any]:
+    """Daily confirmation against one on bars of 5 minutes, for the way of foreseeing that is declared first."""
+    first = study.told.configurations[0]
+    said = dict(zip(study.told.symbols, study.forecasts[first.name].probability, strict=True))
+    found = compared(study.folder, study.histories, said, study.told.threshold, study.end)
+    ways = {way: {symbol: asdict(arm) for symbol, arm in arms.items()} for way, arms in found.items()}
+    return {"forecasts": first.name, "ways": ways}

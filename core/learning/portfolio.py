@@ -43,8 +43,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The account's own. Fractions of the entry price for `stop` and `target`, of equity for the caps; `bars` is the
-    most bars a position is kept; None: off. `equity` is what the account begins with, USD."""
+    """The account's own. `stop` and `target` are fractions of the price at which the entry was decided, as a bracket of
+    the engine has them; the caps are fractions of equity; `bars` is the most bars a position is kept; None: off.
+    `equity` is what the account begins with, USD."""
 
     stop: float | None = 0.05
     target: float | None = 0.15
@@ -107,7 +108,7 @@ class _Account:
             return
         value = units * middle
         if self.units[place] == 0.0:
-            self.price[place], self.entered[place] = middle * (1.0 + cost), day
+            self.entered[place] = day
         self.units[place] += units
         self.paid[place] += value * (1.0 + cost)
         self._book(-value, value, cost)
@@ -224,6 +225,8 @@ def _decide(
     _cap_coins(market, rules, equity, own, value, changes & ~leaves)
     for place in np.flatnonzero(changes):
         units = value[place] / market.close[day, place]
+        if not is_held[place]:
+            account.price[place] = market.close[day, place]
         wanted[place] = account.rounded(int(place), float(units))
         waits[place] = delay
 

@@ -141,11 +141,23 @@ def _further(found: Row) -> Iterator[str]:
     yield ""
     yield f"Gain over the rule: {gain['value']:+.2f} ({gain['low']:+.2f} to {gain['high']:+.2f})."
     yield ""
+    yield from _confirmation(found["confirmation"])
     yield "### The ablation: log loss without and with the further inputs"
     yield ""
     for span, losses in found["ablation"]["losses"].items():
         yield f"- {span}: {losses['without']:.5f} without, {losses['with']:.5f} with"
     yield f"- {'Kept' if found['ablation']['kept'] else 'Not kept'}, by the rule declared beforehand."
+
+
+def _confirmation(found: Row) -> Iterator[str]:
+    yield f"### Confirmed on the daily bar, or on bars of 5 minutes ({found['forecasts']}, stop 5 %, target 15 %)"
+    yield ""
+    yield from _head("", "trades", "gain of each", "of all", "hours after the daily close")
+    for way, arms in found["ways"].items():
+        for symbol, arm in arms.items():
+            gains = (_percent(arm["gain"]), _percent(arm["total"]))
+            yield _row(f"{way}, {symbol}", str(arm["trades"]), *gains, f"{arm['waiting']:.1f}")
+    yield ""
 
 
 def _head(*names: str) -> Iterator[str]:

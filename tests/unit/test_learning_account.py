@@ -65,6 +65,14 @@ def test_a_stop_sells_at_its_level_and_a_gap_at_the_open() -> None:
     assert gapped.equity[-1] == pytest.approx(1000 - 2 * 10)
 
 
+def test_levels_stand_where_the_decision_put_them_and_not_where_the_order_filled() -> None:
+    """Decided at 100 and filled at 102: the stop is at 95, not at 96.90."""
+    held = played([FLAT, (102, 103, 101, 102), (96, 97, 95.5, 96)])
+    assert held.open_at_end == 1
+    sold = played([FLAT, (102, 103, 101, 102), (96, 97, 94.9, 96)])
+    assert sold.equity[-1] == pytest.approx(1000 - 2 * 7)
+
+
 def test_a_target_sells_at_its_level_or_a_better_open_and_gives_way_to_the_stop_of_the_same_bar() -> None:
     assert played([FLAT, FLAT, (101, 116, 100, 110)]).equity[-1] == pytest.approx(1000 + 2 * 15)
     assert played([FLAT, FLAT, (120, 125, 119, 121)]).equity[-1] == pytest.approx(1000 + 2 * 20)
