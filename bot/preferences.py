@@ -164,11 +164,13 @@ class Preferences:
         return self.topics.get(name, Loudness.ON)
 
     def loudness(self, event: Event, now: datetime, zone: ZoneInfo) -> Loudness:
-        """How `event` reaches the owner now (system time)."""
+        """How `event` reaches the owner now (system time). An order filled in many parts is heard when it begins and
+        when it is done."""
         wanted = self.of_topic(_TOPIC_OF.get(type(event), ""))
         if priority_of(event) is Priority.CRITICAL:
             return Loudness.SILENT if wanted is Loudness.SILENT else Loudness.ON
-        if wanted is Loudness.ON and self.quiet is not None and self.quiet.holds(now, zone):
+        is_hushed = self.quiet is not None and self.quiet.holds(now, zone)
+        if wanted is Loudness.ON and (is_hushed or (isinstance(event, OrderFilled) and event.is_further_part)):
             return Loudness.SILENT
         return wanted
 

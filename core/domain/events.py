@@ -176,6 +176,13 @@ class OrderFilled:
     ordered: Decimal | None = None
     filled: Decimal | None = None
 
+    @property
+    def is_further_part(self) -> bool:
+        """Neither the first nor the last of its order."""
+        if self.filled is None or self.ordered is None:
+            return False
+        return self.quantity < self.filled < self.ordered
+
 
 @dataclass(frozen=True, slots=True)
 class OrderRefused:

@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.preferences import Loudness, Preferences
 from bot.render import render
 from core.clock import VirtualClock
 from core.domain.accounts import Mode
 from core.domain.events import InstructionSettled, OrderFilled, OrderRefused
-from core.domain.orders import Order, OrderState
+from core.domain.orders import Order, OrderState, Purpose
 from core.domain.records import Instruction
 from core.execution.watch import guard
 from tests.builders import MONDAY, Bench, an_entry, an_exit
@@ -150,3 +151,18 @@ def test_a_message_says_how_much_of_the_order_is_filled_and_what_a_fee_in_coin_i
     assert "Order 4 of 10 filled" in text
     assert "Fee 0.01 BTC ($5.00)" in text
     assert "filled" not in render(a_bought(), UTC).text
+
+
+def test_an_order_filled_in_many_parts_sounds_when_it_begins_and_when_it_is_done() -> None:
+    def heard(quantity: int, filled: int, purpose: Purpose = Purpose.ENTRY) -> Loudness:
+        part = replace(a_bought(purpose=purpose), quantity=Decimal(quantity), ordered=HUNDRED, filled=Decimal(filled))
+        return Preferences().loudness(part, MONDAY, UTC)
+
+    assert [heard(10, 10), heard(10, 20), heard(30, 50), heard(50, 100)] == [
+        Loudness.ON,
+        Loudness.SILENT,
+        Loudness.SILENT,
+        Loudness.ON,
+    ]
+    assert heard(10, 20, Purpose.STOP) is Loudness.ON
+    assert Preferences().loudness(a_bought(), MONDAY, UTC) is Loudness.ON
