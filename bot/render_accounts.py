@@ -11,7 +11,7 @@ from bot.markup import bold, line, paragraphs, table, visible
 from bot.message import Message
 from bot.render_hand import hand_buttons
 from bot.render_marks import account_name, account_title, all_badges, first_line
-from bot.render_trades import distance, guard_words
+from bot.render_trades import distance, position_guard_words
 from core.domain.accounts import Badge
 from core.domain.events import ReportAccount, ReportPosition
 from core.domain.values import ZERO
@@ -106,7 +106,7 @@ def _position_block(entry: ReportPosition, marks: Mapping[str, tuple[Badge, ...]
         ("Value", numbers.money(entry.value)),
         ("Stop", distance(entry.stop, entry.price)),
         ("Target", distance(entry.target, entry.price)),
-        ("Guard", guard_words(entry.guard)),
+        ("Guard", position_guard_words(entry)),
     ]
     return f"{bold(f'{line(entry.symbol, 20)} {result}')}\n{table(rows)}"
 

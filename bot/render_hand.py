@@ -43,9 +43,12 @@ def _sale(entry: ReportPosition, marks: tuple[Badge, ...], units: Decimal) -> st
 
 def _what_happens(held: Sequence[tuple[ReportPosition, tuple[Badge, ...], Decimal]]) -> str:
     sentences = ["The price may move until the sale."]
-    if any(entry.guard is GuardKind.VENUE for entry, _, _ in held):
+    at_venue = [entry for entry, _, _ in held if entry.guard is GuardKind.VENUE]
+    if at_venue:
         rest = "" if all(units == entry.quantity for entry, _, units in held) else "; what is kept gets its own again"
-        sentences.insert(0, f"The stop and target that rest at the broker are cancelled first{rest}.")
+        resting = "stop and target" if any(entry.target_rests for entry in at_venue) else "stop"
+        are = "rest at the broker are" if resting != "stop" else "rests at the broker is"
+        sentences.insert(0, f"The {resting} that {are} cancelled first{rest}.")
     if any(Badge.MANUAL in marks for _, marks, _ in held):
         sentences.append("In your own account a card asks you to sell it at your broker.")
     return " ".join(sentences)

@@ -11,7 +11,7 @@ from bot.markup import bold, code, line, paragraphs, table, visible
 from bot.message import Message
 from bot.render_accounts import account_block, day_results
 from bot.render_marks import account_title, all_badges, first_line
-from bot.render_trades import guard_words
+from bot.render_trades import position_guard_words
 from core.domain.accounts import Badge
 from core.domain.events import DailyReport, ReportPosition
 from core.domain.views import Health
@@ -43,7 +43,7 @@ def _position_line(entry: ReportPosition, marks: Mapping[str, tuple[Badge, ...]]
     rows = (
         ("Held", f"{numbers.quantity(entry.quantity)} = {numbers.money(entry.value)}"),
         ("Account", visible(account_title(entry.account, marks.get(entry.account, ())))),
-        ("Guard", guard_words(entry.guard)),
+        ("Guard", position_guard_words(entry)),
     )
     return f"{bold(f'{line(entry.symbol, 20)} {result}')}\n{table(rows)}"
 

@@ -169,7 +169,7 @@ def _booked(
         case GuardMoved():
             return "🎚", f"{event.symbol} {_level_words(event)}", f"{event.reason}."
         case ProtectionFailed():
-            return "🚨", f"{event.symbol} stop not placed", f"{event.reason}. {event.consequence}"
+            return "🚨", f"{event.symbol} {event.what}", f"{event.reason}. {event.consequence}"
         case CashBooked():
             kind = event.kind.replace("_", " ")
             amount = f"{kind[:1].upper()}{kind[1:]} {numbers.signed_money(event.amount)}"

@@ -9,11 +9,13 @@ from bot import menus, numbers, render_reasons
 from bot.markup import italic, line, paragraphs, table
 from bot.message import Button, Message
 from bot.render_marks import fits_a_button, headline, time_label
+from core.domain.dust import is_dust
 from core.domain.events import (
     OrderFilled,
     OrderRefused,
     OrderUncertain,
     PositionUnguarded,
+    ReportPosition,
     SignalRaised,
 )
 from core.domain.orders import Purpose, Side
@@ -34,6 +36,24 @@ _CLOSED_BY = {
 
 def guard_words(guard: GuardKind | None) -> str:
     return _GUARDS[guard] if guard else "none: UNGUARDED"
+
+
+def position_guard_words(entry: ReportPosition) -> str:
+    """Who sells what of it: a venue may take the stop alone, and no fraction of a share."""
+    if entry.guard is not GuardKind.VENUE or not entry.at_venue:
+        return guard_words(entry.guard)
+    watched = []
+    if not entry.target_rests:
+        watched.append("the target")
+    rest = entry.quantity - entry.at_venue
+    is_part = rest > 0 and not is_dust(entry.symbol, rest)
+    if is_part:
+        watched.append(f"the other {numbers.quantity(rest)}")
+    if not watched:
+        return guard_words(entry.guard)
+    what = "orders" if entry.target_rests else "stop"
+    part = f" for {numbers.quantity(entry.at_venue)}" if is_part else ""
+    return f"{what}{part} at the broker; I watch {' and '.join(watched)}"
 
 
 def signal(event: SignalRaised, zone: ZoneInfo) -> Message:

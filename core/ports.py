@@ -190,6 +190,11 @@ class Broker(Protocol):
         """What may rest at the venue for so many units; asks nobody. An entry carries its bracket where it is PAIR."""
         ...
 
+    def sale_step(self, symbol: str) -> Decimal:
+        """In which steps what is held can be sold at the market; asks nobody. Finer than the instrument's where
+        fractions of a share trade."""
+        ...
+
     def submit(self, request: OrderRequest) -> SubmitResult:
         """Submitting an id that the venue already has answers Accepted with the order that exists."""
         ...

@@ -11,6 +11,7 @@ from itertools import pairwise
 from core.domain.accounts import Account, Badge
 from core.domain.decisions import Signal
 from core.domain.events import ReportAccount, ReportPosition
+from core.domain.orders import NO_COVER, Cover
 from core.domain.portfolio import Guard, Portfolio, Position
 from core.domain.records import EquityPoint
 from core.domain.values import ONE, ZERO
@@ -174,7 +175,9 @@ def account_report(
     )
 
 
-def position_report(position: Position, price: Decimal | None, guard: Guard | None) -> ReportPosition:
+def position_report(
+    position: Position, price: Decimal | None, guard: Guard | None, cover: Cover = NO_COVER
+) -> ReportPosition:
     """Without a price the position is shown at what it cost."""
     shown = price if price is not None else position.average_cost
     value = position.quantity * shown
@@ -190,6 +193,8 @@ def position_report(position: Position, price: Decimal | None, guard: Guard | No
         guard=guard.kind if guard else None,
         stop=guard.stop if guard else None,
         target=guard.target if guard else None,
+        at_venue=cover.stop,
+        target_rests=cover.target >= cover.stop,
     )
 
 

@@ -70,6 +70,7 @@ class ChaosVenue:
     delay: timedelta = timedelta(minutes=3)
     account: Account = field(default_factory=lambda: Account("simulated", AccountKind.SIMULATED, World.REAL))
     rests: Resting = Resting.PAIR
+    share_step: Decimal = Decimal(1)
     shows_within: timedelta = timedelta(minutes=1)
     cash: Decimal = CASH
     coin_fee: Decimal = ZERO
@@ -87,7 +88,11 @@ class ChaosVenue:
     # the Broker port
 
     def resting(self, symbol: str, quantity: Decimal) -> Resting:
-        return self.rests
+        is_whole = not quantity % instrument_for(symbol).quantity_step
+        return self.rests if is_whole else Resting.NOTHING
+
+    def sale_step(self, symbol: str) -> Decimal:
+        return min(instrument_for(symbol).quantity_step, self.share_step)
 
     def submit(self, request: OrderRequest) -> SubmitResult:
         self._receive()
@@ -194,6 +199,21 @@ class ChaosVenue:
         if order.filled_quantity and name in self._brackets:
             self._give_birth(name)
 
+    def forget_bracket(self, name: str) -> None:
+        """The legs that the order was to have are gone for good."""
+        self._brackets.pop(name, None)
+
+    def free_units(self, symbol: str) -> Decimal:
+        """Units that no live sale has claimed; a stop and its target claim them once."""
+        claimed, counted = ZERO, set[str]()
+        for order in self.live():
+            if order.symbol == symbol and order.side is Side.SELL and order.client_order_id not in counted:
+                claimed += order.quantity - order.filled_quantity
+                rival = self._rival_of(order.client_order_id)
+                if rival is not None:
+                    counted.add(rival.client_order_id)
+        return self.positions.get(symbol, ZERO) - claimed
+
     def pay_dividend(self, symbol: str, amount: Decimal) -> None:
         self._pay("dividend", CashKind.DIVIDEND, amount * self.positions.get(symbol, ZERO))
 
@@ -253,8 +273,12 @@ class ChaosVenue:
         name = request.client_order_id
         if name in self.book:
             return Accepted(self.book[name])
-        if request.side is Side.SELL and request.quantity > self._free_units(request.symbol):
+        if request.side is Side.SELL and request.quantity > self.free_units(request.symbol):
             return Refused("insufficient quantity")
+        if self.rests is not Resting.PAIR and (request.bracket_stop or request.bracket_target):
+            return Refused("no brackets for this asset")
+        if request.type is OrderType.STOP and self._may_not_stop(request):
+            return Refused("no such stops for this asset")
         if request.side is Side.BUY and request.quantity * self.price(request.symbol) > self.cash:
             return Refused("insufficient buying power")
         self.requests.append(request)
@@ -265,6 +289,9 @@ class ChaosVenue:
             target = replace(request, client_order_id=name + TARGET_LEG, type=OrderType.LIMIT, purpose=Purpose.TARGET)
             self._add_leg(name, replace(target, limit_price=request.bracket_target, stop_price=None))
         return Accepted(self.book[name])
+
+    def _may_not_stop(self, request: OrderRequest) -> bool:
+        return self.rests is Resting.NOTHING or (self.rests is Resting.STOP and request.limit_price is None)
 
     def _order(self, request: OrderRequest) -> VenueOrder:
         return VenueOrder(
@@ -321,16 +348,6 @@ class ChaosVenue:
             self.book[rival.client_order_id] = replace(rival, state=OrderState.CANCELED)
         else:
             self.book[rival.client_order_id] = replace(rival, quantity=left)
-
-    def _free_units(self, symbol: str) -> Decimal:
-        claimed, counted = ZERO, set[str]()
-        for order in self.live():
-            if order.symbol == symbol and order.side is Side.SELL and order.client_order_id not in counted:
-                claimed += order.quantity - order.filled_quantity
-                rival = self._rival_of(order.client_order_id)
-                if rival is not None:
-                    counted.add(rival.client_order_id)
-        return self.positions.get(symbol, ZERO) - claimed
 
     def _book_fill(self, order: VenueOrder, quantity: Decimal, price: Decimal, fee: Decimal) -> None:
         number = 1 + sum(fill.client_order_id == order.client_order_id for fill in self.fills)

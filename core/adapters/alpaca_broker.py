@@ -31,6 +31,7 @@ from core.domain.corporate import CorporateAction
 from core.domain.instruments import instrument_for
 from core.domain.orders import FINAL, Purpose, Side
 from core.domain.portfolio import Fill
+from core.domain.splits import FRACTION
 from core.domain.values import ONE, ZERO, plain
 from core.domain.venue import (
     Accepted,
@@ -98,6 +99,15 @@ class AlpacaBroker:
         if instrument_for(symbol).is_crypto:
             return Resting.STOP
         return Resting.NOTHING if quantity % ONE else Resting.PAIR
+
+    def sale_step(self, symbol: str) -> Decimal:
+        """Before Alpaca was asked about a share it is taken for one of the many that trade in fractions."""
+        with self._lock:
+            known = self._assets.get(symbol)
+        instrument = instrument_for(symbol)
+        if instrument.is_crypto:
+            return max(instrument.quantity_step, (known[1].quantity_step if known else None) or ZERO)
+        return ONE if known is not None and not known[1].fractionable else FRACTION
 
     def submit(self, request: OrderRequest) -> SubmitResult:
         """Raises Transient where nothing was sent, or where Alpaca turned it away at its door."""

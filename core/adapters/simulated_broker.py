@@ -33,7 +33,7 @@ from core.adapters.simulated_venue_journal import VenueJournal
 from core.domain.accounts import Account
 from core.domain.corporate import CorporateAction
 from core.domain.instruments import AssetClass
-from core.domain.orders import Side
+from core.domain.orders import OrderType, Side
 from core.domain.portfolio import Fill
 from core.domain.values import ZERO, exact
 from core.domain.venue import (
@@ -118,8 +118,11 @@ class SimulatedBroker:
             self._journal.close()
             raise
 
-    def resting(self, symbol: str, quantity: Decimal) -> Resting:  # noqa: ARG002 - the port's shape
-        return Resting.PAIR
+    def resting(self, symbol: str, quantity: Decimal) -> Resting:
+        return self._market.profile.resting(instrument_of(symbol), quantity)
+
+    def sale_step(self, symbol: str) -> Decimal:
+        return self._market.profile.step_of(instrument_of(symbol), OrderType.MARKET)
 
     def submit(self, request: OrderRequest) -> SubmitResult:
         """Submitting an id that the venue already has answers Accepted with the order that exists, whatever is sent
@@ -226,7 +229,7 @@ class SimulatedBroker:
         if fault is Fault.REJECT:
             return Refused("the simulated venue turned the order down (injected)")
         instrument = instrument_of(request.symbol)
-        wrong = malformed(request, instrument)
+        wrong = malformed(request, instrument, self._market.profile)
         if wrong:
             return Refused(wrong)
         last_price = self._last_price(request.symbol, now) if request.side is Side.BUY else ZERO

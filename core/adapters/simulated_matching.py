@@ -12,6 +12,8 @@
     stop sell,    the open less costs                           -
     touched
     before
+    stop-limit    as a stop, but never below its limit: touched with the market below it, it is a limit sell from then
+    sell          on, and stays one
 
 Within one bar a stop goes before a target, because the bar does not tell which came first. For the stop of a purchase
 that is filled between open and close the bar begins at the limit of that purchase: due there already, it sells there.
@@ -84,8 +86,9 @@ def price_at_open(
         taken = buying_price if order.side is Side.BUY else selling_price
         return taken(candle.open, costs, tick)
     if order.type is OrderType.STOP:
-        due = is_triggered or (order.stop_price is not None and candle.open <= order.stop_price)
-        return selling_price(candle.open, costs, tick) if due else None
+        due = is_triggered or is_touched(order, candle.open)
+        met = order.limit_price is None or candle.open >= order.limit_price
+        return _not_below(order.limit_price, selling_price(candle.open, costs, tick)) if due and met else None
     if order.limit_price is None:
         return None
     if order.side is Side.BUY:
@@ -99,15 +102,23 @@ def price_within(
     order: VenueOrder, is_triggered: bool, candle: Candle, instrument: Instrument, costs: Costs
 ) -> Decimal | None:
     """The price at which `order`, not filled at the open, fills before the close; None where it does not."""
-    if is_triggered:
-        return None
-    if order.type is OrderType.STOP:
-        touched = order.stop_price is not None and candle.low <= order.stop_price
-        return selling_price(order.stop_price, costs, instrument.price_tick) if touched and order.stop_price else None
-    if order.type is not OrderType.LIMIT or order.limit_price is None:
+    if order.type is OrderType.STOP and not is_triggered:
+        if order.stop_price is None or not is_touched(order, candle.low):
+            return None
+        return _not_below(order.limit_price, selling_price(order.stop_price, costs, instrument.price_tick))
+    if order.type is OrderType.MARKET or order.limit_price is None:
         return None
     reached = candle.low <= order.limit_price if order.side is Side.BUY else candle.high >= order.limit_price
     return order.limit_price if reached else None
+
+
+def is_touched(order: VenueOrder, price: Decimal) -> bool:
+    """Whether the market at `price` sets a stop off."""
+    return order.type is OrderType.STOP and order.stop_price is not None and price <= order.stop_price
+
+
+def _not_below(limit: Decimal | None, price: Decimal) -> Decimal:
+    return price if limit is None else max(limit, price)
 
 
 def price_from(price: Decimal) -> Pricing:

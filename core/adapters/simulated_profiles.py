@@ -11,7 +11,12 @@ ALPACA, coins: 0.25 % for takers in the lowest tier of volume, taken from what o
 from a sale (docs.alpaca.markets/docs/crypto-fees; alpaca.markets/docs/crypto/activities). Coins are kept there to nine
 decimals. Resting orders would pay 0.15 %; here all pay as takers.
 
-DOLLARS: nothing for stocks, 0.25 % in USD for coins: the plainest venue, for tests and comparisons.
+ALPACA, what rests: a stop and a target beside one another for whole shares; for coins a stop-limit alone, no bracket
+and no plain stop. Fractions of a share trade at the market only and carry nothing (docs.alpaca.markets/docs, the pages
+on orders, fractional trading and crypto trading).
+
+DOLLARS: nothing for stocks, 0.25 % in USD for coins, stop and target rest for both, no fractions of a share: the
+plainest venue, for tests and comparisons.
 """
 
 from __future__ import annotations
@@ -20,9 +25,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from core.domain.instruments import AssetClass
-from core.domain.orders import Side
+from core.domain.instruments import AssetClass, Instrument
+from core.domain.orders import OrderType, Side
+from core.domain.splits import FRACTION
 from core.domain.values import CENT, ONE, ZERO, ceil_to, floor_to
+from core.domain.venue import Resting
 
 COIN_GRAIN = Decimal("0.000000001")
 """The finest part of a coin that a venue keeps."""
@@ -53,15 +60,31 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class VenueProfile:
-    """`volume_share` is the part of a bar's volume that all our orders in a symbol may take together; None: all."""
+    """`volume_share` is the part of a bar's volume that all our orders in a symbol may take together; None: all.
+
+    `rests` is what may rest for whole steps, `sale_steps` in which steps market orders trade.
+    """
 
     name: str
     costs: Mapping[AssetClass, Costs]
     volume_share: Decimal | None
+    rests: Mapping[AssetClass, Resting]
+    sale_steps: Mapping[AssetClass, Decimal]
+
+    def resting(self, instrument: Instrument, quantity: Decimal) -> Resting:
+        """What may rest for so many units."""
+        if not instrument.is_crypto and quantity % instrument.quantity_step:
+            return Resting.NOTHING
+        return self.rests[instrument.asset_class]
+
+    def step_of(self, instrument: Instrument, kind: OrderType) -> Decimal:
+        """In which steps orders of that type trade."""
+        return self.sale_steps[instrument.asset_class] if kind is OrderType.MARKET else instrument.quantity_step
 
 
 # Large US funds quote a cent wide on several hundred USD.
 _STOCK = Costs(half_spread=Decimal("0.0001"), slippage=Decimal("0.0002"))
+_COIN_STEP = Decimal("0.000001")
 _COIN = Costs(half_spread=Decimal("0.0005"), slippage=Decimal("0.0005"), taker=Decimal("0.0025"))
 
 ALPACA = VenueProfile(
@@ -77,8 +100,16 @@ ALPACA = VenueProfile(
         AssetClass.CRYPTO: Costs(_COIN.half_spread, _COIN.slippage, taker=_COIN.taker, taken_in_units=True),
     },
     volume_share=Decimal("0.1"),
+    rests={AssetClass.STOCK: Resting.PAIR, AssetClass.CRYPTO: Resting.STOP},
+    sale_steps={AssetClass.STOCK: FRACTION, AssetClass.CRYPTO: _COIN_STEP},
 )
-DOLLARS = VenueProfile("dollars", {AssetClass.STOCK: _STOCK, AssetClass.CRYPTO: _COIN}, volume_share=Decimal("0.1"))
+DOLLARS = VenueProfile(
+    "dollars",
+    {AssetClass.STOCK: _STOCK, AssetClass.CRYPTO: _COIN},
+    volume_share=Decimal("0.1"),
+    rests=dict.fromkeys(AssetClass, Resting.PAIR),
+    sale_steps={AssetClass.STOCK: ONE, AssetClass.CRYPTO: _COIN_STEP},
+)
 PROFILES: Mapping[str, VenueProfile] = {profile.name: profile for profile in (ALPACA, DOLLARS)}
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from core.adapters.simulated_profiles import Costs, buying_price, order_fee
+from core.adapters.simulated_profiles import Costs, VenueProfile, buying_price, order_fee
 from core.adapters.simulated_resting import STOP_SUFFIX, TARGET_SUFFIX
 from core.adapters.simulated_venue import VenueBook
 from core.domain.instruments import Instrument
 from core.domain.orders import OrderType, Side
 from core.domain.values import ZERO, plain
-from core.domain.venue import OrderRequest
+from core.domain.venue import OrderRequest, Resting
 
 
-def malformed(request: OrderRequest, instrument: Instrument) -> str | None:
+def malformed(request: OrderRequest, instrument: Instrument, profile: VenueProfile) -> str | None:
     """Why the order makes no sense whatever the account holds; None where it does."""
     if not request.client_order_id:
         return "an order needs a client order id"
@@ -21,11 +21,35 @@ def malformed(request: OrderRequest, instrument: Instrument) -> str | None:
         return f"order ids ending in {STOP_SUFFIX} or {TARGET_SUFFIX} are kept for the legs of brackets"
     if request.quantity <= 0:
         return f"the quantity must be above zero, not {plain(request.quantity)}"
-    if request.quantity % instrument.quantity_step:
-        return f"{request.symbol} trades in steps of {plain(instrument.quantity_step)}, not {plain(request.quantity)}"
-    if request.type is OrderType.STOP and request.side is Side.BUY:
+    return (
+        _wrong_quantity(request, instrument, profile)
+        or _wrong_price(request, instrument)
+        or _wrong_stop(request, profile.rests[instrument.asset_class])
+        or _wrong_bracket(request, profile.rests[instrument.asset_class])
+    )
+
+
+def _wrong_quantity(request: OrderRequest, instrument: Instrument, profile: VenueProfile) -> str | None:
+    step = profile.step_of(instrument, request.type)
+    if request.quantity % step:
+        return f"{request.symbol} trades in steps of {plain(step)}, not {plain(request.quantity)}"
+    has_bracket = request.bracket_stop is not None or request.bracket_target is not None
+    if has_bracket and request.quantity % instrument.quantity_step:
+        what = f"{plain(request.quantity)} {request.symbol} cannot carry its stop and target"
+        return f"fractions of a share take no bracket: {what}"
+    return None
+
+
+def _wrong_stop(request: OrderRequest, rests: Resting) -> str | None:
+    if request.type is not OrderType.STOP or request.stop_price is None:
+        return None
+    if request.side is Side.BUY:
         return "only sales can be stop orders here"
-    return _wrong_price(request, instrument) or _wrong_bracket(request)
+    if request.limit_price is not None and request.limit_price > request.stop_price:
+        return "the limit of a stop order that sells must not be above its stop"
+    if rests is Resting.STOP and request.limit_price is None and request.bracket_target is None:
+        return f"no plain stops are taken for coins: a stop for {request.symbol} needs a limit, too"
+    return None
 
 
 def _wrong_price(request: OrderRequest, instrument: Instrument) -> str | None:
@@ -39,10 +63,12 @@ def _wrong_price(request: OrderRequest, instrument: Instrument) -> str | None:
     return None
 
 
-def _wrong_bracket(request: OrderRequest) -> str | None:
+def _wrong_bracket(request: OrderRequest, rests: Resting) -> str | None:
     stop, target = request.bracket_stop, request.bracket_target
     if stop is None and target is None:
         return None
+    if rests is not Resting.PAIR:
+        return f"coins take no bracket: {request.symbol} cannot carry a stop and a target"
     if request.side is Side.SELL and stop is None:
         return _wrong_pair(request)
     if stop is None or target is None:
@@ -56,6 +82,8 @@ def _wrong_pair(request: OrderRequest) -> str | None:
     """A stop with a target beside it, of which one cancels the other."""
     if request.type is not OrderType.STOP or request.stop_price is None or request.bracket_target is None:
         return "only a stop order can carry a target beside it"
+    if request.limit_price is not None:
+        return "a stop with a target beside it has no limit of its own"
     return None if request.stop_price < request.bracket_target else "the stop of a pair must be below its target"
 
 

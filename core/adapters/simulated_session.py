@@ -12,7 +12,15 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.adapters.simulated_events import Cancelled, Filled, Triggered, Turned, VenueEvent
-from core.adapters.simulated_matching import Candle, Pricing, instrument_of, price_at_open, price_from, price_within
+from core.adapters.simulated_matching import (
+    Candle,
+    Pricing,
+    instrument_of,
+    is_touched,
+    price_at_open,
+    price_from,
+    price_within,
+)
 from core.adapters.simulated_profiles import Costs, VenueProfile, order_fee, units_taken
 from core.adapters.simulated_resting import STOP_SUFFIX, Resting
 from core.adapters.simulated_venue import USD, VenueBook
@@ -97,8 +105,12 @@ class _Step:
             return []
         order, instrument = resting.order, instrument_of(resting.order.symbol)
         costs = self.market.profile.costs[instrument.asset_class]
-        price = pricing(order, resting.is_triggered, self.candles[order.symbol], instrument, costs)
+        candle = self.candles[order.symbol]
+        price = pricing(order, resting.is_triggered, candle, instrument, costs)
         if price is None:
+            if not resting.is_triggered and is_touched(order, candle.open):
+                # The market has jumped over its limit.
+                self.record(Triggered(self.now, order.client_order_id))
             return []
         left = self._left(order.symbol)
         units = resting.remaining if left is None else min(left, resting.remaining)

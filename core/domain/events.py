@@ -235,6 +235,9 @@ class ModelTrained:
 
 @dataclass(frozen=True, slots=True)
 class ReportPosition:
+    """`at_venue` is how many units resting stops sell by themselves, zero where that is not known; `target_rests`
+    whether all of these are sold at the target, too."""
+
     symbol: str
     account: str
     quantity: Decimal
@@ -245,6 +248,8 @@ class ReportPosition:
     guard: GuardKind | None
     stop: Decimal | None
     target: Decimal | None
+    at_venue: Decimal = Decimal(0)
+    target_rests: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,7 +407,8 @@ class GuardMoved:
 
 @dataclass(frozen=True, slots=True)
 class ProtectionFailed:
-    """The stop of a position could not be placed where it should rest; `consequence` says what was done instead."""
+    """The stop of a position could not be placed where it should rest, or rested there and did not sell: `what` says
+    which, `consequence` what was done instead."""
 
     account: str
     symbol: str
@@ -410,6 +416,7 @@ class ProtectionFailed:
     reason: str
     consequence: str
     badges: tuple[Badge, ...]
+    what: str = "stop not placed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -80,6 +80,7 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = {
 }
 FINAL = frozenset({_S.FILLED, _S.CANCELED, _S.REJECTED, _S.EXPIRED})
 LIVE = frozenset(set(OrderState) - FINAL)
+RESTING = frozenset({_S.ACCEPTED, _S.PARTIALLY_FILLED})
 _STAYS_WHEN_PARTLY_FILLED = frozenset({_S.CANCEL_PENDING, _S.CANCELED, _S.EXPIRED, _S.FILLED})
 
 
@@ -172,6 +173,33 @@ class Order:
         else:
             state = rest
         return replace(self, state=state, filled_quantity=filled, updated_at=at, reason=reason or self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What orders that rest at a venue sell of a position by themselves, in units: at its stop, and at its target.
+
+    `limited`: a stop among them sells at its limit or above it, or not at all.
+    """
+
+    stop: Decimal = ZERO
+    target: Decimal = ZERO
+    limited: bool = False
+
+
+NO_COVER = Cover()
+
+
+def cover_of(orders: Iterable[Order]) -> Cover:
+    """The cover of one position; `orders` are the live ones of its account and symbol."""
+    resting = [order for order in orders if order.state in RESTING]
+    stops = [order for order in resting if order.purpose is Purpose.STOP and order.stop_price is not None]
+    targets = [order for order in resting if order.purpose is Purpose.TARGET and order.limit_price is not None]
+    return Cover(
+        sum((order.remaining for order in stops), ZERO),
+        sum((order.remaining for order in targets), ZERO),
+        any(order.limit_price is not None for order in stops),
+    )
 
 
 VERSIONS_OF_AN_EPOCH = 1_000_000

@@ -13,6 +13,7 @@ from decimal import Decimal
 from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.portfolio import Position
+from core.domain.splits import FRACTION
 from core.domain.values import ONE, floor_to, plain
 from core.domain.views import AnswerKind, OwnerAnswer
 from core.execution.bookings import digest, refused
@@ -63,12 +64,13 @@ def _answers(desk: Desk, account: str, reachable: frozenset[str]) -> bool:
         return desk.is_by_hand(work, account)
 
 
-def part_of(symbol: str, quantity: Decimal, fraction: Decimal) -> Decimal:
-    """The units of `quantity` to sell: whole steps; all of them where less than a step would be left."""
+def part_of(symbol: str, quantity: Decimal, fraction: Decimal, sale_step: Decimal | None = None) -> Decimal:
+    """The units of `quantity` to sell: whole steps; all of them where less than a step would be left, fractions
+    included where the venue sells in such a `sale_step` (None: not known, so that all of it is shown)."""
     step = instrument_for(symbol).quantity_step
-    whole = floor_to(quantity, step)
+    everything = floor_to(quantity, min(step, sale_step or FRACTION))
     part = floor_to(quantity * fraction, step)
-    return whole if whole - part < step else part
+    return everything if fraction == ONE or (part > 0 and everything - part < step) else part
 
 
 def _chooser(positions: list[Position], fraction: Decimal) -> Callable[[Snapshot], tuple[Order, ...]]:
@@ -79,7 +81,8 @@ def _chooser(positions: list[Position], fraction: Decimal) -> Callable[[Snapshot
         orders = []
         for view in snapshot.accounts:
             for symbol, position in sorted(view.portfolio.positions.items()):
-                quantity = part_of(symbol, position.quantity, fraction)
+                step = view.sale_step(instrument_for(symbol))
+                quantity = part_of(symbol, position.quantity, fraction, step)
                 if (view.account.id, symbol) in places and quantity > 0 and not has_live_exit(view, symbol):
                     share = "" if fraction == ONE else f" {plain(100 * fraction)} % of"
                     orders.append(exit_order(snapshot, view, position, quantity, CAUSE, f"you asked to sell{share} it"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -15,6 +16,8 @@ from core.domain.accounts import Account, AccountKind, Badge, Mode, World
 from core.domain.bars import BarSize
 from core.domain.instruments import Instrument, Universe, instrument_for
 from core.domain.orders import OrderNamespace
+from core.domain.values import floor_to
+from core.domain.venue import Resting
 from core.domain.views import ComponentHealth, Health
 from core.execution.venue_state import state_of
 from core.ports import BarStore, Broker, Calendar, Clock, Predictor, Quotes, UnitOfWork, UnitOfWorkFactory
@@ -139,6 +142,17 @@ class Desk:
     def venues(self) -> Mapping[str, Broker]:
         """The brokers that can be asked: all but the manual account, whose truth is what the owner reports."""
         return {name: broker for name, broker in self.brokers.items() if not broker.account.is_manual}
+
+    def resting(self, account_id: str, symbol: str, units: Decimal) -> Resting:
+        """What may rest at the account's venue for the whole steps of so many units."""
+        broker = self.brokers.get(account_id)
+        whole = floor_to(units, self.any_instrument(symbol).quantity_step)
+        return broker.resting(symbol, whole) if broker is not None and whole > 0 else Resting.NOTHING
+
+    def sale_steps(self, account_id: str, symbols: Iterable[str]) -> Mapping[str, Decimal]:
+        """In which steps the account's venue sells these; empty where none is connected."""
+        broker = self.brokers.get(account_id)
+        return {symbol: broker.sale_step(symbol) for symbol in symbols} if broker is not None else {}
 
     def chosen_mode(self, work: UnitOfWork) -> Mode:
         """The owner's choice, or the default, whether or not it can be obeyed now."""

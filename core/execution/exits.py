@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.domain.decisions import Decision
-from core.domain.events import Event
-from core.domain.orders import FINAL, Order, OrderState, Purpose
+from core.domain.events import Event, ProtectionFailed
+from core.domain.orders import FINAL, RESTING, Order, OrderState, Purpose
+from core.domain.values import plain
 from core.domain.views import Health
 from core.errors import Ambiguous, Transient
 from core.execution.desk import Desk
@@ -58,7 +59,7 @@ def sell_out(
         resting = [order for order in _in_the_way(desk, cleared) if order.client_order_id not in withdrawn]
         if not resting:
             break
-        blocked |= withdraw(desk, resting, now)
+        blocked |= withdraw(desk, resting, now, tell=_unsold(desk, orders, resting))
         withdrawn |= {order.client_order_id for order in resting}
         reachable = reconcile(desk, now).reachable
         snapshot = take_picture(desk, now, origin, reachable, only_held=True)
@@ -126,6 +127,30 @@ def _in_the_way(desk: Desk, places: set[Place]) -> list[Order]:
         if _place(order) in places
         and order.purpose is not Purpose.EXIT
         and order.state is not OrderState.AWAITING_OWNER
+    ]
+
+
+def _unsold(desk: Desk, exits: Iterable[Order], resting: Iterable[Order]) -> list[ProtectionFailed]:
+    """What the owner hears of stops that the price has passed and that have not sold: their limit was jumped over, or
+    nobody bought. One that is being withdrawn already was told of."""
+    passed = {_place(order): order for order in exits if Purpose.STOP in order.tags}
+    return [
+        ProtectionFailed(
+            order.account,
+            order.symbol,
+            order.remaining,
+            f"The price is {plain(sale.reference_price)} USD, and the stop at {plain(stop)} USD that rests at the "
+            "broker has not sold",
+            "I withdraw it and sell at the market now.",
+            desk.badges(order.account),
+            "stop did not sell",
+        )
+        for order in resting
+        if order.state in RESTING
+        and order.purpose is Purpose.STOP
+        and (sale := passed.get(_place(order))) is not None
+        and (stop := order.stop_price) is not None
+        and stop >= sale.reference_price
     ]
 
 

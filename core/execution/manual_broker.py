@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain.accounts import Account
+from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState
 from core.domain.portfolio import Fill, standing
 from core.domain.records import AuditRecord
+from core.domain.splits import FRACTION
 from core.domain.venue import (
     Accepted,
     Activity,
@@ -47,6 +49,11 @@ class ManualBroker:
     def resting(self, symbol: str, quantity: Decimal) -> Resting:  # noqa: ARG002 - the port's shape
         """Where the owner's own stops rest, only he knows."""
         return Resting.NOTHING
+
+    def sale_step(self, symbol: str) -> Decimal:
+        """Who holds a fraction of a share has a broker that sells it."""
+        instrument = instrument_for(symbol)
+        return instrument.quantity_step if instrument.is_crypto else FRACTION
 
     def submit(self, request: OrderRequest) -> SubmitResult:
         """Always the owner's turn; an order that he has already acted on is answered as it stands."""

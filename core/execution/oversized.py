@@ -8,14 +8,12 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from decimal import Decimal
 
-from core.domain.orders import Order, OrderState, Purpose, Side
+from core.domain.orders import RESTING, Order, Purpose, Side
 from core.domain.values import ZERO, ceil_to, floor_to, plain
 from core.execution import differences, tidings
 from core.execution.desk import Desk
 from core.execution.exits import withdraw
 from core.ports import UnitOfWork
-
-RESTING = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 
 
 def cancel_oversized(desk: Desk, now: datetime, reachable: Collection[str]) -> int:

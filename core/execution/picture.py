@@ -79,6 +79,7 @@ def _view(
         is_fallen=desk.is_by_hand(work, account.id),
         trouble=state.failure.says if state.failure is not None else "",
         buying_power=buying_power(work, account.id),
+        steps=desk.sale_steps(account.id, work.portfolio(account.id).positions),
     )
 
 

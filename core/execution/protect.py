@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from core.domain.dust import without_dust
 from core.domain.events import PositionUnguarded
-from core.domain.orders import Order, OrderState, Purpose
+from core.domain.orders import RESTING, Order, Purpose
 from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ZERO, floor_to
 from core.execution.desk import Desk
@@ -21,7 +21,6 @@ from core.strategy.sizing import bracket_for
 
 UNGUARDED = "unguarded"
 NOBODY: frozenset[str] = frozenset()
-RESTING = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 SEEN_EVERY = timedelta(hours=1)
 """How old the time of the last sighting of a resting stop may grow before it is written anew."""
 
@@ -117,7 +116,7 @@ def _guard(
     stops = [leg for leg in legs if leg.purpose is Purpose.STOP and leg.stop_price is not None]
     step = desk.any_instrument(position.symbol).quantity_step
     covered = sum((leg.remaining for leg in stops), ZERO) >= floor_to(position.quantity, step)
-    is_watched = desk.instrument(position.symbol) is not None
+    is_watched = desk.instrument(position.symbol) is not None and _is_sellable(desk, position)
     if position.quantity <= 0 or not (is_watched or (stops and covered)):
         return None
     planned = _levels_of(work, desk, position, former)
@@ -129,6 +128,12 @@ def _guard(
     watches = not desk.account(position.account).is_manual and not desk.is_by_hand(work, position.account)
     kind = GuardKind.ENGINE if watches else GuardKind.OWNER
     return Guard(position.account, position.symbol, *planned, kind, None, now)
+
+
+def _is_sellable(desk: Desk, position: Position) -> bool:
+    symbol = position.symbol
+    step = desk.sale_steps(position.account, (symbol,)).get(symbol, desk.any_instrument(symbol).quantity_step)
+    return floor_to(position.quantity, step) > 0
 
 
 def _venue_guard(
@@ -217,6 +222,8 @@ def _tell_unguarded(
                 "the broker takes no orders and no stop rests there: put one at "
                 f"{alerted[position.symbol].stop:f} in its own app. I can only tell you when that is reached"
             )
+        elif not _is_sellable(desk, position):
+            reason = "the broker sells no such fraction"
         work.publish(
             PositionUnguarded(account, position.symbol, position.quantity, reason, desk.badges(account)),
             market_time=now,

@@ -1,5 +1,5 @@
-"""Stops that rest where they belong: a protective pair at the venue for whatever no resting stop covers, and a stop
-that follows the price where the owner wants that.
+"""Stops that rest where they belong: a protective pair at the venue for whatever no resting stop covers, or a stop
+alone where no more can rest, and a stop that follows the price where the owner wants that.
 
 A venue's stop is placed only when nothing else is under way for the position: while an entry is half filled, an exit
 works or an order is in doubt, the engine watches (kind ENGINE).
@@ -40,8 +40,8 @@ class Followed:
 def place_missing(
     desk: Desk, now: datetime, reachable: Collection[str], prices: Mapping[str, Decimal]
 ) -> tuple[int, int]:
-    """Places a protective pair for every position, or part of one, without a resting stop; returns (how many were sent,
-    how many of them the venue refused: those positions are to be sold at once).
+    """Places a protective pair, or a stop-limit, for every position, or part of one, without a resting stop; returns
+    (how many were sent, how many of them the venue refused: those positions are to be sold at once).
     """
     missing = _missing(desk, now, reachable, prices)
     if not missing:
@@ -58,7 +58,7 @@ def place_missing(
 
 
 def _missing(desk: Desk, now: datetime, reachable: Collection[str], prices: Mapping[str, Decimal]) -> list[Order]:
-    """The pairs to place."""
+    """The orders to place, each in the units that no stop covers; fractions of a step are left to the engine."""
     missing = list[Order]()
     with desk.reading() as work:
         for account in sorted(reachable):
@@ -71,13 +71,15 @@ def _missing(desk: Desk, now: datetime, reachable: Collection[str], prices: Mapp
                 own = live.get(symbol, [])
                 if instrument is None or not is_quiet(own) or symbol not in guards:
                     continue
-                if desk.brokers[account].resting(symbol, position.quantity) is Resting.NOTHING:
-                    continue
                 stops = [order for order in own if order.purpose is Purpose.STOP]
                 covered = sum((order.remaining for order in stops), ZERO)
                 held = floor_to(max(position.quantity, ZERO), instrument.quantity_step)
-                if covered < held and _is_between(guards[symbol], prices.get(symbol)):
-                    missing.append(_pair(desk, position, guards[symbol], held - covered, instrument, now))
+                if covered >= held or not _is_between(guards[symbol], prices.get(symbol)):
+                    continue
+                resting = desk.resting(account, symbol, held - covered)
+                if resting is not Resting.NOTHING:
+                    stop = _stop(desk, position, guards[symbol], held - covered, instrument, now)
+                    missing.append(_as_it_may_rest(stop, resting, guards[symbol], instrument, desk.policy))
     return missing
 
 
@@ -86,12 +88,19 @@ def _is_between(guard: Guard, price: Decimal | None) -> bool:
     return price is None or guard.stop < price < guard.target
 
 
-def _pair(
+def _as_it_may_rest(stop: Order, resting: Resting, guard: Guard, instrument: Instrument, policy: Policy) -> Order:
+    """With its target beside it, or with the limit under which it does not sell."""
+    at, tick = stop.reference_price, instrument.price_tick
+    if resting is Resting.PAIR:
+        return replace(stop, bracket=Bracket(at, floor_to(guard.target, tick)))
+    return replace(stop, limit_price=max(tick, floor_to(at * (ONE - policy.stop_limit_fraction), tick)))
+
+
+def _stop(
     desk: Desk, position: Position, guard: Guard, quantity: Decimal, instrument: Instrument, now: datetime
 ) -> Order:
     origin = f"protect {now.isoformat()}"
-    tick = instrument.price_tick
-    stop, target = ceil_to(guard.stop, tick), floor_to(guard.target, tick)
+    stop = ceil_to(guard.stop, instrument.price_tick)
     name = desk.namespace.client_order_id(position.account, origin, position.symbol, Side.SELL, Purpose.STOP, 1)
     return Order(
         client_order_id=name,
@@ -105,7 +114,6 @@ def _pair(
         created_at=now,
         type=OrderType.STOP,
         stop_price=stop,
-        bracket=Bracket(stop, target),
         reference_price=stop,
         reason="protects what no resting stop covers",
     )

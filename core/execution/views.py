@@ -13,6 +13,7 @@ from core.domain.decisions import BrakeKind
 from core.domain.dust import without_dust
 from core.domain.events import DailyReport, ReportAccount, ReportPosition
 from core.domain.instruments import AssetClass
+from core.domain.orders import Order, cover_of
 from core.domain.portfolio import GuardKind, Portfolio
 from core.domain.records import JobOutcome, OutboxState
 from core.domain.values import exact
@@ -158,12 +159,18 @@ def _is_guarded(desk: Desk, position: ReportPosition) -> bool:
 
 def _positions(work: UnitOfWork, desk: Desk, now: datetime) -> tuple[ReportPosition, ...]:
     guards = {(guard.account, guard.symbol): guard for guard in work.guards()}
+    orders: dict[tuple[str, str], list[Order]] = {}
+    for order in work.live_orders():
+        orders.setdefault((order.account, order.symbol), []).append(order)
     books = [without_dust(work.portfolio(account.id).positions) for account in work.accounts()]
     held = [position for book in books for position in book.values()]
     prices = last_prices(desk, {position.symbol for position in held}, now)
     return tuple(
         reporting.position_report(
-            position, prices.get(position.symbol), guards.get((position.account, position.symbol))
+            position,
+            prices.get(position.symbol),
+            guards.get((position.account, position.symbol)),
+            cover_of(orders.get((position.account, position.symbol), ())),
         )
         for position in sorted(held, key=lambda each: (each.account, each.symbol))
     )

@@ -31,9 +31,8 @@ COARSEST = Decimal("0.0001")
 
 def want(work: UnitOfWork, desk: Desk, guard: Guard) -> None:
     """Keeps the guard's levels in mind, to the tick; nothing where no order can rest."""
-    broker = desk.venues().get(guard.account)
     held = work.portfolio(guard.account).quantity(guard.symbol)
-    if broker is not None and broker.resting(guard.symbol, held) is not Resting.NOTHING:
+    if desk.resting(guard.account, guard.symbol, held) is not Resting.NOTHING:
         tick = desk.any_instrument(guard.symbol).price_tick
         _keep(work, {**wanted(work), place_of(guard): (ceil_to(guard.stop, tick), floor_to(guard.target, tick))})
 

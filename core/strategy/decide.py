@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from core.domain.accounts import Mode
 from core.domain.decisions import BrakeKind, Decision, Prediction, Signal, Verdict
-from core.domain.instruments import instrument_for
-from core.domain.orders import Order, OrderState, Purpose, Side
+from core.domain.instruments import Instrument, instrument_for
+from core.domain.orders import Cover, Order, OrderState, Purpose, Side, cover_of
 from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ZERO, exact, floor_to, nearest
 from core.ports import Predictor
@@ -53,9 +53,11 @@ def exits(snapshot: Snapshot) -> tuple[Order, ...]:
     """A sale for every position whose price is at or through its stop or target and that no venue guards, and for
     every one that is to be flattened.
 
-    A venue's stop that the price has left behind for two bars has failed: then the position is sold, too. No mode,
-    pause, data fault or missing model holds an exit back. A position that live exits sell gets no second. Of an
-    account whose place another one took nothing can be sold.
+    A venue's stop that the price has left behind for two bars has failed, one with a limit as soon as the price is at
+    it: then the position is sold, too. What rests without a target is sold at its target. A sale is for all of it,
+    fractions included where the venue sells such. No mode, pause, data fault or missing model holds an exit back. A
+    position that live exits sell gets no second. Of an account whose place another one took
+    nothing can be sold.
     """
     return tuple(_exits_of(snapshot))
 
@@ -72,10 +74,14 @@ def _exits_of(snapshot: Snapshot) -> Iterator[Order]:
         for symbol, position in sorted(view.portfolio.positions.items()):
             market = markets.get(symbol)
             instrument = market.instrument if market else instrument_for(symbol)
-            quantity = floor_to(position.quantity, instrument.quantity_step)
+            quantity = floor_to(position.quantity, view.sale_step(instrument))
             if quantity <= 0 or _is_being_sold(view, symbol, quantity):
                 continue
-            found = _flattened(snapshot, view, symbol) or _level_reached(view, view.guards.get(symbol), market)
+            found = (
+                _flattened(snapshot, view, symbol)
+                or _level_reached(view, view.guards.get(symbol), market, cover_of(view.orders_in(symbol)))
+                or _left_over(view, position, instrument)
+            )
             if found:
                 yield exit_order(snapshot, view, position, quantity, *found)
 
@@ -102,23 +108,36 @@ def _flattened(snapshot: Snapshot, view: AccountView, symbol: str) -> tuple[str,
     return None
 
 
-def _level_reached(view: AccountView, guard: Guard | None, market: MarketView | None) -> tuple[str, str] | None:
+def _level_reached(
+    view: AccountView, guard: Guard | None, market: MarketView | None, cover: Cover
+) -> tuple[str, str] | None:
     """(cause, reason) where the price is at or beyond a level that no venue watches, or no longer does."""
     if guard is None or market is None or market.price is None:
         return None
-    price = market.price
-    if guard.kind is GuardKind.VENUE:
-        if price > guard.stop or not _left_behind(guard, market):
-            return None
-        left = f"price {price:f} has left the stop-loss {guard.stop:f} behind"
-        if view.is_fallen:
-            return "stop", f"{left}. The stop that rests at the broker should have sold: look there first"
-        return "stop", f"{left}, and the venue has not sold"
+    price, is_at_venue = market.price, guard.kind is GuardKind.VENUE
     if price <= guard.stop:
-        return "stop", f"price {price:f} is at or below the stop-loss {guard.stop:f}{_already_placed(guard)}"
-    if price >= guard.target:
+        if not is_at_venue:
+            return "stop", f"price {price:f} is at or below the stop-loss {guard.stop:f}{_already_placed(guard)}"
+        if cover.limited or _left_behind(guard, market):
+            left = f"price {price:f} has left the stop-loss {guard.stop:f} behind"
+            if view.is_fallen:
+                return "stop", f"{left}. The stop that rests at the broker should have sold: look there first"
+            return "stop", f"{left}, and the venue has not sold"
+    elif price >= guard.target and not (is_at_venue and cover.target >= cover.stop):
         return "target", f"price {price:f} is at or above the take-profit {guard.target:f}{_cancel_first(guard)}"
     return None
+
+
+def _left_over(view: AccountView, position: Position, instrument: Instrument) -> tuple[str, str] | None:
+    """(cause, reason) of the fraction of a share that a stop or target has left behind: it could not rest with the
+    rest."""
+    if position.quantity >= instrument.quantity_step:
+        return None
+    sales = (trade for trade in reversed(view.portfolio.closed) if trade.symbol == position.symbol)
+    last = next(sales, None)
+    if last is None or last.purpose not in (Purpose.STOP, Purpose.TARGET) or last.left != position.quantity:
+        return None
+    return last.purpose.value, f"its whole shares were sold at their {last.purpose}; this is the fraction that was left"
 
 
 def _left_behind(guard: Guard, market: MarketView) -> bool:

@@ -44,7 +44,8 @@ class AccountView:
     """`connected`: what is held there can be sold at all. `first_day`: it is the first trading day of real money there.
     `is_fallen`: its broker has failed us or is not connected, so that what is to be sold there is for the owner's hand,
     in its own app (core.execution.fallback). `trouble` follows its name and says why nothing is bought there, empty
-    where it may be. `buying_power`, USD, is what may be spent there at most, None: all its cash."""
+    where it may be. `buying_power`, USD, is what may be spent there at most, None: all its cash.
+    `steps` says of what is held in which steps its venue sells it, where that is known."""
 
     account: Account
     portfolio: Portfolio
@@ -56,6 +57,7 @@ class AccountView:
     is_fallen: bool = False
     trouble: str = ""
     buying_power: Decimal | None = None
+    steps: Mapping[str, Decimal] = field(default_factory=dict)
     _of_symbol: Mapping[str, tuple[Order, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +69,9 @@ class AccountView:
     def orders_in(self, symbol: str) -> tuple[Order, ...]:
         """The live orders of one symbol, in their order."""
         return self._of_symbol.get(symbol, ())
+
+    def sale_step(self, instrument: Instrument) -> Decimal:
+        return self.steps.get(instrument.symbol, instrument.quantity_step)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -305,7 +305,7 @@ def test_a_split_scales_units_and_working_orders_and_pays_the_odd_remainder(rest
     [
         (request_of("x", quantity="0"), "above zero"),
         (request_of("x", quantity="-1"), "above zero"),
-        (request_of("x", quantity="0.5"), "steps of 1"),
+        (request_of("x", quantity="0.0000000001"), "trades in steps of"),
         (request_of("x", quantity="100"), "not enough cash"),
         (request_of("x", symbol="BTC-USD", quantity="99.95"), "not enough cash"),
         (request_of("x", symbol="BTC-USD", quantity="0.05"), "at least 10 USD"),

@@ -13,12 +13,13 @@ import pytest
 
 from core.adapters.calendars import ExchangeCalendar
 from core.adapters.simulated_broker import SimulatedBroker
+from core.adapters.simulated_profiles import ALPACA, DOLLARS, VenueProfile
 from core.clock import VirtualClock
 from core.domain.bars import Bar, BarSize
 from core.domain.corporate import CorporateAction
 from core.domain.orders import OrderState, OrderType, Side
 from core.domain.values import plain
-from core.domain.venue import Accepted, OrderRequest
+from core.domain.venue import Accepted, OrderRequest, Refused
 from tests.fakes_venue import BarShelf, bar_of, flat_bars, request_of, venue_over
 
 Prices = tuple[float, float, float, float]
@@ -35,11 +36,11 @@ def calendar() -> ExchangeCalendar:
 class Scene:
     """A venue on Tuesday 2024-03-05 with SPY at 100 before the open, fed bar after bar."""
 
-    def __init__(self, calendar: ExchangeCalendar, symbol: str = "SPY") -> None:
+    def __init__(self, calendar: ExchangeCalendar, symbol: str = "SPY", profile: VenueProfile = DOLLARS) -> None:
         self.symbol = symbol
         self.shelf = BarShelf(*flat_bars(symbol, 100.0, datetime(2024, 3, 4, 20, 55, tzinfo=UTC), 1))
         self.clock = VirtualClock(OPEN)
-        self.venue: SimulatedBroker = venue_over(self.shelf, self.clock, calendar=calendar)
+        self.venue: SimulatedBroker = venue_over(self.shelf, self.clock, calendar=calendar, profile=profile)
 
     def send(self, request: OrderRequest) -> None:
         assert isinstance(self.venue.submit(request), Accepted)
@@ -363,3 +364,81 @@ def test_a_bar_that_is_no_price_matches_nothing(scene: Scene, broken: Prices) ->
     scene.send(request_of("e", side=Side.BUY))
     scene.bars(broken, (101.0, 101.0, 101.0, 101.0))
     assert scene.fills() == ["Tue 05 14:35 buy 10 SPY at 101.04 fee 0 (e)"]
+
+
+# stops with a limit, which is what coins may have at Alpaca
+
+
+STOP_LIMIT = {"stop_price": "95", "limit_price": "93"}
+
+
+@pytest.fixture
+def stopped(calendar: ExchangeCalendar) -> Iterator[Scene]:
+    """Ten coins, and a stop at 95 that sells no lower than at 93."""
+    scene = Scene(calendar, "BTC-USD", ALPACA)
+    scene.send(request_of("e", quantity="10", symbol="BTC-USD"))
+    scene.bars((100.0, 101.0, 99.0, 100.0))
+    scene.send(request_of("s", Side.SELL, "9.97", "BTC-USD", OrderType.STOP, **STOP_LIMIT))
+    yield scene
+    scene.venue.close()
+
+
+def test_a_stop_with_a_limit_that_is_touched_sells_at_the_stop_less_slippage(stopped: Scene) -> None:
+    stopped.bars((97.0, 98.0, 90.0, 91.0))
+    assert stopped.fills()[1:] == ["Tue 05 14:40 sell 9.97 BTC-USD at 94.905 fee 2.37 (s)"]
+
+
+def test_a_gap_to_between_stop_and_limit_sells_at_the_open_and_never_below_the_limit(stopped: Scene) -> None:
+    stopped.bars((93.01, 94.0, 90.0, 91.0))
+    assert stopped.fills()[1:] == ["Tue 05 14:35 sell 9.97 BTC-USD at 93 fee 2.32 (s)"]
+
+
+def test_a_gap_over_the_limit_sells_nothing_until_the_price_is_back_at_it(stopped: Scene) -> None:
+    stopped.bars((90.0, 92.0, 89.0, 91.0), (91.0, 92.99, 91.0, 92.0))
+    assert stopped.fills()[1:] == []
+    assert [order.client_order_id for order in stopped.venue.orders()] == ["s"]
+    stopped.bars((92.0, 96.0, 92.0, 96.0))
+    assert stopped.fills()[1:] == ["Tue 05 14:50 sell 9.97 BTC-USD at 93 fee 2.32 (s)"]
+
+
+def test_a_stop_that_was_set_off_sells_at_the_open_above_it_too(stopped: Scene) -> None:
+    stopped.bars((90.0, 92.0, 89.0, 91.0), (97.0, 98.0, 96.0, 97.0))
+    assert stopped.fills()[1:] == ["Tue 05 14:40 sell 9.97 BTC-USD at 96.903 fee 2.42 (s)"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (request_of("x", symbol="BTC-USD", quantity="1", **BRACKET), "coins take no bracket"),
+        (
+            request_of("x", Side.SELL, "1", "BTC-USD", OrderType.STOP, stop_price="90", bracket_target="120"),
+            "coins take no bracket",
+        ),
+        (request_of("x", Side.SELL, "1", "BTC-USD", OrderType.STOP, stop_price="90"), "no plain stops"),
+        (
+            request_of("x", Side.SELL, "1", "BTC-USD", OrderType.STOP, stop_price="90", limit_price="91"),
+            "must not be above its stop",
+        ),
+        (request_of("x", Side.SELL, "1", "BTC-USD"), "only 0.005 are free"),
+        (request_of("x", symbol="SPY", quantity="1.5", **BRACKET), "fractions of a share take no bracket"),
+        (
+            request_of("x", symbol="SPY", quantity="1.5", kind=OrderType.LIMIT, limit_price="100"),
+            "SPY trades in steps of 1, not 1.5",
+        ),
+    ],
+)
+def test_what_alpaca_lets_not_rest_does_not_rest_here(stopped: Scene, request_: OrderRequest, words: str) -> None:
+    answer = stopped.venue.submit(request_)
+    assert isinstance(answer, Refused)
+    assert words in answer.reason
+
+
+def test_a_fraction_of_a_share_is_sold_at_the_market(calendar: ExchangeCalendar) -> None:
+    scene = Scene(calendar, profile=ALPACA)
+    scene.send(request_of("e", quantity="3.5"))
+    scene.bars((100.0, 101.0, 99.0, 100.0))
+    scene.send(request_of("x", Side.SELL, quantity="3.5"))
+    scene.bars((100.0, 101.0, 99.0, 100.0))
+    assert scene.fills()[1:] == ["Tue 05 14:35 sell 3.5 SPY at 99.97 fee 0.02 (x)"]
+    assert scene.venue.state().positions == {}
+    scene.venue.close()

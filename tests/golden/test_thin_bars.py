@@ -226,13 +226,14 @@ def test_the_fee_on_many_shares_has_its_cap() -> None:
 
 def test_a_coin_bought_pays_in_coin_and_a_coin_sold_in_dollars() -> None:
     scene = Scene("BTC-USD", ALPACA)
-    scene.send(request_of("c", symbol="BTC-USD", quantity="0.123457", **BRACKET))
+    scene.send(request_of("c", symbol="BTC-USD", quantity="0.123457"))
     scene.bar(1000, 100.0)
     assert scene.fills() == ["14:30 buy 0.123457 at 100.1 fee 0.000308643 BTC (c/1)"]
     assert scene.venue.state().positions == {"BTC-USD": Decimal("0.123148357")}
-    assert scene.live() == ["c-s 0.123148", "c-t 0.123148"]
+    stop = {"kind": OrderType.STOP, "stop_price": "95", "limit_price": "88"}
+    scene.send(request_of("s", Side.SELL, "0.123148", "BTC-USD", **stop))  # type: ignore[arg-type]
     scene.bar(1000, 90.0)
-    assert scene.fills()[1:] == ["14:35 sell 0.123148 at 89.91 fee 0.03 USD (c-s/1)"]
+    assert scene.fills()[1:] == ["14:35 sell 0.123148 at 89.91 fee 0.03 USD (s/1)"]
     assert scene.venue.state().positions == {"BTC-USD": Decimal("0.000000357")}
     scene.venue.close()
 

@@ -26,10 +26,11 @@ from hypothesis.stateful import (
 from core.clock import VirtualClock
 from core.cycle import recover
 from core.domain.dust import is_dust
+from core.domain.instruments import instrument_for
 from core.domain.orders import OrderState, Purpose, Side
 from core.domain.portfolio import Fill
-from core.domain.values import ZERO
-from core.domain.venue import VenueOrder
+from core.domain.values import ZERO, floor_to
+from core.domain.venue import Resting, VenueOrder
 from core.execution.protect import UNGUARDED
 from core.execution.watch import guard
 from core.strategy.policy import Policy
@@ -70,13 +71,13 @@ class Trading(RuleBasedStateMachine):
     folder: Path
     """Where each life in turn has its files: at the same place, so that its engine is the same."""
 
-    @initialize(coin_fee=st.sampled_from([ZERO, Decimal("0.0025")]))
-    def install(self, coin_fee: Decimal) -> None:
+    @initialize(coin_fee=st.sampled_from([ZERO, Decimal("0.0025")]), rests=st.sampled_from(list(Resting)))
+    def install(self, coin_fee: Decimal, rests: Resting) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         self.price, self.compared = Decimal(100), 0
         # What the venue takes in coin is finer than what it trades: some dust is always left.
-        self.venue = ChaosVenue(VirtualClock(MONDAY), lambda _symbol: self.price, coin_fee=coin_fee)
+        self.venue = ChaosVenue(VirtualClock(MONDAY), lambda _symbol: self.price, coin_fee=coin_fee, rests=rests)
         self.bench = Bench(self.folder, policy=PATIENT, wrap=lambda _real: self.venue)
         self.venue.clock = self.bench.clock
         self.bench.start()
@@ -186,6 +187,11 @@ class Trading(RuleBasedStateMachine):
             assert all(units >= 0 for units in self.venue.positions.values()), self.venue.positions
 
     @invariant()
+    def no_more_is_offered_than_is_held(self) -> None:
+        if hasattr(self, "venue"):
+            assert all(self.venue.free_units(symbol) >= 0 for symbol in self.bench.symbols), self.venue.live()
+
+    @invariant()
     def the_ledger_books_only_what_happened(self) -> None:
         if not hasattr(self, "bench"):
             return
@@ -234,6 +240,11 @@ class Trading(RuleBasedStateMachine):
                 resting[order.symbol] = resting.get(order.symbol, ZERO) + order.quantity - order.filled_quantity
         for symbol, units in resting.items():
             assert units <= self.venue.positions.get(symbol, ZERO), "more stops than units"
+        under_way = {order.symbol for order in self.venue.live() if order.purpose in (Purpose.ENTRY, Purpose.EXIT)}
+        if self.venue.rests is not Resting.NOTHING:
+            for symbol in guards.keys() - under_way:
+                whole = floor_to(self.venue.positions[symbol], instrument_for(symbol).quantity_step)
+                assert resting.get(symbol) == whole, "not all that may rest does"
 
     # helpers
 

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 )
 
 from core.adapters.simulated_broker import SimulatedBroker
-from core.adapters.simulated_profiles import ALPACA
+from core.adapters.simulated_profiles import ALPACA, DOLLARS, VenueProfile
 from core.clock import VirtualClock
 from core.domain.corporate import CorporateAction
 from core.domain.orders import LIVE, OrderState, OrderType, Purpose, Side
@@ -66,8 +66,6 @@ class TwoVenues(RuleBasedStateMachine):
         self.grid = MONDAY
         self.shelf = BarShelf()
         self.actions: list[CorporateAction] = []
-        self.asked = self.open_asked()
-        self.silent = self.open(None)
         self.limits: dict[tuple[str, datetime], Decimal | None] = {}
         self.extremes: dict[tuple[str, datetime], tuple[float, float]] = {}
         self.sent: dict[str, OrderRequest] = {}
@@ -78,7 +76,7 @@ class TwoVenues(RuleBasedStateMachine):
 
     def open(self, path: Path | None) -> SimulatedBroker:
         return venue_over(
-            self.shelf, self.clock, path=path, profile=ALPACA, tells_volume=lambda symbol: True, actions=self.actions
+            self.shelf, self.clock, path=path, profile=self.profile, tells_volume=bool, actions=self.actions
         )
 
     def history(self) -> list[Entry]:
@@ -86,8 +84,11 @@ class TwoVenues(RuleBasedStateMachine):
         news = in_order(self.asked.fills_since(LONG_AGO), self.asked.activities_since(LONG_AGO))
         return [CashMovement("opening", ACCOUNT.id, CashKind.DEPOSIT, CASH, LONG_AGO), *map(entry_of, news)]
 
-    @initialize(first=prices, second=prices)
-    def there_are_prices(self, first: tuple[float, ...], second: tuple[float, ...]) -> None:
+    @initialize(first=prices, second=prices, profile=st.sampled_from([ALPACA, DOLLARS]))
+    def there_are_prices(self, first: tuple[float, ...], second: tuple[float, ...], profile: VenueProfile) -> None:
+        self.profile = profile
+        self.asked = self.open_asked()
+        self.silent = self.open(None)
         self.next_bars(first, second, 1000.0, 0)
 
     @rule(first=prices, second=prices, volume=volumes, late=st.integers(0, 299))
@@ -160,9 +161,14 @@ class TwoVenues(RuleBasedStateMachine):
         quantity=quantities,
         kind=st.sampled_from(list(OrderType)),
         price=levels,
+        depth=st.none() | st.integers(0, 5),
     )
-    def sell(self, name: str, symbol: str, quantity: Decimal, kind: OrderType, price: Decimal) -> None:
+    def sell(
+        self, name: str, symbol: str, quantity: Decimal, kind: OrderType, price: Decimal, depth: int | None
+    ) -> None:
         limit = price if kind is OrderType.LIMIT else None
+        if kind is OrderType.STOP and depth is not None:
+            limit = price - depth
         stop = price if kind is OrderType.STOP else None
         self.send(OrderRequest(name, symbol, Side.SELL, quantity, kind, Purpose.EXIT, limit, stop))
 
@@ -301,8 +307,13 @@ class TwoVenues(RuleBasedStateMachine):
                 assert fill.price >= min(exact(low) for low, _ in ranges)
             else:
                 assert fill.price <= max(exact(high) for _, high in ranges)
+            limit = self.sent[name].limit_price if (name := fill.client_order_id) in self.sent else None
+            if limit is not None and fill.side is Side.SELL and not self.has_split(fill.symbol):
+                assert fill.price >= limit
 
     def teardown(self) -> None:
+        if not hasattr(self, "silent"):
+            return
         try:
             self.both_tell_the_same()
         finally:

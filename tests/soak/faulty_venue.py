@@ -51,6 +51,9 @@ class FaultyVenue:
     def resting(self, symbol: str, quantity: Decimal) -> Resting:
         return self.broker.resting(symbol, quantity)
 
+    def sale_step(self, symbol: str) -> Decimal:
+        return self.broker.sale_step(symbol)
+
     def submit(self, request: OrderRequest) -> SubmitResult:
         way = self._draw(WAYS)
         if way is Way.TIMEOUT_BEFORE:

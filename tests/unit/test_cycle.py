@@ -46,6 +46,10 @@ class Fickle:
     def resting(self, symbol: str, quantity: Decimal) -> Resting:
         return self.rests
 
+    def sale_step(self, symbol: str) -> Decimal:
+        step: Decimal = self.venue.sale_step(symbol)
+        return step
+
     def submit(self, request: OrderRequest) -> SubmitResult:
         if self.deaf:
             raise Transient("connection refused")
