@@ -92,6 +92,9 @@ class Skipper:
             guard = books.guards.get((self._account, symbol))
             if guard is None or guard.kind is not GuardKind.VENUE or symbol not in levels:
                 return None
+            # Where the stop rests alone the engine watches the target.
+            stop, target = levels[symbol]
+            levels[symbol] = (stop, min(target, float(guard.target)))
         return levels
 
     def _is_triggered(self, done: int) -> bool:

@@ -109,7 +109,7 @@ def test_weeks_of_daily_bars_are_judged_and_traded_as_in_a_replay(tmp_path: Path
     chosen = options(tmp_path, "2026-04-05", "2026-05-05")
     replayed = in_replay(tmp_path / "replay", chosen)
     found, _ = in_backtest(tmp_path, replace(chosen, every_tick=True))
-    assert len(replayed.fills) >= 10
+    assert len(replayed.fills) >= 6
     assert judged(found) == judged(replayed)
     assert found.fills == replayed.fills
     quick, result = in_backtest(tmp_path, chosen)
