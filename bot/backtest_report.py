@@ -16,6 +16,7 @@ from core.domain.codec import encode
 from core.domain.decisions import BrakeKind
 from core.domain.dust import without_dust
 from core.performance import Performance, table
+from jobs.verdict import committed_verdict
 
 
 def words(result: BacktestResult) -> str:
@@ -49,6 +50,7 @@ def _caveats(result: BacktestResult) -> Iterator[str]:
         "spread, slippage and fees are paid. At most a tenth of a bar's volume is taken where the bars tell it."
     )
     yield _of_models(result)
+    yield committed_verdict()
     yield _of_choice(result)
     yield from (_of_brake(run) for run in result.runs)
     held = without_dust(whole.portfolio.positions)

@@ -26,9 +26,8 @@ from core.learning.judging import Study, judged
 from core.learning.market import market_of
 from core.learning.surroundings import surroundings
 from core.learning.trials import TRIALS
+from core.learning.verdict import RESULTS
 from core.series import COLUMNS, Floats
-
-RESULTS = Path(__file__).parent / "research.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.learning.research import RESULTS
+from core.learning.verdict import RESULTS, verdict
 
 PAGE = Path(__file__).parent / "RESEARCH.md"
 BEGIN, END = "<!-- figures: written by core.learning.telling -->", "<!-- end of figures -->"
@@ -106,17 +106,6 @@ def _verdict(found: Row) -> Iterator[str]:
         f" {100 * overfitting['probability']:.0f} % ({overfitting['splits']:,} halvings)."
     )
     yield ""
-
-
-def verdict(found: Row) -> str:
-    """The one sentence that the product has to say."""
-    if found["adds"]:
-        return f"At equal volatility the forest has been shown to add something over the plain rule ({found['rule']})."
-    where = "lies below zero: it did worse" if found["gain"]["high"] < 0.0 else "reaches below zero"
-    return (
-        f"Learning has not been shown to add anything over the plain rule ({found['rule']}): at equal volatility the"
-        f" 90 % interval of the default's gain {where}."
-    )
 
 
 def _further(found: Row) -> Iterator[str]:

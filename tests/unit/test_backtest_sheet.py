@@ -86,6 +86,7 @@ def test_no_figure_of_all_assets_stands_without_the_lines_of_its_parts(result: B
     shown = words(result)
     assert all(name in shown for name in ("no coins", "no ADA, SOL", "all, held", "SPY, held"))
     assert any("chosen knowing how they went" in line for line in caveats(result))
+    assert any("shown to add" in line for line in caveats(result))
 
 
 def test_the_trades_add_up_to_what_the_account_gained(result: BacktestResult) -> None:

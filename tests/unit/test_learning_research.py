@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from core.errors import DataFault
-from core.learning import declared, judging, plans, research, telling
+from core.learning import declared, judging, plans, research, telling, verdict
 from core.learning.declared import Declaration, read_declaration
 from core.learning.figures import excess, sharpe_gain
 from core.learning.forecasting import Grower
@@ -77,7 +77,7 @@ def test_a_run_that_goes_on_where_one_stopped_has_the_same_forecasts_and_ends_wi
     for lines in (found["plain"], found["tried"]):
         assert all(set(line) == {"all", "funds", "no ADA, SOL", "coins"} for line in lines.values())
     assert found["default"] == "scaled-class"
-    assert telling.verdict(found).startswith("Learning has not been shown") == (not found["adds"])
+    assert verdict.verdict(found).startswith("Learning has not been shown") == (not found["adds"])
 
 
 def gate(rate: float, faults: Sequence[str]) -> dict[str, object]:
@@ -108,7 +108,7 @@ def test_a_gain_at_equal_volatility_does_not_depend_on_how_much_was_invested() -
 
 
 def committed() -> dict[str, object]:
-    return json.loads(research.RESULTS.read_text("utf-8"))
+    return json.loads(verdict.RESULTS.read_text("utf-8"))
 
 
 def test_the_committed_figures_are_of_the_declared_search_and_every_attempt_is_on_record() -> None:
@@ -127,6 +127,15 @@ def test_the_gate_of_the_default_is_one_that_the_base_rate_alone_does_not_pass_a
     assert sum(told["signals a year"].values()) >= plans.FEWEST_SIGNALS
 
 
+def test_the_sentence_follows_from_the_interval() -> None:
+    def said(low: float, high: float) -> str:
+        return verdict.verdict({"adds": low > 0, "rule": "channels", "gain": {"low": low, "high": high}})
+
+    assert said(0.1, 0.5).startswith("At equal volatility the forest has been shown to add something")
+    assert said(-0.1, 0.5).endswith("reaches below zero.")
+    assert said(-0.5, -0.1).endswith("lies below zero: it did worse.")
+
+
 def test_what_is_said_to_add_something_is_what_the_interval_shows() -> None:
     found = committed()
     assert found["adds"] == (found["gain"]["low"] > 0)
@@ -136,7 +145,8 @@ def test_what_is_said_to_add_something_is_what_the_interval_shows() -> None:
 def test_the_page_shows_the_committed_figures_and_says_plainly_whether_learning_adds_anything() -> None:
     page = telling.PAGE.read_text("utf-8")
     assert page == telling.page_with(page, committed())
-    assert telling.verdict(committed()) in page
+    assert verdict.verdict(committed()) in page
+    assert verdict.committed_verdict() == verdict.verdict(committed())
     with pytest.raises(ValueError, match="no place"):
         telling.page_with("nothing", committed())
 
