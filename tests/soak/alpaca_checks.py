@@ -12,7 +12,7 @@ from typing import Any
 from core.domain.accounts import AccountKind
 from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose
-from core.domain.portfolio import Fill, Guard, GuardKind
+from core.domain.portfolio import Entry, Fill, Guard, GuardKind, PositionAdjustment
 from core.domain.values import ZERO, floor_to
 from core.ports import UnitOfWork
 from tests.fault.kill_setup import EVERY
@@ -39,10 +39,11 @@ class Bare:
 @dataclass
 class Watched:
     """What is seen of one life. `bare` are minutes in which something was held that no stop guarded, whether at the
-    venue or by the engine; `began` is when it began."""
+    venue or by the engine; `words` how often the stream of trades asked for a look; `began` is when it began."""
 
     began: datetime
     looks: int = 0
+    words: int = 0
     bare: int = 0
     broken: list[str] = field(default_factory=list)
     _bare: dict[str, Bare] = field(default_factory=dict)
@@ -105,9 +106,10 @@ def disagreements(truth: Truth, work: UnitOfWork) -> Iterator[str]:
     held, units = {symbol: each.quantity for symbol, each in portfolio.positions.items()}, held_in(truth)
     if (portfolio.cash, held) != (Decimal(truth["cash"]), units):
         yield f"the ledger has {portfolio.cash} {held}, the venue {truth['cash']} {units}"
-    fills = [entry for entry in work.entries(ALPACA) if isinstance(entry, Fill)]
-    if len(fills) != truth["fills"]:
-        yield f"{len(fills)} fills are booked of {truth['fills']}"
+    entries = list(work.entries(ALPACA))
+    booked = sum(isinstance(entry, Fill) for entry in entries)
+    if booked != truth["fills"]:
+        yield f"{booked} fills are booked of {truth['fills']}"
     yield from (f"left undecided: {order}" for order in live if order.state in UNDECIDED)
     wanted = Counter((order.symbol, order.side.value, order.remaining) for order in live)
     there = Counter((order["symbol"], order["side"], Decimal(order["remaining"])) for order in truth["orders"])
@@ -118,7 +120,7 @@ def disagreements(truth: Truth, work: UnitOfWork) -> Iterator[str]:
         f"{symbol} is bare: {units[symbol]}" for symbol in units if not is_safe(truth, symbol, guards.get(symbol))
     )
     yield from _doubles(work.orders(ALPACA, limit=EVERY))
-    yield from _on_top(fills)
+    yield from _on_top(entries)
 
 
 def _doubles(sent: Iterable[Order]) -> Iterator[str]:
@@ -129,16 +131,19 @@ def _doubles(sent: Iterable[Order]) -> Iterator[str]:
             yield f"doubled: {key} {number} times"
 
 
-def _on_top(fills: Iterable[Fill]) -> Iterator[str]:
-    """An entry that was filled while another one was still held."""
+def _on_top(entries: Iterable[Entry]) -> Iterator[str]:
+    """An entry that was filled while what another one had bought was still held."""
     units: dict[str, Decimal] = {}
-    entry: dict[str, str] = {}
-    for fill in sorted(fills, key=lambda each: (each.at, each.id)):
-        before, step = units.get(fill.symbol, ZERO), instrument_for(fill.symbol).quantity_step
-        # A coin's fee comes off by itself: what is left of one hundredth is what it has taken.
-        is_held = before > max(step, fill.quantity / 50)
-        if fill.purpose is Purpose.ENTRY and is_held and entry.get(fill.symbol) != fill.client_order_id:
-            yield f"doubled: {fill} came on top of {before}"
-        if fill.purpose is Purpose.ENTRY:
-            entry[fill.symbol] = fill.client_order_id
-        units[fill.symbol] = before + (fill.quantity if fill.purpose is Purpose.ENTRY else -fill.quantity)
+    last: dict[str, str] = {}
+    for entry in sorted(entries, key=lambda each: (each.at, each.id)):
+        if isinstance(entry, PositionAdjustment):
+            units[entry.symbol] = units.get(entry.symbol, ZERO) + entry.quantity
+        if not isinstance(entry, Fill):
+            continue
+        before, is_entry = units.get(entry.symbol, ZERO), entry.purpose is Purpose.ENTRY
+        step = instrument_for(entry.symbol).quantity_step
+        if is_entry and before >= step and last.get(entry.symbol) != entry.client_order_id:
+            yield f"doubled: {entry} came on top of {before}"
+        if is_entry:
+            last[entry.symbol] = entry.client_order_id
+        units[entry.symbol] = before + (entry.quantity if is_entry else -entry.quantity)

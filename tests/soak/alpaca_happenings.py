@@ -10,23 +10,28 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from tests.servers.alpaca_trading_server import AlpacaTradingServer
+from tests.servers.trade_updates_server import TradeUpdatesServer
 
 DAYS = 60
+Deed = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Happening:
     at: datetime
     name: str
-    happen: Callable[[], None]
+    happen: Deed
 
 
-def happenings(server: AlpacaTradingServer, start: datetime, chance: np.random.Generator) -> list[Happening]:
-    """Two months of them, in order; when on a day, is by chance."""
+def happenings(
+    server: AlpacaTradingServer, updates: TradeUpdatesServer, start: datetime, chance: np.random.Generator
+) -> list[Happening]:
+    """Two months of them, in order; when on a day, is by chance. `updates` is the stream of trades."""
     found: list[Happening] = []
     for day in range(DAYS):
         at = start.replace(hour=0) + timedelta(days=day, minutes=int(chance.integers(1, 1_400)))
-        found += [each for each in (*_money(server, at, day), *_trouble(server, at, day)) if each.at > start]
+        all_of_it = (*_money(server, at, day), *_trouble(server, at, day), *_stream(updates, at, day))
+        found += [each for each in all_of_it if each.at > start]
     return sorted(found, key=lambda each: each.at)
 
 
@@ -43,11 +48,27 @@ def _money(server: AlpacaTradingServer, at: datetime, day: int) -> Iterator[Happ
         yield Happening(at, "withdrawal", lambda: server.move("CSW", -125))
 
 
-def _trouble(server: AlpacaTradingServer, at: datetime, day: int) -> Iterator[Happening]:
-    def spell(name: str, hours: float, begin: Callable[[], None], end: Callable[[], None]) -> Iterator[Happening]:
-        yield Happening(at, name, begin)
-        yield Happening(at + timedelta(hours=hours), f"{name} over", end)
+def _spell(
+    at: datetime, name: str, hours: float, begin: Callable[[], None], end: Callable[[], None]
+) -> list[Happening]:
+    return [Happening(at, name, begin), Happening(at + timedelta(hours=hours), f"{name} over", end)]
 
+
+def _stream(updates: TradeUpdatesServer, at: datetime, day: int) -> Iterator[Happening]:
+    def mute(is_mute: bool) -> None:
+        updates.mute = is_mute
+
+    def repeat(times: int) -> None:
+        updates.repeats = times
+
+    if day % 3 == 1:
+        yield from _spell(at, "stream silent", 18, lambda: mute(True), lambda: mute(False))
+    if day % 3 == 2:
+        yield from _spell(at, "stream twice", 18, lambda: repeat(1), lambda: repeat(0))
+    yield Happening(at + timedelta(hours=1), "stream broken off", updates.drop)
+
+
+def _trouble(server: AlpacaTradingServer, at: datetime, day: int) -> Iterator[Happening]:
     def go_out() -> None:
         server.faults.standing["/v2/"] = "502"
 
@@ -58,12 +79,12 @@ def _trouble(server: AlpacaTradingServer, at: datetime, day: int) -> Iterator[Ha
         server.venue.habits.cancels_slowly = slowly
 
     if day % 6 == 2:
-        yield from spell("outage", 0.7, go_out, server.faults.standing.clear)
+        yield from _spell(at, "outage", 0.7, go_out, server.faults.standing.clear)
     if day % 10 == 4:
-        yield from spell("keys refused", 3.5, server.revoke_keys, server.restore_keys)
+        yield from _spell(at, "keys refused", 3.5, server.revoke_keys, server.restore_keys)
     if day % 5 == 3:
-        yield from spell("clock ahead", 9, lambda: be_ahead(40), lambda: be_ahead(0))
+        yield from _spell(at, "clock ahead", 9, lambda: be_ahead(40), lambda: be_ahead(0))
     if day % 4 == 1:
-        yield from spell("slow cancels", 20, lambda: cancel_slowly(True), lambda: cancel_slowly(False))
+        yield from _spell(at, "slow cancels", 20, lambda: cancel_slowly(True), lambda: cancel_slowly(False))
     if day % 7 == 1:
-        yield from spell("halt", 2, lambda: server.halt("QQQ"), lambda: server.resume("QQQ"))
+        yield from _spell(at, "halt", 2, lambda: server.halt("QQQ"), lambda: server.resume("QQQ"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ from bot.opening import greet, open_accounts
 from bot.worlds import Place
 from core.adapters import alpaca_trading
 from core.adapters.alpaca_broker import AlpacaBroker
+from core.adapters.alpaca_socket import Patience
+from core.adapters.alpaca_trade_stream import TradeStream
 from core.adapters.alpaca_trading import AlpacaTrading
 from core.adapters.alpaca_transport import AlpacaKeys, AlpacaTransport
 from core.adapters.calendars import ExchangeCalendar
@@ -35,7 +38,7 @@ from core.errors import Fatal
 from core.settings import Settings
 from jobs.health import HealthDesk
 from jobs.runner import JobRunner
-from jobs.table import GUARD, RETRAIN, market_jobs
+from jobs.table import GUARD, RETRAIN, look_now, market_jobs
 from jobs.virtual import VirtualDriver
 from jobs.writer import Urgency, Writer
 from tests.fault import crashing
@@ -48,6 +51,7 @@ from tests.soak.alpaca_month_server import STEERING
 
 PATIENCE = 0.5
 """Seconds of real time that one question to the venue has here, where a hanging server would cost minutes."""
+QUICK = Patience(0.5, first_retry=0.01, longest_retry=0.1, after_refusal=0.5, while_elsewhere=0.1)
 LONGEST_PAUSE = 45
 """Minutes."""
 
@@ -116,6 +120,8 @@ class AlpacaLife:
         )
         self.watch.orders_under_way = lambda: bool(self._live(OrderState.SUBMITTING))
         self.writer = Writer()
+        self._asked = threading.Event()
+        self.stream = self._stream(request.get("stream"))
         self.broker = self._broker(request)
         self.engine, self.health = self._build(market)
         desk = self.engine.desk
@@ -134,6 +140,12 @@ class AlpacaLife:
         trading = AlpacaTrading(keys, transport, restraint, self.clock, is_paper=True, address=request["address"])
         return AlpacaBroker(Account(ALPACA, AccountKind.ALPACA_PAPER, World.REAL), trading, self.clock)
 
+    def _stream(self, address: str | None) -> TradeStream | None:
+        if address is None:
+            return None
+        keys = AlpacaKeys(KEY_ID, SECRET)
+        return TradeStream(keys, self.clock, paper=True, address=address, patience=QUICK, look_around=0.05)
+
     def _build(self, market: SimulatedMarket) -> tuple[Engine, HealthDesk]:
         health = HealthDesk(self.database.unit_of_work, self.clock, self.clock, self.settings.heartbeat_file, 1)
         hooks = Hooks(health.report, health.components, checkpoint=self.watch)
@@ -148,6 +160,7 @@ class AlpacaLife:
             self.calendar,
             quotes=market,
             broker=self.broker,
+            news=self.stream,
         )
         engine.collector.depth = DEPTH
         return engine, health
@@ -175,6 +188,8 @@ class AlpacaLife:
         self.engine.collector.collect(self.engine.desk.instruments, self.engine.sizes, now)
         self.runner.run(self.jobs[RETRAIN], now)
         self.writer.submit(Urgency.OWNER, greet, self.engine.desk, 1.0).result()
+        if self.stream is not None:
+            self.stream.watch(self._asked.set)
         return crashed
 
     def live(self, until: datetime, arm_at: datetime | None) -> None:
@@ -206,12 +221,18 @@ class AlpacaLife:
         self.steer(quiet=False)
 
     def close(self) -> None:
+        if self.stream is not None:
+            self.stream.close()
         self.writer.stop()
         self.engine.close()
 
     # what is watched
 
     def _looked_at(self, due: datetime) -> None:
+        if self._asked.is_set():
+            self._asked.clear()
+            look_now(self.jobs, self.runner, self.clock)()
+            self.seen.words += 1
         with self.engine.desk.reading() as work:
             self.seen.look(self.steer(), work, due)
         if self.seen.looks % 6 == 0:
@@ -220,7 +241,14 @@ class AlpacaLife:
     def facts(self) -> dict[str, Any]:
         with self.engine.desk.reading() as work:
             orders = len(work.orders(ALPACA, limit=EVERY))
-        return {"looks": self.seen.looks, "bare": self.seen.bare, "orders": orders, "broken": self.seen.broken}
+        seen = self.seen
+        return {
+            "looks": seen.looks,
+            "words": seen.words,
+            "bare": seen.bare,
+            "orders": orders,
+            "broken": seen.broken,
+        }
 
     def _live(self, state: OrderState) -> list[str]:
         with self.database.reading() as work:

@@ -55,6 +55,7 @@ class MonthOutcome:
     days: float
     kills: list[str] = field(default_factory=list)
     looks: int = 0
+    words_heard: int = 0
     bare: int = 0
     asked: int = 0
     met: Counter[str] = field(default_factory=Counter)
@@ -69,7 +70,8 @@ class MonthOutcome:
     def words(self) -> str:
         ways = ", ".join(f"{way} {count}" for way, count in sorted(self.met.items()))
         return (
-            f"{self.days:g} days at the loopback Alpaca: {self.looks} runs of its jobs, {self.orders} "
+            f"{self.days:g} days at the loopback Alpaca: {self.looks} runs of its jobs, "
+            f"{self.words_heard} looks by word of the stream, {self.orders} "
             f"orders of ours ({self.at_venue} at the venue with their legs), {self.fills} fills\n"
             f"{sum(self.met.values())} of {self.asked} requests failed: {ways}\n"
             f"beside them: {', '.join(f'{what} {count}' for what, count in sorted(self.happened.items()))}\n"
@@ -80,10 +82,12 @@ class MonthOutcome:
 
 
 class Month:
-    """One run. `folder` takes the product's files; the same seed gives the same faults and the same kills."""
+    """One run. `folder` takes the product's files; the same seed gives the same faults and the same kills, unless the
+    stream of trades is listened to: its word comes in real time."""
 
-    def __init__(self, folder: Path, days: float, kills: int, seed: int) -> None:
+    def __init__(self, folder: Path, days: float, kills: int, seed: int, *, listens: bool = False) -> None:
         self._folder = folder
+        self._listens = listens
         self._end = START + timedelta(days=days)
         self._kills = kills
         self._seed = seed
@@ -132,6 +136,7 @@ class Month:
     ) -> Ended:
         request: dict[str, Any] = {
             "address": server.address,
+            "stream": server.updates.address if self._listens else None,
             "symbols": SYMBOLS,
             "seed": self._seed,
             "start": server.now().isoformat(),
@@ -143,6 +148,7 @@ class Month:
     def _note(self, ended: Ended) -> None:
         facts = ended.facts or {}
         self.outcome.looks += facts.get("looks", 0)
+        self.outcome.words_heard += facts.get("words", 0)
         self.outcome.bare += facts.get("bare", 0)
         self.outcome.orders = facts.get("orders", self.outcome.orders)
         self.outcome.broken += facts.get("broken", [])

@@ -15,6 +15,7 @@ from core.series import BarSeries, time_of
 from tests.servers.alpaca_http import Answer, Call
 from tests.servers.alpaca_trading_orders import OPEN, STOPS, PaperOrder, text
 from tests.servers.alpaca_trading_server import AlpacaTradingServer
+from tests.servers.trade_updates_server import TradeUpdatesServer
 from tests.soak.alpaca_happenings import happenings
 
 STEERING = "/month"
@@ -53,13 +54,20 @@ class MonthServer(AlpacaTradingServer):
         self._chance = np.random.default_rng(seed)
         self.faults.choose = self._draw
         self.happened: Counter[str] = Counter()
-        self._coming = happenings(self, start, self._chance)
+        self.updates = TradeUpdatesServer()
+        self.updates.follow(self)
+        self._coming = happenings(self, self.updates, start, self._chance)
         for symbol, bars in series.items():
             self.tape(theirs(symbol), points_of(bars))
 
     def __enter__(self) -> MonthServer:
         super().__enter__()
+        self.updates.__enter__()
         return self
+
+    def __exit__(self, *how: object) -> None:
+        self.updates.__exit__(*how)
+        super().__exit__(*how)
 
     def move_to(self, now: datetime) -> None:
         with self.lock:

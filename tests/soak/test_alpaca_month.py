@@ -10,8 +10,8 @@ import pytest
 from tests.soak.alpaca_month import Month, MonthOutcome
 
 
-def lived(folder: Path, days: float, kills: int, seed: int) -> MonthOutcome:
-    outcome = Month(folder, days, kills, seed).run()
+def lived(folder: Path, days: float, kills: int, seed: int, *, listens: bool = False) -> MonthOutcome:
+    outcome = Month(folder, days, kills, seed, listens=listens).run()
     print(f"\n{outcome.words()}")
     return outcome
 
@@ -29,7 +29,7 @@ def test_a_day_and_two_kills_at_alpaca_break_no_promise(tmp_path: Path) -> None:
 @pytest.mark.timeout(3_600)
 @pytest.mark.feature("S10")
 def test_a_month_and_ten_kills_at_alpaca_break_no_promise(tmp_path: Path) -> None:
-    outcome = lived(tmp_path, 30, 10, 7)
+    outcome = lived(tmp_path, 30, 10, 7, listens=True)
     assert not outcome.broken, "\n".join(outcome.broken)
     assert (len(outcome.kills), outcome.doubled) == (10, 0)
     assert min(outcome.met.values()) > 0
