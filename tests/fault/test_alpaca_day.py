@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,19 +10,22 @@ from typing import Any
 
 import pytest
 
-from core.clock import SystemClock
 from core.domain.accounts import Account, AccountKind, World
 from core.domain.bars import Bar, BarSize
 from core.domain.corporate import CorporateAction
 from core.domain.dust import without_dust
+from core.domain.events import OrderFilled, UnitsAdjusted
+from core.domain.instruments import instrument_for
 from core.domain.orders import Purpose
 from core.domain.portfolio import Guard, GuardKind
+from core.domain.values import floor_to
 from core.execution.cash_differences import TOLERANCE
 from core.execution.watch import guard
 from core.series import BarSeries
 from tests import builders
-from tests.alpaca_broker_stand import broker_at
+from tests.alpaca_broker_stand import Watch, broker_at
 from tests.builders import COIN, FIVE, Bench, an_entry
+from tests.servers.alpaca_trading_rules import PaperAsset
 from tests.servers.alpaca_trading_server import AlpacaTradingServer
 
 OPEN = datetime(2026, 11, 2, 15, 0, tzinfo=UTC)
@@ -31,19 +33,6 @@ SHARE = "SPY"
 NAMES = {SHARE: "SPY", COIN: "BTC/USD"}
 ACCOUNT = Account("simulated", AccountKind.SIMULATED, World.REAL)
 """Under the name by which the bench knows its broker."""
-
-
-@dataclass
-class Watch:
-    """The market's time, and real time for time-outs."""
-
-    day: AlpacaDay
-
-    def now(self) -> datetime:
-        return self.day.now()
-
-    def monotonic(self) -> float:
-        return SystemClock().monotonic()
 
 
 class AlpacaDay:
@@ -64,7 +53,7 @@ class AlpacaDay:
         return self.time
 
     def _connected(self, _former: Any) -> Any:
-        return broker_at(self.server.address, ACCOUNT, Watch(self), actions=lambda *_: self.actions)
+        return broker_at(self.server.address, ACCOUNT, Watch(self.now), actions=lambda *_: self.actions)
 
     def price(self, usd: float, *symbols: str) -> None:
         """Where the market stands from now on, and five minutes later the bars of all symbols."""
@@ -121,6 +110,41 @@ def day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AlpacaDay]:
     day.close()
 
 
+@pytest.mark.feature("S10")
+@pytest.mark.feature("S13")
+def test_a_day_from_entries_to_a_stop_and_a_flatten(day: AlpacaDay) -> None:
+    assert day.bench.tick().submitted == 2
+    day.price(100)
+    day.look()
+    day.price(100)
+    assert day.look() == "no stop or target reached"
+    assert {symbol: held.kind for symbol, held in day.guards().items()} == {
+        SHARE: GuardKind.VENUE,
+        COIN: GuardKind.VENUE,
+    }
+    shares, coins = day.held(SHARE), day.held(COIN)
+    assert day.resting(SHARE) == {
+        Purpose.STOP: (shares, Decimal(95), None),
+        Purpose.TARGET: (shares, None, Decimal(115)),
+    }
+    ((units, stop, limit),) = day.resting(COIN).values()
+    assert units == floor_to(coins, instrument_for(COIN).quantity_step)
+    assert stop is not None and limit is not None and 0 < limit < stop < 100
+
+    day.price(94, SHARE)
+    day.look()
+    assert day.held(SHARE) == 0
+    sold = day.bench.events(OrderFilled)[-1]
+    assert (sold.symbol, sold.purpose) == (SHARE, Purpose.STOP)
+
+    day.bench.owner.flatten("test")
+    day.bench.owner.exit_all()
+    day.price(100, COIN)
+    day.look()
+    assert without_dust(day.bench.read(lambda work: work.portfolio("simulated").positions)) == {}
+    assert day.bench.desk.brokers["simulated"].orders() == []
+
+
 @pytest.mark.feature("S13")
 def test_a_bracket_whose_entry_is_filled_in_parts_protects_all_of_it_in_the_end(day: AlpacaDay) -> None:
     day.server.venue.habits.portions["SPY"] = [Decimal(4), Decimal(0), Decimal(6)]
@@ -153,6 +177,45 @@ def test_an_entry_that_is_cancelled_with_a_part_filled_gets_a_pair_for_that_part
     assert day.guards()[SHARE].kind is GuardKind.VENUE
 
 
+@pytest.mark.feature("S10")
+def test_a_coin_fee_that_alpaca_tells_of_a_day_later_is_booked_by_what_it_holds_until_then(day: AlpacaDay) -> None:
+    late = HeldBack(day.server)
+    day.bench.place(an_entry(day.bench, quantity=Decimal("0.5")))
+    day.price(100)
+    day.look()
+    assert day.held(COIN) == Decimal("0.49875")
+    (adjusted,) = day.bench.events(UnitsAdjusted)
+    assert (adjusted.before, adjusted.after) == (Decimal("0.5"), Decimal("0.49875"))
+    late.tell(day.now())
+    day.price(100)
+    day.look()
+    assert day.held(COIN) == Decimal("0.49875")
+    assert day.bench.events(UnitsAdjusted) == [adjusted]
+
+
+@pytest.mark.feature("S13")
+def test_a_coins_stop_is_moved_once_where_alpaca_trades_it_in_coarser_ticks_than_ours(
+    day: AlpacaDay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coarse = {"price_increment": "0.01"}
+    wire = PaperAsset.wire
+    monkeypatch.setattr(PaperAsset, "wire", lambda asset: wire(asset) | (coarse if asset.is_coin else {}))
+    day.bench.place(an_entry(day.bench, quantity=Decimal("0.5")))
+    day.price(100)
+    day.look()
+    day.bench.owner.move_levels(COIN, Decimal("96.1234"), None, "test", "tap")
+    for _ in range(3):
+        day.price(100)
+        day.look()
+    assert day.guards()[COIN].kind is GuardKind.VENUE
+    ((_, stop, _),) = day.resting(COIN).values()
+    assert stop == Decimal("96.13")
+    sent = [call for call in day.server.calls if call.method == "POST"]
+    day.price(100)
+    day.look()
+    assert [call for call in day.server.calls if call.method == "POST"] == sent
+
+
 @pytest.mark.feature("S13")
 def test_after_a_split_the_stop_rests_at_the_new_price_although_alpaca_leaves_its_orders_as_they_are(
     day: AlpacaDay,
@@ -175,3 +238,24 @@ def test_after_a_split_the_stop_rests_at_the_new_price_although_alpaca_leaves_it
         Purpose.STOP: (Decimal(40), Decimal("23.75"), None),
         Purpose.TARGET: (Decimal(40), None, Decimal("28.75")),
     }
+
+
+class HeldBack:
+    """Coin fees that Alpaca has taken and does not tell of."""
+
+    def __init__(self, server: AlpacaTradingServer) -> None:
+        self._account = server.venue.account
+        self._told = self._account.non_trade
+        self._waiting: list[tuple[Any, ...]] = []
+        self._account.non_trade = self._kept  # type: ignore[method-assign]
+
+    def _kept(self, kind: str, amount: Decimal, at: datetime, **fields: Any) -> Any:
+        if kind != "CFEE":
+            return self._told(kind, amount, at, **fields)
+        self._waiting.append((kind, amount, fields))
+        return {}
+
+    def tell(self, at: datetime) -> None:
+        for kind, amount, fields in self._waiting:
+            self._told(kind, amount, at, **fields)
+        self._waiting.clear()
