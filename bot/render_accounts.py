@@ -73,7 +73,7 @@ def positions(view: PositionsView, zone: ZoneInfo) -> Message:
     held = numbers.count(len(view.positions), "position")
     title = first_line("📊", f"{held} {total}".strip(), all_badges(view.accounts, view.badges))
     marks = {account.account: account.badges for account in view.accounts}
-    blocks = [_position_block(entry, marks) for entry in view.positions]
+    blocks = [_position_block(entry, marks, zone) for entry in view.positions]
     cash = table((account_name(account.account), numbers.money(account.cash)) for account in view.accounts)
     return Message(
         paragraphs(
@@ -96,7 +96,7 @@ def _open_results(held: Sequence[ReportPosition]) -> str:
     return ", ".join(f"{line(account_name(name), 40)} {numbers.signed_money(sums[name])}" for name in names)
 
 
-def _position_block(entry: ReportPosition, marks: Mapping[str, tuple[Badge, ...]]) -> str:
+def _position_block(entry: ReportPosition, marks: Mapping[str, tuple[Badge, ...]], zone: ZoneInfo) -> str:
     result = f"{numbers.signed_money(entry.profit)} ({numbers.signed_percent(entry.profit_fraction, places=2)})"
     rows = [
         ("Account", visible(account_title(entry.account, marks.get(entry.account, ())))),
@@ -108,6 +108,8 @@ def _position_block(entry: ReportPosition, marks: Mapping[str, tuple[Badge, ...]
         ("Target", distance(entry.target, entry.price)),
         ("Guard", position_guard_words(entry)),
     ]
+    if entry.seen_at is not None:
+        rows.append(("Last seen", f"{numbers.clock_time(entry.seen_at, zone)}; it does not answer"))
     return f"{bold(f'{line(entry.symbol, 20)} {result}')}\n{table(rows)}"
 
 

@@ -176,7 +176,11 @@ def account_report(
 
 
 def position_report(
-    position: Position, price: Decimal | None, guard: Guard | None, cover: Cover = NO_COVER
+    position: Position,
+    price: Decimal | None,
+    guard: Guard | None,
+    cover: Cover = NO_COVER,
+    seen_at: datetime | None = None,
 ) -> ReportPosition:
     """Without a price the position is shown at what it cost."""
     shown = price if price is not None else position.average_cost
@@ -195,6 +199,7 @@ def position_report(
         target=guard.target if guard else None,
         at_venue=cover.stop,
         target_rests=cover.target >= cover.stop,
+        seen_at=seen_at,
     )
 
 

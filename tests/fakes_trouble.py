@@ -26,6 +26,7 @@ class ShutDoor:
         self.account = broker.account
         self.shows_within = broker.shows_within
         self.resting = broker.resting
+        self.sale_step = broker.sale_step
         self.error: Transient | None = None
         self.told: dict[str, Any] = {}
         self.no: Refused | None = None

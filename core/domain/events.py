@@ -236,7 +236,8 @@ class ModelTrained:
 @dataclass(frozen=True, slots=True)
 class ReportPosition:
     """`at_venue` is how many units resting stops sell by themselves, zero where that is not known; `target_rests`
-    whether all of these are sold at the target, too."""
+    whether all of these are sold at the target, too. `seen_at` is when what rests there was last seen, where its venue
+    does not answer now."""
 
     symbol: str
     account: str
@@ -250,6 +251,7 @@ class ReportPosition:
     target: Decimal | None
     at_venue: Decimal = Decimal(0)
     target_rests: bool = True
+    seen_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

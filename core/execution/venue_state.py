@@ -1,4 +1,4 @@
-"""How a broker's account stands with us, as a small machine: each look at it moves it on. Pure, but for two functions
+"""How a broker's account stands with us, as a small machine: each look at it moves it on. Pure, but for the functions
 that keep it in the ledger, so that a restart neither repeats nor forgets a change.
 
     OK -> TROUBLED       the first look that fails; told once it is certain
@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from core.domain.codec import canonical, decode
+from core.domain.portfolio import Guard, GuardKind
 from core.execution.failures import FAILURES, Failure, Trouble
 from core.ports import UnitOfWork
 from core.strategy.policy import Policy
@@ -22,6 +23,10 @@ ENOUGH = 2
 """Looks in a row that make a failure certain, and that make its end certain."""
 STEADY = timedelta(seconds=30)
 """The least time between the first good look and the one that ends a trouble: a tick looks several times at once."""
+
+
+SEEN_ALL_THE_SAME = frozenset({Trouble.BLOCKED, Trouble.CLOCK})
+"""Troubles in which orders and positions are looked at as ever."""
 
 
 class Phase(StrEnum):
@@ -133,6 +138,15 @@ def _is_over(state: VenueState, failure: Failure, policy: Policy, now: datetime)
 def state_of(work: UnitOfWork, account: str) -> VenueState:
     stored = work.value(_key(account))
     return decode(VenueState, json.loads(stored)) if stored else WELL
+
+
+def last_seen(work: UnitOfWork, guard: Guard) -> datetime | None:
+    """When an order that guards was last seen at its venue, where that does not answer now; None where it does, or
+    where none rests there."""
+    state = state_of(work, guard.account)
+    if guard.kind is not GuardKind.VENUE or state.since is None or state.trouble in SEEN_ALL_THE_SAME:
+        return None
+    return max(state.seen_at or guard.last_seen_at, guard.last_seen_at)
 
 
 def keep_state(work: UnitOfWork, account: str, state: VenueState) -> None:

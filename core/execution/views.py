@@ -23,6 +23,7 @@ from core.execution.attesting import attested_at
 from core.execution.desk import Desk
 from core.execution.equity import record_of, trading_day_end, valued
 from core.execution.market import last_prices
+from core.execution.venue_state import last_seen
 from core.ports import UnitOfWork
 
 UNDELIVERED = (OutboxState.PENDING, OutboxState.SENDING, OutboxState.UNCERTAIN, OutboxState.FAILED)
@@ -169,8 +170,9 @@ def _positions(work: UnitOfWork, desk: Desk, now: datetime) -> tuple[ReportPosit
         reporting.position_report(
             position,
             prices.get(position.symbol),
-            guards.get((position.account, position.symbol)),
+            guard := guards.get((position.account, position.symbol)),
             cover_of(orders.get((position.account, position.symbol), ())),
+            last_seen(work, guard) if guard is not None else None,
         )
         for position in sorted(held, key=lambda each: (each.account, each.symbol))
     )

@@ -159,8 +159,9 @@ def test_outages_refusals_returns_and_kills_in_any_order(steps: list[Step], rest
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.feature("S11")
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEPS, min_size=4, max_size=16), st.sampled_from([Resting.PAIR, Resting.NOTHING]))
 def test_outages_refusals_returns_and_kills_in_any_order_for_long(steps: list[Step], rests: Resting) -> None:
     live(steps, rests)

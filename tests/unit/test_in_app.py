@@ -13,6 +13,7 @@ import pytest
 from bot.cards import CardAction, CardToken, card_keyboard
 from bot.markup import visible
 from bot.render import render
+from bot.render_accounts import positions as render_positions
 from core.domain.broker_events import BrokerFellBack, BrokerReturned
 from core.domain.events import ExitReminder, InstructionIssued, InstructionSettled, OrderFilled, PositionUnguarded
 from core.domain.orders import OrderState, OrderType, Purpose, Side
@@ -106,10 +107,15 @@ def test_what_rests_at_the_venue_is_left_alone_and_sells_without_us(make: MakeBe
     bench.fail(REFUSED, 4)
     assert bench.events(BrokerFellBack)[0].positions[0].rests
     assert bench.owner.status().unguarded == 0
+    (position,) = bench.owner.positions().positions
+    assert position.seen_at == guard.last_seen_at
+    text = visible(render_positions(bench.owner.positions(), ZONE).text)
+    assert "Last seen" in text and "it does not answer" in text
     bench.bar(94.0)
     bench.minutes(2)
     assert cards(bench) == [] and bench.door.calls["cancel"] == 0
     bench.fail(None, 3)
+    assert bench.owner.positions().positions == ()
     (returned,) = bench.events(BrokerReturned)
     assert [(trade.symbol, trade.bought, trade.by_hand) for trade in returned.found] == [(COIN, False, False)]
 
