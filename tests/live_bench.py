@@ -49,11 +49,12 @@ class LiveVenue(SimulatedBroker):
 @dataclass(eq=False)
 class LiveBench(Bench):
     """`allowed` is the number that the settings name. `paper` names a paper account instead: no gate stands before it;
-    `keyless` leaves the venue out, as a start without keys does."""
+    `keyless` leaves the venue out, as a start without keys does; `wished` is the mode of the settings."""
 
     allowed: str = NUMBER
     paper: bool = False
     keyless: bool = False
+    wished: Mode | None = None
 
     def open(self) -> None:
         self.has_broker = False
@@ -81,7 +82,7 @@ class LiveBench(Bench):
             brokers=brokers,
             trading_account=account.id,
             real_money=gate,
-            default_mode=Mode.AUTO if self.paper else Mode.MANUAL,
+            default_mode=self.wished or (Mode.AUTO if self.paper else Mode.MANUAL),
         )
         self.owner = OwnerDesk(self.desk)
         note_broker(self.desk, gate)
