@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from core.domain.orders import FINAL, LIVE, TRANSITIONS, Order, OrderState, Purpose
+from core.domain.orders import FINAL, LIVE, TRANSITIONS, Order, OrderState, Purpose, Side
 from core.domain.portfolio import Fill, Portfolio, PositionAdjustment
 from core.domain.values import ZERO
 from core.domain.venue import Activity, VenueAccount, VenueOrder
@@ -59,7 +59,8 @@ class VenueTruth:
 class Corrections:
     """`adopted` are legs seen for the first time; `orders` the changed ones as they stand after `fills` (in booking
     order). `resend` names exits that never arrived, `contested` orders whose id means something else at the venue.
-    `adopted` has working orders of ours that the ledger does not know, too: those of a time that a restore lost.
+    `adopted` has working orders of ours that the ledger does not know, too: those of a time that a restore lost, and
+    stops that the owner has placed there by hand.
     `foreign` names live orders of another installation, `strays` those of ours that we had given up and that work all
     the same, `unheard` those that work on although their cancellation was written down. `differences` maps symbols to
     (our units, the venue's) where nothing under way explains them; about the symbols in `unsettled` nothing can be said
@@ -101,7 +102,7 @@ def plan(local: LocalTruth, venue: VenueTruth, account: str, now: datetime, pref
     `prefix` begins every order id of this installation; empty where that tells nothing.
     """
     orders = dict(local.orders)
-    adopted = _adopt_unknown(orders, venue, account, now, prefix)
+    adopted = _adopt_unknown(orders, local.portfolio, venue, account, now, prefix)
     contested = {
         name: at_venue
         for name, at_venue in venue.orders.items()
@@ -185,16 +186,25 @@ def leg_of(at_venue: VenueOrder, account: str, now: datetime) -> Order:
 
 
 def _adopt_unknown(
-    orders: dict[str, Order], venue: VenueTruth, account: str, now: datetime, prefix: str
+    orders: dict[str, Order], held: Portfolio, venue: VenueTruth, account: str, now: datetime, prefix: str
 ) -> list[Order]:
     adopted = []
     for name, at_venue in venue.orders.items():
         is_leg = at_venue.parent_client_order_id is not None and not is_foreign(name, at_venue, prefix)
         is_ours = bool(prefix) and name.startswith(prefix)
-        if name not in orders and (is_leg or is_ours) and at_venue.state is not OrderState.REJECTED:
+        is_known = is_leg or is_ours or _protects(name, at_venue, held)
+        if name not in orders and is_known and at_venue.state is not OrderState.REJECTED:
             orders[name] = leg_of(at_venue, account, now)
             adopted.append(orders[name])
     return adopted
+
+
+def _protects(name: str, at_venue: VenueOrder, held: Portfolio) -> bool:
+    """A stop that the owner has placed at the venue by hand for what is held, as he is asked to while it takes no
+    orders from us: it protects like one of ours, claims the same units, and makes way for a sale."""
+    is_stop = (at_venue.side, at_venue.purpose) == (Side.SELL, Purpose.STOP) and at_venue.stop_price is not None
+    is_by_hand = at_venue.parent_client_order_id is None and not INSTALLATION.match(name)
+    return is_stop and is_by_hand and at_venue.state in WORKING and at_venue.quantity <= held.quantity(at_venue.symbol)
 
 
 def _same(order: Order, at_venue: VenueOrder) -> bool:

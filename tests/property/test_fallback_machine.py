@@ -152,7 +152,7 @@ def live(steps: list[Step], rests: Resting) -> None:
 
 
 @pytest.mark.feature("S11")
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEPS, min_size=3, max_size=6), st.sampled_from([Resting.PAIR, Resting.NOTHING]))
 def test_outages_refusals_returns_and_kills_in_any_order(steps: list[Step], rests: Resting) -> None:
     live(steps, rests)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cards import CardAction, CardToken, card_keyboard
+from bot.cards import CardAction, CardToken, card_keyboard, perform, staleness, toast
 from bot.markup import visible
 from bot.render import render
 from bot.render_accounts import positions as render_positions
@@ -128,7 +128,9 @@ def test_what_was_sold_in_the_app_is_seen_booked_and_settles_the_card(make: Make
     bench.bar(94.0)
     bench.minutes(1)
     (card,) = cards(bench)
-    answer = bench.owner.execute(card.number, card.version, "tap")
+    done = CardToken(CardAction.DONE, card.number, card.version)
+    assert staleness(done, bench.owner.pending()) is None and "is done" in toast(done)
+    answer = perform(bench.owner, done)
     assert answer.kind is AnswerKind.DONE and "booked when the broker tells" in answer.text
     assert bench.read(lambda work: work.portfolio("simulated").quantity(COIN)) == 10
     sold_in_the_app(bench)
@@ -142,6 +144,29 @@ def test_what_was_sold_in_the_app_is_seen_booked_and_settles_the_card(make: Make
     assert bench.order(card.client_order_id).state is OrderState.CANCELED
     assert bench.read(lambda work: work.portfolio("manual").turnover) == 0
     assert len(bench.events(OrderFilled)) == 2
+
+
+@pytest.mark.feature("S11")
+@pytest.mark.feature("S13")
+def test_a_stop_that_the_owner_placed_in_the_app_is_adopted_and_makes_way_for_a_sale(make: MakeBench) -> None:
+    bench = make()
+    bench.fail(REFUSED, 4)
+    stop = OrderRequest(
+        "stop-by-hand", COIN, Side.SELL, Decimal(10), OrderType.STOP, Purpose.STOP, stop_price=Decimal("94.5")
+    )
+    bench.door.behind.submit(stop)
+    bench.door.resting = lambda symbol, quantity: Resting.PAIR
+    sent = len(bench.door.sent)
+    bench.fail(None, 3)
+    (guard,) = bench.read(lambda work: work.guards("simulated"))
+    assert (guard.kind, guard.stop) == (GuardKind.VENUE, Decimal("94.5"))
+    assert len(bench.door.sent) == sent and bench.owner.locks() == ()
+    answer = bench.owner.close(COIN, Decimal(1), "owner", "tap")
+    assert "the sale is with the broker" in answer.text
+    bench.bar(100.0)
+    bench.reconcile()
+    assert bench.read(lambda work: work.portfolio("simulated").quantity(COIN)) == 0
+    assert bench.door.behind.orders() == []
 
 
 @pytest.mark.feature("S11")
@@ -166,7 +191,7 @@ def test_what_nobody_sold_the_engine_sells_once_the_broker_is_back(make: MakeBen
     bench.bar(94.0)
     bench.minutes(1)
     (card,) = cards(bench)
-    assert bench.owner.skip(card.number, card.version, "tap").kind is AnswerKind.DONE
+    assert perform(bench.owner, CardToken(CardAction.CANNOT, card.number, card.version)).kind is AnswerKind.DONE
     bench.minutes(5)
     assert len(cards(bench)) == 1
     sent = len(bench.door.sent)
