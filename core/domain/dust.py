@@ -1,12 +1,18 @@
-"""What is left of a coin that cannot be sold: venues keep coins finer than they trade them, and take fees in coin."""
+"""What is left of a coin that cannot be sold: venues keep coins finer than they trade them, take fees in coin, and sell
+no less of one than is worth a smallest order."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
 
+from core.domain.accounts import AccountKind
 from core.domain.instruments import instrument_for
 from core.domain.portfolio import Position
+from core.domain.values import ZERO
+
+WITH_A_SMALLEST_SALE = frozenset({AccountKind.ALPACA_PAPER.value, AccountKind.ALPACA_LIVE.value})
+"""The accounts whose venue asks of a coin's sale what it asks of a purchase: to be worth so much."""
 
 
 def is_dust(symbol: str, quantity: Decimal) -> bool:
@@ -16,6 +22,18 @@ def is_dust(symbol: str, quantity: Decimal) -> bool:
     return instrument.is_crypto and abs(quantity) < instrument.quantity_step
 
 
+def is_left(position: Position) -> bool:
+    """Whether the position is dust, or a coin in an account whose venue sells no so small a part of it.
+
+    By what it cost, which does not waver as its price does; what came without a cost counts in full.
+    """
+    instrument = instrument_for(position.symbol)
+    if not instrument.is_crypto:
+        return False
+    too_little = position.account in WITH_A_SMALLEST_SALE and ZERO < position.cost < instrument.min_order_value
+    return too_little or is_dust(position.symbol, position.quantity)
+
+
 def without_dust(positions: Mapping[str, Position]) -> dict[str, Position]:
     """The positions that can be sold, and so are guarded, counted and shown; dust still counts in every value."""
-    return {symbol: held for symbol, held in positions.items() if not is_dust(symbol, held.quantity)}
+    return {symbol: held for symbol, held in positions.items() if not is_left(held)}

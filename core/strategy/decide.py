@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from core.domain.accounts import Mode
 from core.domain.decisions import BrakeKind, Decision, Prediction, Signal, Verdict
+from core.domain.dust import is_left
 from core.domain.instruments import Instrument, instrument_for
 from core.domain.orders import Cover, Order, OrderState, Purpose, Side, cover_of
 from core.domain.portfolio import Guard, GuardKind, Position
@@ -75,7 +76,7 @@ def _exits_of(snapshot: Snapshot) -> Iterator[Order]:
             market = markets.get(symbol)
             instrument = market.instrument if market else instrument_for(symbol)
             quantity = floor_to(position.quantity, view.sale_step(instrument))
-            if quantity <= 0 or _is_being_sold(view, symbol, quantity):
+            if quantity <= 0 or is_left(position) or _is_being_sold(view, symbol, quantity):
                 continue
             found = (
                 _flattened(snapshot, view, symbol)

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from core.domain.accounts import AccountKind, Mode
 from core.domain.decisions import BrakeKind, Verdict
+from core.domain.dust import is_left
 from core.domain.orders import OrderState, Purpose, Side
 from core.series import time_of
 from core.strategy.policy import Policy
@@ -77,7 +78,8 @@ def session_allows(case: Case) -> Verdict:
 def not_held(case: Case) -> Verdict:
     """No account holds the instrument: one asset, one position. What no order could sell is dust and does not count."""
     step = case.market.instrument.quantity_step
-    holders = [view.account.id for view in case.snapshot.accounts if abs(view.portfolio.quantity(case.symbol)) >= step]
+    held = ((view.account.id, view.portfolio.positions.get(case.symbol)) for view in case.snapshot.accounts)
+    holders = [name for name, units in held if units and abs(units.quantity) >= step and not is_left(units)]
     return Verdict("held", not holders, f"already held in {' and '.join(holders)}" if holders else "not held")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from core.domain.accounts import AccountKind
+from core.domain.dust import without_dust
 from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import Entry, Fill, Guard, GuardKind, PositionAdjustment
@@ -60,13 +61,15 @@ class Watched:
             self.bare += bool(self._bare) * round((due - self._last) / MINUTE)
             self._last = due
         guards = {guard.symbol: guard for guard in work.guards(ALPACA)}
-        found = [*_counts(truth), *self._guarding(truth, guards, due, answered=answered)]
+        found = [*_counts(truth), *self._guarding(truth, guards, left_in(work), due, answered=answered)]
         self.broken += [f"{due:%m-%d %H:%M} {words}" for words in found]
 
-    def _guarding(self, truth: Truth, guards: Mapping[str, Guard], due: datetime, *, answered: bool) -> Iterator[str]:
+    def _guarding(
+        self, truth: Truth, guards: Mapping[str, Guard], left: Collection[str], due: datetime, *, answered: bool
+    ) -> Iterator[str]:
         held = held_in(truth)
         for symbol in sorted(held.keys() | self._bare.keys()):
-            if is_safe(truth, symbol, guards.get(symbol)):
+            if symbol in left or is_safe(truth, symbol, guards.get(symbol)):
                 self._bare.pop(symbol, None)
                 continue
             bare = self._bare.setdefault(symbol, Bare(due))
@@ -94,6 +97,12 @@ def resting(truth: Truth, symbol: str) -> Decimal:
     return sum((Decimal(order["remaining"]) for order in stops), ZERO)
 
 
+def left_in(work: UnitOfWork) -> frozenset[str]:
+    """Coins of which so little is held that the venue would not sell it."""
+    positions = work.portfolio(ALPACA).positions
+    return frozenset(positions.keys() - without_dust(positions).keys())
+
+
 def is_safe(truth: Truth, symbol: str, guard: Guard | None) -> bool:
     """Less than a step cannot be sold, nor guarded."""
     held = floor_to(held_in(truth).get(symbol, ZERO), instrument_for(symbol).quantity_step)
@@ -116,8 +125,9 @@ def disagreements(truth: Truth, work: UnitOfWork) -> Iterator[str]:
     if wanted - there:
         yield f"live in the ledger alone: {wanted - there}; at the venue: {truth['orders']}"
     guards = {guard.symbol: guard for guard in work.guards(ALPACA)}
+    guarded = units.keys() - left_in(work)
     yield from (
-        f"{symbol} is bare: {units[symbol]}" for symbol in units if not is_safe(truth, symbol, guards.get(symbol))
+        f"{symbol} is bare: {units[symbol]}" for symbol in guarded if not is_safe(truth, symbol, guards.get(symbol))
     )
     yield from _doubles(work.orders(ALPACA, limit=EVERY))
     yield from _on_top(entries)
