@@ -13,6 +13,7 @@ import pytest
 
 from core.strategy.features import feature_matrix
 from tests.bench import bars, cycle, latency, write_ahead
+from tests.bench import forest as forests
 from tests.forest_builders import small_forest
 
 T = TypeVar("T")
@@ -77,3 +78,12 @@ async def test_answers_and_stalls_of_the_real_process_are_measured_idle_and_busy
         assert len(phase.late) == len(phase.stalls) > 100
     assert busy.cycles > idle.cycles == idle.trainings
     assert list(latency.lines_of(busy))[-1].startswith("  of the aims: p99 ")
+
+
+def test_the_forests_that_are_compared_answer_alike() -> None:
+    estimator, flat, rows = forests.grown(trees=5, bars=320)
+    for size in (1, 50):
+        compared = forests.compare(estimator, flat, rows, size, 2)
+        assert compared.difference < 1e-12
+        assert min(compared.ours, compared.theirs, compared.unchecked) > 0
+        assert "times" in next(forests.lines_of(compared))

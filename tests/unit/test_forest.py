@@ -31,6 +31,29 @@ def test_the_flat_forest_answers_as_scikit_learn_does_on_real_bars() -> None:
     assert np.abs(flat.predict(rows.features) - estimator.predict_proba(rows.features)[:, 1]).max() < 1e-12
 
 
+def test_a_value_at_a_threshold_goes_left_and_the_next_float_above_it_right() -> None:
+    """Thresholds that no float32 hits: where the nearest one lies above, rounding must not let it in."""
+    stump = replace(
+        small_forest(),
+        roots=np.array([0], np.int32),
+        feature=np.zeros(3, np.int32),
+        left=np.array([1, 1, 2], np.int32),
+        right=np.array([2, 1, 2], np.int32),
+        probability=np.array([0.5, 0.0, 1.0]),
+        depth=1,
+    )
+    for threshold in (0.1, 0.3, -0.7, 1e-9, 0.5):
+        near = np.float32(threshold)
+        values = np.array([np.nextafter(near, np.float32(-9)), near, np.nextafter(near, np.float32(9))])
+        forest = replace(stump, threshold=np.array([threshold, 0.0, 0.0]))
+        rows = np.zeros((3, 9))
+        rows[:, 0] = values
+        expected = (values.astype(np.float64) > threshold).astype(np.float64)
+        np.testing.assert_array_equal(forest.predict(rows), expected)
+        many = np.tile(rows, (2_000, 1))
+        np.testing.assert_array_equal(forest.predict(many), np.tile(expected, 2_000))
+
+
 def test_a_row_gets_the_same_bits_alone_and_in_company() -> None:
     forest = small_forest()
     rows = training_rows([random_walk("SPY", 800, seed=5)], 10).features
