@@ -8,6 +8,7 @@ counted, when a stop was last seen) is brought up to where it would stand. Prove
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -195,12 +196,13 @@ class Skipper:
                 self._books.guards[guard.account, guard.symbol] = replace(guard, last_seen_at=seen)
 
     def _seen_at(self, guard: Guard, done: int, found: int) -> datetime:
-        seen = guard.last_seen_at
+        seconds, every = self._ahead.seconds, SEEN_EVERY.total_seconds()
+        seen = first = guard.last_seen_at.timestamp()
         while True:
-            tick = max(self._ahead.index_at(seen + SEEN_EVERY), done + 1)
+            tick = max(bisect_left(seconds, seen + every, done + 1, found), done + 1)
             if tick >= found:
-                return seen
-            seen = self._at(tick)
+                return guard.last_seen_at if seen == first else time_of(int(seen))
+            seen = seconds[tick]
 
     def _record(self) -> AccountRecord:
         with self._desk.reading() as work:
