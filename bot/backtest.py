@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,7 +25,7 @@ from core.backtest.bars import SourceBars
 from core.backtest.curve import Holdings, holdings_of
 from core.backtest.forecasts import Forecasts, ModelsInTime, Rows
 from core.backtest.ledger import Books
-from core.backtest.run import Played, Stage, play
+from core.backtest.run import Played, Stage, Wanted, play
 from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, Mode, World
 from core.domain.bars import BarSize
@@ -188,6 +188,10 @@ class Backtest:
 
     def _stage(self, symbols: tuple[str, ...], models: ModelsInTime) -> Stage:
         books, clock, universe = Books(), VirtualClock(self._start), Universe.of(symbols)
+        # Warnings are for the owner, and nobody is there.
+        unwatched = replace(self._policy, stale_bars=0, near_stop_fraction=None, near_stop_atr=None)
+        wanted = Wanted(symbols)
+        active = Universe(lambda: wanted.symbols)
         bars, finest = self._bars(universe, clock), self._sizes[-1]
 
         def bars_after(symbol: str, after: datetime, until: datetime) -> BarSeries:
@@ -209,8 +213,8 @@ class Backtest:
             market_clock=clock,
             system_clock=clock,
             namespace=OrderNamespace(INSTALLATION, FIRST_EPOCH),
-            rules=lambda: self._policy,
-            universe=universe,
+            rules=lambda: unwatched,
+            universe=active,
             world=self._world,
             signals_folder=cards,
             trading_account=SIMULATED,
@@ -219,7 +223,17 @@ class Backtest:
             default_mode=Mode.AUTO,
         )
         return Stage(
-            desk, books, clock, bars, models, actions, self._sizes, self._start, self._end, self._options.unlock
+            desk=desk,
+            books=books,
+            clock=clock,
+            bars=bars,
+            wanted=wanted,
+            models=models,
+            actions=actions,
+            sizes=self._sizes,
+            start=self._start,
+            end=self._end,
+            patience=self._options.unlock,
         )
 
     def _hold(self, symbols: Sequence[str], name: str) -> Held | None:

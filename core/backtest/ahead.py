@@ -25,12 +25,14 @@ NEAR = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SymbolAhead:
-    """One symbol: `tick` is the first that sees each of its confirming bars in the period; `low`, `high` theirs.
+    """One symbol: `tick` is the first that sees each of its confirming bars in the period; `closed`, `low` and
+    `high` are theirs.
 
     `wanted` are the ticks at which an entry may be decided; `price` is what each tick knows, shape of the ticks.
     """
 
     tick: Ticks
+    closed: Seconds
     low: Floats
     high: Floats
     wanted: Ticks
@@ -47,6 +49,15 @@ class SymbolAhead:
                 return int(self.tick[row + int(hit.argmax())])
             row, size = row + size, 4 * size
         return none
+
+    def newest(self, tick: int) -> int | None:
+        """When the newest confirming bar of the period closed that the tick knows; None before the first."""
+        row = int(np.searchsorted(self.tick, tick, side="right")) - 1
+        return int(self.closed[row]) if row >= 0 else None
+
+    def is_wanted(self, tick: int) -> bool:
+        row = int(np.searchsorted(self.wanted, tick))
+        return row < len(self.wanted) and int(self.wanted[row]) == tick
 
     def next_wanted(self, after: int, none: int) -> int:
         row = int(np.searchsorted(self.wanted, after, side="right"))
@@ -111,7 +122,9 @@ def symbol_ahead(
     may[may] = likely[tick[may]]
     price = prices_at([confirm] if confirm.size is daily.size else [confirm, daily], ticks) * units
     then = units[np.minimum(tick, len(ticks) - 1)]
-    return SymbolAhead(tick, confirm.low[first:] * then, confirm.high[first:] * then, tick[may], price)
+    return SymbolAhead(
+        tick, confirm.closed_at[first:], confirm.low[first:] * then, confirm.high[first:] * then, tick[may], price
+    )
 
 
 def units_at(splits: Sequence[tuple[datetime, float]], ticks: Seconds) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -25,11 +25,23 @@ TICK = timedelta(minutes=5)
 """How often the live engine looks (jobs.schedule)."""
 
 
+class Wanted:
+    """Which of the symbols a tick has to look at, in the order in which they are listed."""
+
+    def __init__(self, symbols: tuple[str, ...]) -> None:
+        self.all = self.symbols = symbols
+
+    def only(self, some: Collection[str]) -> None:
+        """A list of its own each time: what was derived from the former one is dropped with it."""
+        self.symbols = tuple(symbol for symbol in self.all if symbol in some)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
     """What a run needs, put together by the composition root: `desk` works on `books`, its clocks are `clock`.
 
-    `sizes` begin with daily bars and end with those that confirm. `actions` tells when a symbol paid or
+    `sizes` begin with daily bars and end with those that confirm. `wanted` says
+    what the desk trades at the moment. `actions` tells when a symbol paid or
     was split, and new units for one old. After `patience`
     a brake on the drawdown is released; None: never.
     """
@@ -38,6 +50,7 @@ class Stage:
     books: Books
     clock: VirtualClock
     bars: SourceBars
+    wanted: Wanted
     models: ModelsInTime
     actions: Callable[[str], Sequence[tuple[datetime, float]]]
     sizes: tuple[BarSize, ...]
@@ -74,9 +87,12 @@ def play(stage: Stage, progress: Callable[[datetime], object], *, every_tick: bo
         now = time_of(ticks[index])
         stage.clock.move_to(now)
         _release(stage, now)
+        if not every_tick:
+            stage.wanted.only(skipper.active(index))
         run_cycle(now, stage.desk, now, stage.bars.faults(now))
         played.made += 1
         progress(now)
+        stage.wanted.only(stage.wanted.all)
         index = index + 1 if every_tick else skipper.next(index)
     return played
 

@@ -55,7 +55,10 @@ class Skipper:
         ahead = self._ahead
         levels = self._resting()
         self._bars.levels = {}
-        if levels is None or done >= ahead.last or self._is_triggered(done):
+        if done >= ahead.last:
+            return done + 1
+        if levels is None or self._is_triggered(done):
+            self._note_judged(done + 1)
             return done + 1
         portfolio = self._books.portfolios[self._account]
         found = min(self._next_entry(done, portfolio), self._next_end_of_brake(done), ahead.last)
@@ -68,7 +71,15 @@ class Skipper:
             found = self._next_loss(done, found, portfolio, held)
         if found > done + 1:
             self._make_good(done, found, portfolio, held)
+        self._note_judged(found)
         return found
+
+    def active(self, tick: int) -> set[str]:
+        """The symbols that a tick has to look at: what is held or ordered, and what may be bought. Of the others it
+        would only write why not."""
+        symbols = {order.symbol for order in self._books.live.values()}
+        symbols |= self._books.portfolios[self._account].positions.keys()
+        return symbols | {name for name, symbol in self._ahead.symbols.items() if symbol.is_wanted(tick)}
 
     def _resting(self) -> Mapping[str, Levels] | None:
         """Where orders rest, by symbol, if nothing else is under way; None otherwise."""
@@ -161,14 +172,19 @@ class Skipper:
         if held:
             self._keep_records(done, found, portfolio, held)
             self._see_stops(done, found)
-        judged = self._books.judged.setdefault(self._account, {})
-        before = time_of(self._ahead.ticks[found - 1])
-        for instrument in self._desk.instruments:
-            closed = self._newest_confirming(instrument.symbol, before)
-            if closed is not None:
-                judged[instrument.symbol] = closed
 
-    def _newest_confirming(self, symbol: str, at: datetime) -> datetime | None:
+    def _note_judged(self, found: int) -> None:
+        """Every bar that a tick before `found` has seen was judged by it."""
+        judged = self._books.judged.setdefault(self._account, {})
+        for instrument in self._desk.instruments:
+            symbol = instrument.symbol
+            newest = self._ahead.symbols[symbol].newest(found - 1)
+            closed = time_of(newest) if newest is not None else self._newest_before(symbol, self._at(found - 1))
+            if closed is not None:
+                judged[symbol] = closed
+
+    def _newest_before(self, symbol: str, at: datetime) -> datetime | None:
+        """Of a symbol that no bar of the period has come for yet."""
         for size in dict.fromkeys((self._desk.confirm_size, *_DAILY)):
             series = self._desk.bars.read(symbol, size, at, 1)
             if len(series):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 
 class AssetClass(StrEnum):
@@ -29,6 +30,7 @@ class Instrument:
         return self.asset_class is AssetClass.CRYPTO
 
 
+@lru_cache(maxsize=4096)
 def instrument_for(symbol: str) -> Instrument:
     """The instrument behind a Yahoo symbol; names ending in -USD are coins.
 

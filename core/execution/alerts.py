@@ -43,6 +43,9 @@ class _Near:
 
 def look_at_stops(desk: Desk, now: datetime, prices: Mapping[str, Decimal]) -> int:
     """Warns of prices near a stop; `prices` are those of everything held, USD. Returns how many changes were told."""
+    policy = desk.policy
+    if policy.near_stop_fraction is None and policy.near_stop_atr is None and not _any_on(desk, NEAR):
+        return 0
     with desk.reading() as work:
         seen = {f"{each.guard.account} {each.guard.symbol}": each for each in _beside_stops(work, desk, prices, now)}
         held = {f"{account} {symbol}" for account, symbol in _held(work)}
@@ -66,6 +69,8 @@ def look_at_stops(desk: Desk, now: datetime, prices: Mapping[str, Decimal]) -> i
 def look_at_bars(desk: Desk, now: datetime) -> int:
     """Warns where an open session goes on without bars. Of series that are known to have no source the owner was told
     already. Returns how many changed."""
+    if desk.policy.stale_bars <= 0 and not _any_on(desk, STALE):
+        return 0
     with desk.reading() as work:
         before = _read(work, STALE)
         silent = {symbol for (symbol, _), one in from_text(work.value(STANDINGS)).items() if one.held}
@@ -95,6 +100,12 @@ def look_at_bars(desk: Desk, now: datetime) -> int:
 
     _keep(desk, STALE, before, alarms, publish)
     return len(changes)
+
+
+def _any_on(desk: Desk, key: str) -> bool:
+    """Whether a warning of that kind stands, which has still to be ended where its rule was switched off since."""
+    with desk.reading() as work:
+        return work.value(key) is not None
 
 
 def _keep(desk: Desk, key: str, before: Alarms, alarms: Alarms, publish: Callable[[UnitOfWork], None]) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from core.domain.codec import canonical, decode
 from core.domain.portfolio import Portfolio
@@ -27,7 +28,13 @@ def trading_day_end(desk: Desk, now: datetime) -> datetime:
 
 def record_of(work: UnitOfWork, account: str) -> AccountRecord | None:
     text = work.value(_key(account))
-    return decode(AccountRecord, json.loads(text)) if text else None
+    return _read(text) if text else None
+
+
+@lru_cache(maxsize=64)
+def _read(text: str) -> AccountRecord:
+    """Asked several times a tick for what is written once; equal text is an equal record, and nobody changes one."""
+    return decode(AccountRecord, json.loads(text))
 
 
 def keep_record(work: UnitOfWork, account: str, record: AccountRecord) -> None:
