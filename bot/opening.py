@@ -12,6 +12,7 @@ from core.domain.dust import without_dust
 from core.domain.events import EngineStarted, Welcome
 from core.domain.portfolio import CashKind, CashMovement
 from core.domain.values import ZERO
+from core.execution import fallback
 from core.execution.desk import Desk
 from core.execution.real_money import note_broker
 from core.ports import UnitOfWork, UnitOfWorkFactory
@@ -110,6 +111,7 @@ def _welcome(desk: Desk, work: UnitOfWork, speed: float, left_behind: str) -> We
 def _started(
     desk: Desk, work: UnitOfWork, now: datetime, system_now: datetime, since: datetime | None
 ) -> EngineStarted:
+    held = fallback.standing(work, desk)
     return EngineStarted(
         at=system_now,
         down_since=since,
@@ -118,4 +120,5 @@ def _started(
         open_positions=sum(len(without_dust(work.portfolio(account.id).positions)) for account in work.accounts()),
         pending_instructions=len(work.open_instructions()),
         badges=desk.badges(desk.broker_account or AccountKind.MANUAL.value),
+        held_by=held.account if held is not None else "",
     )

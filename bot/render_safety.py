@@ -11,7 +11,7 @@ from bot.markup import italic, line, paragraphs
 from bot.message import Button, Keyboard, Message
 from bot.questions import question_keyboard
 from bot.render_marks import account_name, headline
-from core.domain.accounts import AccountKind, Badge
+from core.domain.accounts import AccountKind, Badge, is_in_app
 from core.domain.decisions import BrakeKind
 from core.domain.events import (
     BrakeReleased,
@@ -105,7 +105,10 @@ def _words(event: SafetyEvent, zone: ZoneInfo) -> tuple[str, str, str]:
             return "☑️", f"{event.symbol} {event.outcome} · Q{event.number}".strip(), event.detail
         case ExitReminder():
             price = f" The price is {numbers.price(event.price)} now." if event.price is not None else ""
-            where = account_name(event.account) + (f", mode {event.mode.value}" if event.mode is not None else "")
+            in_app = is_in_app(event.account, needs_approval=event.needs_approval)
+            name = account_name(event.account)
+            where = f"Sell it in {name}'s own app" if in_app else name
+            where += f", mode {event.mode.value}" if event.mode is not None else ""
             waited = (
                 f"It has waited since {numbers.moment(event.since, zone)} (reminder {event.times}).{price} {where}."
             )

@@ -110,11 +110,15 @@ def started(event: EngineStarted, zone: ZoneInfo) -> Message:
             f"({numbers.span(event.at - event.down_since)}). Nobody watched the positions in that time."
         )
     rows = (
-        ("Mode", f"{event.mode.value}{', paused' if event.paused else ''}"),
+        ("Mode", f"{event.mode.value}{_until_back(event)}{', paused' if event.paused else ''}"),
         ("Positions", str(event.open_positions)),
         ("Waiting", numbers.count(event.pending_instructions, "instruction")),
     )
     return Message(paragraphs(title, absence, table(rows)))
+
+
+def _until_back(event: EngineStarted) -> str:
+    return f" until {account_name(event.held_by)} is back" if event.held_by else ""
 
 
 def model(event: ModelTrained, zone: ZoneInfo) -> Message:

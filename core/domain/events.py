@@ -48,6 +48,8 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class EngineStarted:
+    """`mode` is the one that holds; `held_by` names the account whose broker has to be back before the owner's does."""
+
     at: datetime
     down_since: datetime | None
     mode: Mode
@@ -55,6 +57,7 @@ class EngineStarted:
     open_positions: int
     pending_instructions: int
     badges: tuple[Badge, ...]
+    held_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

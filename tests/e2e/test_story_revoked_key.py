@@ -45,6 +45,7 @@ def test_with_a_new_key_and_a_restart_all_is_found_and_the_owners_mode_comes_bac
         "14:01 💚 Alpaca is back: mode auto · PAPER",
     ]
     fell, back = told[7].text, told[-1].text
+    assert "manual until Alpaca is back" in told[-2].text
     assert "SPY 42: stop 557.83" in fell and "$5,000.00 and no more" in fell
     assert "comes back by itself once Alpaca answers" in fell
     assert "by your hand" in back and "SPY sold 42 @ 553.19, 11:20" in back

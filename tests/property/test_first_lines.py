@@ -116,6 +116,8 @@ def sensible(event: Any, symbol: str, word: str) -> Any:
         return replace(event, card=sensible(event.card, symbol, word))
     given_words = {"symbol": symbol, "kind": word, "outcome": word}
     known = {name: value for name, value in given_words.items() if isinstance(getattr(event, name, None), str)}
+    if isinstance(event, ProtectionFailed):
+        known["what"] = "stop not placed"
     if isinstance(event, QuestionAsked):
         known["kind"] = QuestionKind.PLACE_STOP.value
     known = {

@@ -182,6 +182,16 @@ def test_a_refusal_that_concerns_the_account_holds_its_entries_back_for_a_while(
 
 
 @pytest.mark.feature("S11")
+@pytest.mark.parametrize("kind", [Refusal.CLOSED, Refusal.OTHER])
+def test_a_refusal_of_one_order_holds_nothing_else_back(bench: Broken, kind: Refusal) -> None:
+    bench.door.no = Refused("the market is closed", kind)
+    bench.bar(100.2)
+    bench.tick()
+    assert bench.events(OrderRefused)[0].reason == "the market is closed"
+    assert bench.owner.locks() == () and bench.mode_now() is Mode.AUTO
+
+
+@pytest.mark.feature("S11")
 def test_a_halted_symbol_waits_until_bars_show_that_it_trades(bench: Broken) -> None:
     bench.door.no = Refused("trading in BTC-USD is halted", Refusal.HALTED)
     bench.bar(100.2)

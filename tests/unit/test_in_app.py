@@ -230,6 +230,7 @@ def test_such_a_card_is_brought_up_again_until_it_is_answered(make: MakeBench) -
     bench.minutes(11)
     assert remind(bench.desk) == 1
     (reminder,) = bench.events(ExitReminder)
+    assert "Sell it in Simulated broker's own app" in visible(render(reminder, ZONE).text)
     tokens = [CardToken.parse(button.token) for row in card_keyboard(reminder) for button in row]
     assert [token.action for token in tokens if token] == [CardAction.DONE, CardAction.CANNOT, CardAction.WHY]
 
