@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.domain.decisions import Brake, BrakeKind, Decision
+from core.domain.dust import without_dust
 from core.domain.events import GuardMoved, ProtectionFailed
 from core.domain.instruments import Instrument
 from core.domain.orders import Bracket, Order, OrderState, OrderType, Purpose, Side
@@ -66,7 +67,7 @@ def _missing(desk: Desk, now: datetime, reachable: Collection[str], prices: Mapp
             for order in work.live_orders(account):
                 live.setdefault(order.symbol, []).append(order)
             guards = {guard.symbol: guard for guard in work.guards(account)}
-            for symbol, position in sorted(work.portfolio(account).positions.items()):
+            for symbol, position in sorted(without_dust(work.portfolio(account).positions).items()):
                 instrument = desk.instrument(symbol)
                 own = live.get(symbol, [])
                 if instrument is None or not is_quiet(own) or symbol not in guards:
@@ -77,9 +78,13 @@ def _missing(desk: Desk, now: datetime, reachable: Collection[str], prices: Mapp
                 if covered >= held or not _is_between(guards[symbol], prices.get(symbol)):
                     continue
                 resting = desk.resting(account, symbol, held - covered)
-                if resting is not Resting.NOTHING:
-                    stop = _stop(desk, position, guards[symbol], held - covered, instrument, now)
-                    missing.append(_as_it_may_rest(stop, resting, guards[symbol], instrument, desk.policy))
+                if resting is Resting.NOTHING:
+                    continue
+                stop = _stop(desk, position, guards[symbol], held - covered, instrument, now)
+                stop = _as_it_may_rest(stop, resting, guards[symbol], instrument, desk.policy)
+                # A venue takes no order for so little: the engine watches it.
+                if stop.limit_price is None or stop.quantity * stop.limit_price >= instrument.min_order_value:
+                    missing.append(stop)
     return missing
 
 

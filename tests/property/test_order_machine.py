@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from core.clock import VirtualClock
 from core.cycle import recover
-from core.domain.dust import is_dust
+from core.domain.dust import without_dust
 from core.domain.instruments import instrument_for
 from core.domain.orders import OrderState, Purpose, Side
 from core.domain.portfolio import Fill
@@ -230,7 +230,7 @@ class Trading(RuleBasedStateMachine):
     def _every_position_is_guarded(self) -> None:
         guards = {each.symbol: each for each in self.bench.read(lambda work: work.guards(ACCOUNT))}
         told = (self.bench.read(lambda work: work.value(UNGUARDED)) or "").split()
-        positions = {symbol: units for symbol, units in self.venue.positions.items() if not is_dust(symbol, units)}
+        positions = without_dust(self.bench.read(lambda work: work.portfolio(ACCOUNT)).positions)
         for symbol in positions:
             assert symbol in guards or f"{ACCOUNT}/{symbol}" in told, symbol
         assert guards.keys() <= positions.keys()

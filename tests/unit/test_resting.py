@@ -263,6 +263,27 @@ def test_a_stop_alone_follows_the_price_within_the_minute(tmp_path: Path) -> Non
     assert [event.stop for event in bench.events(GuardMoved)] == [Decimal(97), Decimal("106.7")]
 
 
+# dust
+
+
+@pytest.mark.feature("S13")
+def test_a_part_too_small_for_a_stop_of_its_own_leaves_the_rest_at_the_venue(tmp_path: Path) -> None:
+    bench, venue = a_stage(tmp_path)
+    hold(bench, venue)
+    watch(bench, 2)
+    adopted = PositionAdjustment("a", "simulated", COIN, AdjustmentKind.ADOPTION, Decimal("0.05"), Decimal(5), MONDAY)
+    with bench.database.unit_of_work() as work:
+        work.book(adopted, recorded_at=MONDAY)
+        work.commit("reconcile")
+    venue.positions[COIN] += Decimal("0.05")
+    watch(bench, 2)
+    assert live(venue) == [THE_STOP]
+    assert the_guard(bench).kind is GuardKind.ENGINE
+    bench.bar(94.0)
+    watch(bench)
+    assert live(venue) == [(Purpose.EXIT, Decimal("10.05"), None, None)]
+
+
 # entries that are filled in part
 
 
