@@ -139,7 +139,7 @@ FAULTS = (
 
 @pytest.mark.feature("T8")
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(FAULTS), st.sampled_from(FAULTS)), max_size=12))
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 def test_whatever_fails_an_id_is_one_order_and_what_is_said_of_it_is_true(
     server: AlpacaTradingServer, clock: StillClock, story: list[tuple[str, str | None, str | None]]
 ) -> None:
@@ -385,23 +385,31 @@ def test_an_instrument_that_alpaca_does_not_have_or_trade_is_refused_before_anyt
     assert isinstance(broker.submit(request_of("x")), Accepted)
 
 
+@pytest.mark.parametrize("count", [19, 20, 23])
 def test_more_fills_than_alpaca_gives_at_once_are_all_told_once(
-    server: AlpacaTradingServer, broker: AlpacaBroker, clock: StillClock
+    server: AlpacaTradingServer,
+    broker: AlpacaBroker,
+    clock: StillClock,
+    count: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for number in range(230):
+    monkeypatch.setattr(alpaca_trading, "ACTIVITIES", 10)
+    for number in range(count):
         server.trade_outside("SPY", "buy", 1, 600 + number % 3)
     fills = broker.fills_since(clock.now() - timedelta(hours=1))
-    assert len(fills) == len({fill.id for fill in fills}) == 230
+    assert len(fills) == len({fill.id for fill in fills}) == count
 
 
+@pytest.mark.parametrize("count", [9, 10, 12])
 def test_more_live_orders_than_alpaca_gives_at_once_are_all_seen(
-    server: AlpacaTradingServer, broker: AlpacaBroker
+    server: AlpacaTradingServer, broker: AlpacaBroker, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(510):
+    monkeypatch.setattr(alpaca_trading, "ORDERS", 5)
+    for number in range(count):
         server.order_outside(
             symbol="SPY", side="buy", qty=1, type="limit", limit_price=2 + number % 9, time_in_force="gtc"
         )
-    assert len(names(broker)) == len(set(names(broker))) == 510
+    assert len(names(broker)) == len(set(names(broker))) == count
 
 
 def test_how_far_alpacas_clock_is_ahead_is_known(server: AlpacaTradingServer, broker: AlpacaBroker) -> None:
