@@ -168,7 +168,7 @@ class House:
 def tell(folder: Path, *, restarts: bool) -> list[Told]:
     """The day. `restarts`: the new key is another one, and the engine is started with it; otherwise the very key is
     allowed again, and the engine finds that out by itself."""
-    with _house(folder) as house:
+    with house_at(folder) as house:
         _morning(house)
         _out(house)
         house.guards("13:59")
@@ -222,7 +222,7 @@ def _out(house: House) -> None:
 
 
 @contextmanager
-def _house(folder: Path) -> Iterator[House]:
+def house_at(folder: Path) -> Iterator[House]:
     clock = VirtualClock(at("9:55"))
     with AlpacaTradingServer(clock.now) as server:
         house = House(folder, server, clock)

@@ -51,6 +51,7 @@ def test_with_a_new_key_and_a_restart_all_is_found_and_the_owners_mode_comes_bac
     assert "by your hand" in back and "SPY sold 42 @ 553.19, 11:20" in back
 
 
+@pytest.mark.long
 @pytest.mark.feature("S11")
 def test_a_key_that_is_allowed_again_is_noticed_without_a_restart(tmp_path: Path) -> None:
     told = [each.first_line for each in tell(tmp_path, restarts=False)]
