@@ -141,7 +141,8 @@ class AlpacaBook:
             if text(row, "id") in left:
                 # One that was moved by hand, or whose order is of long ago.
                 first = self._first(row)
-                found = first if is_whole(first) else self._parent_of(first)
+                whole_now = first if is_whole(first) else self._order(text(first, "id")) or first
+                found = whole_now if is_whole(whole_now) else self._parent_of(first)
                 heads[text(found, "id")] = found
         return heads
 

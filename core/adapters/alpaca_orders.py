@@ -109,9 +109,9 @@ def family(head: Row, name: str, latest: Callable[[Row], tuple[Row, ...]]) -> tu
     """
     kind = word(head, "order_class")
     legs = rows_of(head.get("legs") or [], "legs of an order")
-    if kind == PAIR and legs:
+    if kind == PAIR and text(head, "type") == "limit":
         target = _member(latest(head), f"{name}{TARGET_SUFFIX}", Purpose.TARGET, name)
-        return (_member(latest(legs[0]), name, Purpose.STOP, None), target)
+        return (*(_member(latest(leg), name, Purpose.STOP, None) for leg in legs[:1]), target)
     entry = _member(latest(head), name, _purpose(head), None)
     if kind in SIMPLE or not legs:
         return (entry,)

@@ -152,6 +152,11 @@ def test_of_a_pair_the_stop_bears_our_id_and_the_target_which_is_its_head_at_alp
     assert (family_["p-t"].order.purpose, family_["p-t"].order.parent_client_order_id) == (Purpose.TARGET, "p")
 
 
+def test_a_pair_that_is_told_without_its_stop_is_never_taken_for_the_stop() -> None:
+    head = {"client_order_id": "p", "side": "sell", "type": "limit", "limit_price": "115", "order_class": "oco"}
+    assert list(read(told("8", **head))) == ["p-t"]
+
+
 def test_a_leg_that_its_owner_moved_goes_on_under_its_name() -> None:
     moved = leg("4", "stop", "97", replaces="3", status="held")
     entry = bracket("filled", "10", target="new", stop="replaced")
