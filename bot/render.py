@@ -48,6 +48,7 @@ from core.domain.events import (
     PositionUnguarded,
     RealMoneyAsked,
     RealMoneyChanged,
+    RealMoneyHeldBack,
     SettingsDiffer,
     SignalRaised,
     StrangerSpoke,
@@ -80,7 +81,15 @@ def render(event: Event, zone: ZoneInfo) -> Message:
             | ModeChanged()
         ):
             return _house(event, zone)
-        case SettingsDiffer() | OwnerSilent() | OwnerReturned() | RealMoneyAsked() | RealMoneyChanged() | LiveStatus():
+        case (
+            SettingsDiffer()
+            | OwnerSilent()
+            | OwnerReturned()
+            | RealMoneyAsked()
+            | RealMoneyChanged()
+            | RealMoneyHeldBack()
+            | LiveStatus()
+        ):
             return _owner(event, zone)
         case NearStop() | BarsStale() | BarSourcesChanged() | BarsRetold():
             return _prices(event, zone)
@@ -134,10 +143,17 @@ def _house(
 
 
 def _owner(
-    event: SettingsDiffer | OwnerSilent | OwnerReturned | RealMoneyAsked | RealMoneyChanged | LiveStatus, zone: ZoneInfo
+    event: SettingsDiffer
+    | OwnerSilent
+    | OwnerReturned
+    | RealMoneyAsked
+    | RealMoneyChanged
+    | RealMoneyHeldBack
+    | LiveStatus,
+    zone: ZoneInfo,
 ) -> Message:
     match event:
-        case RealMoneyAsked() | RealMoneyChanged():
+        case RealMoneyAsked() | RealMoneyChanged() | RealMoneyHeldBack():
             return render_real_money.render(event, zone)
         case LiveStatus():
             return Message("📍 Live status: it follows with the next cycle.")

@@ -11,9 +11,10 @@ from bot import menus, numbers
 from bot.markup import bold, code, esc, line, paragraphs
 from bot.message import Button, Keyboard, Message, asking
 from bot.render_marks import headline
+from bot.render_reasons import words
 from bot.render_system import MODE_WORDS
 from core.domain.accounts import Badge, Mode
-from core.domain.events import RealMoneyAsked, RealMoneyChanged
+from core.domain.events import RealMoneyAsked, RealMoneyChanged, RealMoneyHeldBack
 from core.domain.real_money import RealMoneyView, phrase
 from core.domain.values import ZERO
 
@@ -22,8 +23,26 @@ _MOST_NAMED = 8
 _BUTTON: Keyboard = ((Button("🔐 Real money", menus.menu_token("realmoney")),),)
 
 
-def render(event: RealMoneyAsked | RealMoneyChanged, zone: ZoneInfo) -> Message:
-    return _asked(event) if isinstance(event, RealMoneyAsked) else _changed(event, zone)
+def render(event: RealMoneyAsked | RealMoneyChanged | RealMoneyHeldBack, zone: ZoneInfo) -> Message:
+    match event:
+        case RealMoneyAsked():
+            return _asked(event)
+        case RealMoneyChanged():
+            return _changed(event, zone)
+        case RealMoneyHeldBack():
+            return _held_back(event, zone)
+
+
+def _held_back(event: RealMoneyHeldBack, zone: ZoneInfo) -> Message:
+    told = line(words(event.words, zone), 1500)
+    return Message(
+        paragraphs(
+            headline("🔒", "Real money: nothing is sent", event.badges),
+            f"{told[:1].upper()}{told[1:]}.",
+            "Keys and ALLOW_REAL_MONEY are set on the server: autotrader doctor says there what to do.",
+        ),
+        _BUTTON,
+    )
 
 
 def _asked(event: RealMoneyAsked) -> Message:

@@ -595,6 +595,16 @@ class RealMoneyAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class RealMoneyHeldBack:
+    """Nothing is sent to a live account, whatever the owner says, because of `reason`; `words` tell it in full."""
+
+    account: str
+    reason: str
+    words: str
+    badges: tuple[Badge, ...] = (Badge.LIVE,)
+
+
+@dataclass(frozen=True, slots=True)
 class RealMoneyChanged:
     """The owner allowed orders with real money, or takes that back. `mode` is how decisions become orders there; at
     most `first_day_limit` USD are invested until `first_day_until` by the market clock. `left_working` purchases may go
@@ -659,6 +669,7 @@ Event = (
     | BrokerReturned
     | RealMoneyAsked
     | RealMoneyChanged
+    | RealMoneyHeldBack
     | LiveStatus
 )
 
@@ -704,6 +715,7 @@ EVENT_TYPES: dict[str, type] = {
         BrokerReturned,
         RealMoneyAsked,
         RealMoneyChanged,
+        RealMoneyHeldBack,
         LiveStatus,
     )
 }
@@ -724,6 +736,7 @@ _PRIORITY: dict[type, Priority] = {
     BrokerReturned: Priority.CRITICAL,
     RealMoneyAsked: Priority.CRITICAL,
     RealMoneyChanged: Priority.CRITICAL,
+    RealMoneyHeldBack: Priority.CRITICAL,
     QuestionSettled: Priority.TRADE,
     UnitsAdjusted: Priority.TRADE,
     EntryUndone: Priority.TRADE,

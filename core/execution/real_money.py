@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from core.domain.accounts import AccountKind
 from core.domain.codec import canonical, decode
-from core.domain.events import RealMoneyAsked, RealMoneyChanged
+from core.domain.events import RealMoneyAsked, RealMoneyChanged, RealMoneyHeldBack
 from core.domain.real_money import Permit, RealMoneyView
 from core.domain.records import AuditRecord
 from core.domain.values import ZERO
@@ -32,6 +32,8 @@ ASKED = "real_money_asked"
 BOOKS_OF = "real_money_books"
 """The number of the account whose trades the ledger holds as those of the live account."""
 TRADED_AT = "broker_account"
+TROUBLED = "real_money_trouble"
+SILENT = "Alpaca does not say which account this is"
 ASKED_AGAIN_AFTER = timedelta(days=1)
 
 
@@ -74,6 +76,7 @@ class _Seen:
 
     account: VenueAccount | None = None
     trouble: str = "Alpaca has not said yet which account this is"
+    silent_since: datetime | None = None
 
 
 class RealMoney:
@@ -97,7 +100,8 @@ class RealMoney:
             self._meet(desk)
         if self._seen.trouble:
             desk.health(self.account, Health.DEGRADED, f"nothing is sent there: {self._seen.trouble}")
-        elif not self._has_word:
+        self._tell_trouble(desk)
+        if not self._seen.trouble and not self._has_word:
             desk.health(self.account, Health.DEGRADED, f"nothing is sent there: {self._closed()}")
             self._ask(desk)
 
@@ -177,7 +181,8 @@ class RealMoney:
             with desk.calling("state"):
                 found = self._broker.state()
         except (Transient, Ambiguous) as error:
-            self._seen = _Seen(None, f"Alpaca does not say which account this is: {error}")
+            since = self._seen.silent_since or desk.system_clock.now()
+            self._seen = _Seen(None, f"{SILENT}: {error}", since)
             return
         with desk.reading() as work:
             books = work.value(BOOKS_OF)
@@ -190,6 +195,22 @@ class RealMoney:
                 "another DATABASE_URL"
             )
         self._seen = _Seen(found, trouble)
+
+    def _tell_trouble(self, desk: Desk) -> None:
+        """What keeps the gate closed whatever the owner says, once; a silence of the venue only once it lasts."""
+        seen, now = self._seen, desk.system_clock.now()
+        words = seen.trouble
+        if seen.silent_since is not None:
+            words = SILENT if now - seen.silent_since >= desk.policy.keys_patience else ""
+        with desk.reading() as work:
+            told = work.value(TROUBLED) or ""
+        if words == told or (words == "" and seen.trouble):
+            return
+        with desk.committing("real_money") as work:
+            work.set_value(TROUBLED, words or None)
+            if words:
+                event = RealMoneyHeldBack(self.account, words, seen.trouble)
+                work.publish(event, market_time=desk.market_clock.now())
 
     def _ask(self, desk: Desk) -> None:
         """Once a day for as long as there is no answer."""

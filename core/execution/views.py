@@ -124,7 +124,7 @@ def _shown_accounts(work: UnitOfWork, desk: Desk) -> list[tuple[Account, Portfol
     """The broker's account, and the manual one where it holds or ever held something or is the only one."""
     ordered = sorted(work.accounts(), key=lambda account: (account.is_manual, account.id))
     pairs = [(account, work.portfolio(account.id)) for account in ordered]
-    alone = desk.broker_account is None
+    alone = desk.broker_account is None or all(account.is_manual for account in ordered)
     return [
         (account, portfolio)
         for account, portfolio in pairs

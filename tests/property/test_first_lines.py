@@ -50,6 +50,7 @@ from core.domain.events import (
     QuestionSettled,
     RealMoneyAsked,
     RealMoneyChanged,
+    RealMoneyHeldBack,
     SettingsDiffer,
     SignalRaised,
     StrangerSpoke,
@@ -103,6 +104,7 @@ ACTIONS: dict[type, str] = {
     BrokerReturned: "is back",
     RealMoneyAsked: r"Real money waits for your word: .*\$",
     RealMoneyChanged: "Real money: account",
+    RealMoneyHeldBack: "nothing is sent",
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.domain.accounts import Badge, Mode, World
-from core.domain.events import OrderFilled, RealMoneyAsked, RealMoneyChanged, SignalRaised
+from core.domain.events import OrderFilled, RealMoneyAsked, RealMoneyChanged, RealMoneyHeldBack, SignalRaised
 from core.domain.orders import OrderState
 from core.domain.portfolio import GuardKind
 from core.domain.real_money import is_phrase, phrase
@@ -107,6 +107,45 @@ def test_only_the_account_of_the_settings_can_be_allowed(make: Make) -> None:
         assert answer.kind is AnswerKind.REFUSED
         assert "Nothing was changed" in answer.text
     assert buys(bench) == 0
+
+
+def test_what_keeps_the_account_closed_whatever_he_says_is_told_once(make: Make) -> None:
+    bench = make(allowed="987654321")
+    for _ in range(3):
+        bench.look()
+    (told,) = bench.events(RealMoneyHeldBack)
+    assert "ALLOW_REAL_MONEY names 987654321" in told.words
+    bench.restart()
+    bench.look()
+    assert len(bench.events(RealMoneyHeldBack)) == 1
+    bench.live.number = "987654321"
+    bench.look()
+    bench.live.number = NUMBER
+    bench.look()
+    assert len(bench.events(RealMoneyHeldBack)) == 2
+
+
+def test_a_venue_that_is_silent_at_the_start_is_told_of_only_once_that_lasts(make: Make) -> None:
+    bench = make()
+    bench.live.is_away = True
+    bench.look()
+    assert bench.events(RealMoneyHeldBack) == []
+    for _ in range(3):
+        bench.system.advance(bench.policy.keys_patience)
+        bench.look()
+    (told,) = bench.events(RealMoneyHeldBack)
+    assert "does not say which account this is: does not answer" in told.words
+    bench.live.is_away = False
+    bench.look()
+    assert len(bench.events(RealMoneyAsked)) == 1
+
+
+@pytest.mark.feature("U2")
+def test_a_status_names_an_account_also_before_the_brokers_was_ever_met(make: Make) -> None:
+    bench = make(paper=True)
+    bench.live.is_away = True
+    bench.reconcile()
+    assert bench.owner.status().badges == (Badge.MANUAL,)
 
 
 def test_an_account_whose_number_changed_between_question_and_answer_is_not_allowed(make: Make) -> None:
