@@ -37,6 +37,14 @@ FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The stretches of bars of 5 minutes that there are, by symbol."""
 
+GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "all": tuple(FILES),
+        "funds": ("SPY", "QQQ"),
+        "no ADA, SOL": ("SPY", "QQQ", "BTC-USD", "ETH-USD"),
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -68,7 +76,10 @@ def compared(
             for way, signal, since in _signals(bars, histories[symbol], probability[symbol], threshold):
                 gains[way].setdefault(symbol, []).extend(_played(bars, signal, since, side_cost(symbol)))
     return {
-        way: {**{symbol: _arm(each) for symbol, each in found.items()}, "all": _arm(list(chain(*found.values())))}
+        way: {
+            **{symbol: _arm(each) for symbol, each in found.items()},
+            **{name: _arm(list(chain(*(found.get(symbol, []) for symbol in some)))) for name, some in GROUPS.items()},
+        }
         for way, found in gains.items()
     }
 

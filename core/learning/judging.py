@@ -13,15 +13,16 @@ import numpy as np
 from core.learning import plans, rules
 from core.learning.declared import Configuration, Declaration, start_of
 from core.learning.delaying import an_hour_later
-from core.learning.events import EVENTS
+from core.learning.events import EVENTS, Event
 from core.learning.figures import Figures, days_a_year, excess, figures_of, sharpe_gain
-from core.learning.forecasting import Forecasts, skill
+from core.learning.forecasting import Forecasts, Skill, skill
 from core.learning.history import DAY, History
 from core.learning.intraday import compared
 from core.learning.market import Market, market_of
 from core.learning.portfolio import Result, Rules
-from core.learning.statistics import deflated_sharpe, overfitting, sharpe, sharpe_error
+from core.learning.statistics import Overfitting, deflated_sharpe, overfitting, sharpe, sharpe_error
 from core.learning.trials import Trial, append_trials, read_trials
+from core.series import Floats
 
 FREE = Rules()
 SMALL_ACCOUNT = replace(FREE, equity=8_000.0, whole_units=True)
@@ -71,28 +72,15 @@ def judged(study: Study, on: str, trials: Path) -> dict[str, Any]:
     """All figures, as plain values; appends every configuration to the record of trials."""
     lines = {name: _plain_lines(study, name) for name in ("buy and hold", *rules.RULES)}
     best = max(rules.RULES, key=lambda name: lines[name]["all"][0].sharpe)
-    rule = lines[best]["all"][1].returns()
     told = study.told.configurations
     tried = {each.name: _lines(study, each) for each in told}
-    returns = {name: found["all"][1].returns() for name, found in tried.items()}
-    excesses = {name: sharpe(excess(each, rule)) for name, each in returns.items()}
-    count = append_trials(
-        [
-            Trial(
-                {**each.config, "declared": study.told.digest},
-                study.data,
-                _noted(tried[each.name]["all"][0], excesses[each.name]),
-                on,
-            )
-            for each in told
-        ],
-        trials,
-    )
-    spread = _spread(trials)
+    rule = lines[best]["all"][1].returns()
+    excesses = {name: excess(found["all"][1].returns(), rule) for name, found in tried.items()}
+    count = append_trials([_trial(study, each, tried[each.name], excesses[each.name], on) for each in told], trials)
     gates = {each.name: _gate(study, each) for each in told}
     chosen = choose(told, gates, {name: _robust(found) for name, found in tried.items()})
-    scale = days_a_year(study.market(study.told.symbols))
-    gain = sharpe_gain(returns[chosen.name], rule, scale, study.seed, study.rounds)
+    gains = {name: _gains(study, found, lines[best]) for name, found in tried.items()}
+    returns = tried[chosen.name]["all"][1].returns()
     return {
         "declared": study.told.digest,
         "data": study.data,
@@ -100,25 +88,21 @@ def judged(study: Study, on: str, trials: Path) -> dict[str, Any]:
         "plain": {name: _figures(found) for name, found in lines.items()},
         "spy": asdict(figures_of(study.market(("SPY",)), rules.buy_and_hold(study.market(("SPY",)), FREE.equity))),
         "tried": {name: _figures(found) for name, found in tried.items()},
-        "skill": {each.name: _skill(study, each) for each in told},
+        "skill": {each.name: _skills(study, each, study.forecasts[each.name]) for each in told},
         "gates": gates,
         "default": chosen.name,
         "rule": best,
-        "gain": asdict(gain),
-        "gains": {
-            name: asdict(sharpe_gain(each, rule, scale, study.seed, study.rounds)) for name, each in returns.items()
-        },
-        "adds": gain.low > 0.0,
+        "gain": gains[chosen.name]["all"],
+        "gains": gains,
+        "adds": gains[chosen.name]["all"]["low"] > 0.0,
         "trials": count,
-        "deflated": deflated_sharpe(excess(returns[chosen.name], rule), count, spread),
-        "error": sharpe_error(returns[chosen.name]) * math.sqrt(scale),
-        "overfitting": asdict(overfitting(np.column_stack([returns[each.name] for each in told]), study.blocks)),
+        "deflated": deflated_sharpe(excesses[chosen.name], count, _spread(trials)),
+        "error": sharpe_error(returns) * math.sqrt(days_a_year(study.market(study.told.symbols))),
+        "overfitting": {group: asdict(_overfitting(study, tried, group)) for group in study.groups()},
         "ablation": _ablation(study),
-        "small": _figures({"all": _run(study, chosen, study.told.symbols, SMALL_ACCOUNT)}),
-        "delays": _delays(study, chosen),
-        "no costs": _figures({"all": _played(study, chosen, study.market(study.told.symbols, 0.0), FREE)}),
+        "conditions": _conditions(study, chosen),
         "transfer": _transfer(study, chosen, best),
-        "per asset": _per_asset(study, chosen),
+        "per asset": {symbol: asdict(_run(study, chosen, (symbol,), FREE)[0]) for symbol in study.told.symbols},
         "confirmation": _confirmation(study),
     }
 
@@ -143,8 +127,24 @@ def _robust(found: Mapping[str, Line]) -> float:
     return min(*found["all"][0].halves, found["funds"][0].sharpe, found["coins"][0].sharpe)
 
 
-def _noted(figures: Figures, excess_ratio: float) -> dict[str, float]:
-    return {"sharpe": figures.sharpe, "drawdown": figures.drawdown, "excess": excess_ratio}
+def _trial(study: Study, config: Configuration, found: Mapping[str, Line], over: Floats, on: str) -> Trial:
+    figures = found["all"][0]
+    noted = {"sharpe": figures.sharpe, "drawdown": figures.drawdown, "excess": sharpe(over)}
+    return Trial({**config.config, "declared": study.told.digest}, study.data, noted, on)
+
+
+def _gains(study: Study, found: Mapping[str, Line], rule: Mapping[str, Line]) -> dict[str, Any]:
+    """The gain over the rule at equal volatility, with its interval, in each group of assets."""
+    gains = {}
+    for group, symbols in study.groups().items():
+        scale = days_a_year(study.market(symbols))
+        pair = (found[group][1].returns(), rule[group][1].returns())
+        gains[group] = asdict(sharpe_gain(*pair, scale, study.seed, study.rounds))
+    return gains
+
+
+def _overfitting(study: Study, tried: Mapping[str, Mapping[str, Line]], group: str) -> Overfitting:
+    return overfitting(np.column_stack([found[group][1].returns() for found in tried.values()]), study.blocks)
 
 
 def _spread(trials: Path) -> float:
@@ -200,37 +200,56 @@ def _gate(study: Study, config: Configuration) -> dict[str, Any]:
     }
 
 
-def _skill(study: Study, config: Configuration) -> dict[str, float]:
-    chosen = [study.histories[symbol] for symbol in study.told.symbols]
-    return asdict(skill(chosen, EVENTS[config.event], study.forecasts[config.name], study.first, study.end))
+def _skills(study: Study, config: Configuration, found: Forecasts) -> dict[str, Any]:
+    """Scores of forecasts in each group of assets."""
+    event = EVENTS[config.event]
+    return {
+        group: asdict(_scored(study, found, event, symbols, (study.first, study.end)))
+        for group, symbols in study.groups().items()
+    }
+
+
+def _scored(study: Study, found: Forecasts, event: Event, symbols: Sequence[str], span: tuple[int, int]) -> Skill:
+    places = [study.told.symbols.index(symbol) for symbol in symbols]
+    said, base = (tuple(whole[place] for place in places) for whole in (found.probability, found.base))
+    return skill([study.histories[symbol] for symbol in symbols], event, Forecasts(said, base, ()), *span)
 
 
 def _ablation(study: Study) -> dict[str, Any]:
-    """Log loss without and with the further inputs: whole period and halves."""
-    chosen = [study.histories[symbol] for symbol in study.told.symbols]
+    """Log loss without and with the further inputs: whole period and halves, in each group of assets."""
     event = EVENTS[study.told.ablation.event]
     middle = (study.first + study.end) // 2
     spans = {"whole": (study.first, study.end), "first half": (study.first, middle), "second half": (middle, study.end)}
+
+    def loss(found: Forecasts, symbols: Sequence[str], span: tuple[int, int]) -> float:
+        return _scored(study, found, event, symbols, span).loss
+
     losses = {
-        span: {
-            "without": skill(chosen, event, study.narrow, *bounds).loss,
-            "with": skill(chosen, event, study.wider, *bounds).loss,
+        words: {
+            group: {"without": loss(study.narrow, symbols, span), "with": loss(study.wider, symbols, span)}
+            for group, symbols in study.groups().items()
         }
-        for span, bounds in spans.items()
+        for words, span in spans.items()
     }
-    return {"losses": losses, "kept": all(each["with"] < each["without"] for each in losses.values())}
+    return {"losses": losses, "kept": all(each["all"]["with"] < each["all"]["without"] for each in losses.values())}
 
 
-def _delays(study: Study, config: Configuration) -> dict[str, Any]:
-    """The default with every order carried out by hand: at once, an hour later (coins; funds have no hourly bars over
-    the period) and a bar later."""
-    market = study.market(study.told.symbols)
-    hour = an_hour_later(market, study.folder)
-    return {
-        "none": asdict(_played(study, config, market, FREE)[0]),
-        "an hour, coins": asdict(_played(study, config, hour, FREE)[0]),
-        "a bar": asdict(_played(study, config, market, FREE, 1)[0]),
-    }
+def _conditions(study: Study, config: Configuration) -> dict[str, Any]:
+    """The default in each group of assets with a small account of whole shares; with every order carried out by hand,
+    an hour late (coins; funds have no hourly bars over the period) or a bar late; and with costs of zero."""
+    found: dict[str, dict[str, Any]] = {}
+    for group, symbols in study.groups().items():
+        market = study.market(symbols)
+        played = {
+            "8,000 USD, whole shares": _played(study, config, market, SMALL_ACCOUNT),
+            "by hand, at once": _played(study, config, market, FREE),
+            "by hand, coins an hour late": _played(study, config, an_hour_later(market, study.folder), FREE),
+            "by hand, a bar late": _played(study, config, market, FREE, 1),
+            "costs of zero": _played(study, config, study.market(symbols, 0.0), FREE),
+        }
+        for words, line in played.items():
+            found.setdefault(words, {})[group] = asdict(line[0])
+    return found
 
 
 def _transfer(study: Study, config: Configuration, best: str) -> dict[str, Any]:
@@ -245,10 +264,6 @@ def _transfer(study: Study, config: Configuration, best: str) -> dict[str, Any]:
         "buy and hold": asdict(figures_of(market, rules.buy_and_hold(market, FREE.equity))),
         "gain": asdict(sharpe_gain(result.returns(), rule.returns(), days_a_year(market), study.seed, study.rounds)),
     }
-
-
-def _per_asset(study: Study, config: Configuration) -> dict[str, Any]:
-    return {symbol: asdict(_run(study, config, (symbol,), FREE)[0]) for symbol in study.told.symbols}
 
 
 def _confirmation(study: Study) -> dict[str, Any]:

@@ -43,8 +43,7 @@ def _accounts(found: Row) -> Iterator[str]:
     yield from _head("", "assets", *_COLUMNS)
     for name, lines in {**found["plain"], **found["tried"]}.items():
         for group in GROUPS:
-            marked = f"**{name}**" if name in (found["default"], found["rule"]) else name
-            yield _row(marked if group == "all" else "", group, *_cells(lines[group]))
+            yield _row(_marked(found, name) if group == "all" else "", group, *_cells(lines[group]))
     yield _row("SPY held", "SPY", *_cells(found["spy"]))
     yield ""
     yield f"In bold the default ({found['default']}) and the rule to beat ({found['rule']})."
@@ -72,13 +71,18 @@ def _gates(found: Row) -> Iterator[str]:
     yield "### Events: base rate, and signals a year that the gate lets through"
     yield ""
     symbols = list(found["gates"][found["default"]]["base rates"])
-    yield from _head("", *symbols, "log loss", "of the base rate")
+    yield from _head("", *symbols)
     for name, gate in found["gates"].items():
-        skill = found["skill"][name]
         cells = (
             f"{100 * gate['base rates'][symbol]:.0f} % / {gate['signals a year'][symbol]:.1f}" for symbol in symbols
         )
-        yield _row(name, *cells, f"{skill['loss']:.4f}", f"{skill['base_loss']:.4f}")
+        yield _row(name, *cells)
+    yield ""
+    yield "Log loss of the forecasts / of always saying the base rate that was known:"
+    yield ""
+    yield from _head("", *GROUPS)
+    for name, skill in found["skill"].items():
+        yield _row(name, *(f"{skill[group]['loss']:.4f} / {skill[group]['base_loss']:.4f}" for group in GROUPS))
     yield ""
     told: dict[str, str] = {name.split("-")[0]: gate["event"] for name, gate in found["gates"].items()}
     for event, words in told.items():
@@ -87,37 +91,45 @@ def _gates(found: Row) -> Iterator[str]:
 
 
 def _verdict(found: Row) -> Iterator[str]:
-    gain, overfitting = found["gain"], found["overfitting"]
     yield "### Does learning add anything?"
     yield ""
-    yield f"- {verdict(found)}"
+    yield verdict(found)
+    yield ""
+    yield f"Sharpe ratio less that of {found['rule']} in the same assets, with its 90 % interval:"
+    yield ""
+    yield from _head("", *GROUPS)
+    for name, gains in found["gains"].items():
+        yield _row(_marked(found, name), *(_interval(gains[group]) for group in GROUPS))
+    chances = (f"{group} {100 * each['probability']:.0f} %" for group, each in found["overfitting"].items())
+    yield ""
     yield (
-        f"- Sharpe ratio of {found['default']} less that of {found['rule']}: {gain['value']:+.2f}, 90 % interval"
-        f" {gain['low']:+.2f} to {gain['high']:+.2f}."
+        f"- Deflated Sharpe ratio of the default's excess over the rule, all assets, {found['trials']} different"
+        f" attempts on record: {found['deflated']:.3f}. Standard error of its Sharpe ratio: {found['error']:.2f}."
     )
-    for name, each in found["gains"].items():
-        yield f"- {name}: {each['value']:+.2f} ({each['low']:+.2f} to {each['high']:+.2f})"
     yield (
-        f"- Deflated Sharpe ratio of the excess over the rule, {found['trials']} attempts on record:"
-        f" {found['deflated']:.3f}. Standard error of the default's Sharpe ratio: {found['error']:.2f}."
-    )
-    yield (
-        f"- Probability of backtest overfitting over {len(found['tried'])} configurations:"
-        f" {100 * overfitting['probability']:.0f} % ({overfitting['splits']:,} halvings)."
+        f"- Probability of backtest overfitting over {len(found['tried'])} configurations"
+        f" ({found['overfitting']['all']['splits']:,} halvings): {', '.join(chances)}."
     )
     yield ""
+
+
+def _marked(found: Row, name: str) -> str:
+    return f"**{name}**" if name in (found["default"], found["rule"]) else name
+
+
+def _interval(gain: Row) -> str:
+    return f"{gain['value']:+.2f} ({gain['low']:+.2f} to {gain['high']:+.2f})"
 
 
 def _further(found: Row) -> Iterator[str]:
     yield f"### The default ({found['default']}) under other conditions"
     yield ""
-    yield from _head("", *_COLUMNS)
-    yield _row("8,000 USD, whole shares", *_cells(found["small"]["all"]))
-    for words, figures in found["delays"].items():
-        yield _row(f"by hand, late by {words}", *_cells(figures))
-    yield _row("costs of zero", *_cells(found["no costs"]["all"]))
+    yield from _head("", "assets", *_COLUMNS)
+    for words, lines in found["conditions"].items():
+        for group in GROUPS:
+            yield _row(words if group == "all" else "", group, *_cells(lines[group]))
     for symbol, figures in found["per asset"].items():
-        yield _row(f"{symbol} alone", *_cells(figures))
+        yield _row("an account of its own", symbol, *_cells(figures))
     yield ""
     transfer = found["transfer"]
     yield "### The transfer universe, once"
@@ -126,16 +138,18 @@ def _further(found: Row) -> Iterator[str]:
     for name, figures in transfer.items():
         if name != "gain":
             yield _row(name, *_cells(figures))
-    gain = transfer["gain"]
     yield ""
-    yield f"Gain over the rule: {gain['value']:+.2f} ({gain['low']:+.2f} to {gain['high']:+.2f})."
+    yield f"Sharpe ratio less the rule's: {_interval(transfer['gain'])}."
     yield ""
     yield from _confirmation(found["confirmation"])
     yield "### The ablation: log loss without and with the further inputs"
     yield ""
+    yield from _head("", *GROUPS)
     for span, losses in found["ablation"]["losses"].items():
-        yield f"- {span}: {losses['without']:.5f} without, {losses['with']:.5f} with"
-    yield f"- {'Kept' if found['ablation']['kept'] else 'Not kept'}, by the rule declared beforehand."
+        cells = (f"{losses[group]['without']:.5f} / {losses[group]['with']:.5f}" for group in GROUPS)
+        yield _row(span, *cells)
+    yield ""
+    yield f"{'Kept' if found['ablation']['kept'] else 'Not kept'}, by the rule declared beforehand."
 
 
 def _confirmation(found: Row) -> Iterator[str]:

@@ -139,7 +139,16 @@ def test_the_sentence_follows_from_the_interval() -> None:
 def test_what_is_said_to_add_something_is_what_the_interval_shows() -> None:
     found = committed()
     assert found["adds"] == (found["gain"]["low"] > 0)
-    assert found["gains"][found["default"]] == found["gain"]
+    assert found["gains"][found["default"]]["all"] == found["gain"]
+
+
+def test_no_figure_of_all_assets_stands_without_those_of_funds_and_of_all_but_late_coins() -> None:
+    found = committed()
+    tables = [*found["plain"].values(), *found["tried"].values(), *found["skill"].values(), *found["gains"].values()]
+    tables += [*found["conditions"].values(), *found["ablation"]["losses"].values(), found["overfitting"]]
+    tables += found["confirmation"]["ways"].values()
+    for table in tables:
+        assert {"all", "funds", "no ADA, SOL"} <= set(table)
 
 
 def test_the_page_shows_the_committed_figures_and_says_plainly_whether_learning_adds_anything() -> None:
