@@ -58,6 +58,7 @@ COMMITS = (
     "notify",
     "quiet",
     "confirmation",
+    "second factor",
     "settings",
     "away",
     "sign",
