@@ -19,7 +19,7 @@ from core.execution.bookings import refused
 from core.execution.desk import Desk
 from core.execution.market import last_prices
 from core.execution.matching import same_symbol
-from core.execution.wanted import levels_of, want, watched
+from core.execution.wanted import levels_of, rests_out_of_reach, want, watched
 from core.ports import UnitOfWork
 
 
@@ -43,6 +43,9 @@ def move(desk: Desk, spoken: str, wanted: Move, by: str, tap: str, now: datetime
         absent = next((guard.account for guard in guards if guard.account not in desk.brokers), None)
         if absent is not None:
             return refused(f"{absent} is not connected: move the stop of {symbol} there. Nothing was changed.")
+        deaf = next((guard.account for guard in guards if rests_out_of_reach(work, desk, guard)), None)
+        if deaf is not None:
+            return refused(f"{deaf} takes no orders now: move {symbol}'s stop in its own app. Nothing was changed.")
         if work.seen_tap(tap, desk.system_clock.now()):
             return OwnerAnswer(AnswerKind.UNCHANGED, f"The levels of {symbol} were moved so already.")
         if desk.instrument(symbol) is None:

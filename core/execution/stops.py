@@ -178,7 +178,7 @@ def _raised(
         return
     for guard in work.guards():
         price, instrument = prices.get(guard.symbol), desk.instrument(guard.symbol)
-        if guard.account not in desk.brokers:
+        if guard.account not in desk.brokers or wanted.rests_out_of_reach(work, desk, guard):
             continue
         position = work.portfolio(guard.account).positions.get(guard.symbol)
         if price is None or instrument is None or position is None or position.quantity <= 0:

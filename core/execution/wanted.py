@@ -84,6 +84,11 @@ def watched(guard: Guard) -> Guard:
     return replace(guard, kind=GuardKind.ENGINE, venue_order_id=None) if guard.kind is GuardKind.VENUE else guard
 
 
+def rests_out_of_reach(work: UnitOfWork, desk: Desk, guard: Guard) -> bool:
+    """Whether its orders rest at a broker that takes none from us now: there they stay as they are."""
+    return guard.kind is GuardKind.VENUE and desk.is_by_hand(work, guard.account)
+
+
 def levels_of(guard: Guard) -> Levels:
     return guard.stop, guard.target
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -111,6 +112,12 @@ def test_what_rests_at_the_venue_is_left_alone_and_sells_without_us(make: MakeBe
     assert position.seen_at == guard.last_seen_at
     text = visible(render_positions(bench.owner.positions(), ZONE).text)
     assert "Last seen" in text and "it does not answer" in text
+    bench.policy = replace(bench.policy, trailing_fraction=Decimal("0.01"))
+    bench.bar(104.0)
+    bench.minutes(1)
+    refused = bench.owner.move_levels(COIN, Decimal(98), None, "owner", "tap")
+    assert refused.kind is AnswerKind.REFUSED and "in its own app" in refused.text
+    assert bench.read(lambda work: work.guards("simulated"))[0].stop == guard.stop
     bench.bar(94.0)
     bench.minutes(2)
     assert cards(bench) == [] and bench.door.calls["cancel"] == 0
