@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bot.backtest_lines import Line, lines_for
 from bot.backtest_venue import make_memory_venue
+from bot.bars_report import opened_as_it_is
 from bot.bootstrap import SIMULATED, make_calendar
 from bot.market_work import recipe_of
 from bot.price_sources import (
@@ -21,7 +22,7 @@ from bot.price_sources import (
     rows_left_out,
 )
 from bot.replay import INSTALLATION
-from core.backtest.bars import SourceBars
+from core.backtest.bars import SourceBars, StoredPast
 from core.backtest.curve import Holdings, holdings_of
 from core.backtest.forecasts import Forecasts, ModelsInTime, Rows
 from core.backtest.ledger import Books
@@ -41,6 +42,7 @@ from jobs.fan_out import FanOut
 from jobs.walk_forward import Cadence, Past, Promises, Trained, kept_promises, made, planned
 
 FIRST_EPOCH = 1
+MARKET = "SPY"
 LIVE_PERIOD = timedelta(hours=1)
 Begin = Callable[[str, int], Callable[[int], object]]
 """begin(what, steps): something of so many steps begins; what it answers is told of each number of steps done."""
@@ -52,7 +54,9 @@ class BacktestOptions:
 
     `retrain` is how often models are trained anew; None: as the live engine does, whenever enough is new. `folder` is
     where finished trainings are kept. After `unlock` a brake on the drawdown is released,
-    as an owner would; None: never. `beside` False leaves out the lines of parts of the symbols.
+    as an owner would; None: never. `delay` is how much later than decided
+    orders reach the venue, as those of an owner who trades by hand. `stored` is the ledger whose bars are taken where
+    no `data` is named. `beside` False leaves out the lines of parts of the symbols.
     """
 
     data: Path | None
@@ -68,6 +72,8 @@ class BacktestOptions:
     dask: str = ""
     every_tick: bool = False
     unlock: timedelta | None = None
+    delay: timedelta = timedelta(0)
+    stored: Path | None = None
     beside: bool = True
 
 
@@ -111,7 +117,7 @@ class Backtest:
             raise Fatal(f"--to {options.last} lies before --from {options.first}")
         self._calendar = make_calendar()
         self._source = self._make_source()
-        self._world = World.REAL if options.data is not None else World.SIMULATED
+        self._world = World.REAL if options.data is not None or options.stored is not None else World.SIMULATED
         self._sizes = tuple(dict.fromkeys((BarSize.D1, options.bar)))
         bars = self._bars(Universe.of(options.symbols), VirtualClock(self._start))
         self._daily = {symbol: bars.whole(symbol, BarSize.D1) for symbol in options.symbols}
@@ -127,13 +133,19 @@ class Backtest:
         return BacktestResult(
             options=self._options,
             runs=[self._run(line, models, begin) for line in lines],
-            market=self._hold(("SPY",), "SPY, held"),
+            market=self._hold((MARKET,), f"{MARKET}, held"),
             promises=kept_promises(self._past(), models.probabilities, self._start),
             trained=trained,
             left_out=rows_left_out(self._source),
         )
 
     def _make_source(self) -> HistorySource:
+        if self._options.stored is not None:
+            ledger = opened_as_it_is(self._options.stored)
+            try:
+                return StoredPast(ledger.bars, {*self._options.symbols, MARKET}, (BarSize.D1, BarSize.M5))
+            finally:
+                ledger.close()
         if self._options.data is None:
             return make_simulated_market(self._options.seed, self._calendar)
         if not self._options.data.is_dir():
@@ -158,7 +170,7 @@ class Backtest:
         """Those that the live engine would have let trade, each with its answers for the time until the next."""
         rows = {symbol: Rows.of(series) for symbol, series in self._daily.items()}
         good = [each for each in trained if not each.objection]
-        until = [seconds_of(each.at) for each in good[1:]] + [seconds_of(self._end)]
+        until = [*(seconds_of(each.at) for each in good[1:]), seconds_of(self._end)][: len(good)]
         return ModelsInTime(
             [
                 (each.at, Forecasts.of(each.forest, rows, seconds_of(each.at), last))
@@ -188,8 +200,9 @@ class Backtest:
 
     def _stage(self, symbols: tuple[str, ...], models: ModelsInTime) -> Stage:
         books, clock, universe = Books(), VirtualClock(self._start), Universe.of(symbols)
-        # Warnings are for the owner, and nobody is there.
-        unwatched = replace(self._policy, stale_bars=0, near_stop_fraction=None, near_stop_atr=None)
+        # Warnings are for the owner, and nobody is there. What he places late is not stale before it was placed.
+        life = self._policy.entry_life + self._options.delay
+        unwatched = replace(self._policy, stale_bars=0, near_stop_fraction=None, near_stop_atr=None, entry_life=life)
         wanted = Wanted(symbols)
         active = Universe(lambda: wanted.symbols)
         bars, finest = self._bars(universe, clock), self._sizes[-1]
@@ -201,9 +214,10 @@ class Backtest:
             return actions_at(self._source, symbol, self._start, self._end)
 
         account, cards = Account(SIMULATED, AccountKind.SIMULATED, self._world), self._options.folder / "signals"
+        delay = self._options.delay
         cards.mkdir(parents=True, exist_ok=True)
         venue = make_memory_venue(
-            account, clock, self._calendar, bars_after, self._source, universe, self._options.capital
+            account, clock, self._calendar, bars_after, self._source, universe, self._options.capital, delay
         )
         desk = Desk(
             ledger=books.unit_of_work,

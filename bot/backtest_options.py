@@ -8,19 +8,22 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 
 from bot.backtest import BacktestOptions
+from bot.worlds import all_places
+from core.domain.accounts import World
 from core.errors import Fatal
 from core.settings import Settings
+from core.storage.engine import database_path
 
 DASK = "AUTOTRADER_DASK"
+DELAYS = {"0": timedelta(0), "1h": timedelta(hours=1), "1d": timedelta(days=1)}
 LEAST_CAPITAL, MOST_CAPITAL = Decimal(100), Decimal(1_000_000_000)
 
 
 def options_of(given: argparse.Namespace, settings: Settings, environ: Mapping[str, str]) -> BacktestOptions:
     """Raises Fatal where something cannot be meant."""
-    if given.data is None and not given.simulated:
-        raise Fatal("name a folder of bars with --data FOLDER, or ask for the simulated market with --simulated")
     if given.data is not None and given.simulated:
         raise Fatal("--data and --simulated exclude one another")
     if given.jobs is not None and given.jobs < 1:
@@ -39,7 +42,21 @@ def options_of(given: argparse.Namespace, settings: Settings, environ: Mapping[s
         jobs=given.jobs or os.cpu_count() or 1,
         dask=environ.get(DASK, ""),
         every_tick=given.every_tick,
+        delay=DELAYS[given.delay],
+        stored=None if given.data is not None or given.simulated else _stored(settings),
     )
+
+
+def _stored(settings: Settings) -> Path:
+    """The ledger of real prices that this installation has, whose bars are taken."""
+    paths = (database_path(place.database) for place in all_places(settings) if place.world is World.REAL)
+    found = next((path for path in paths if path.exists()), None)
+    if found is None:
+        raise Fatal(
+            "no bars are stored here yet: name a folder of bars with --data FOLDER, or ask for the simulated market "
+            "with --simulated"
+        )
+    return found
 
 
 def _capital(text: str) -> Decimal:

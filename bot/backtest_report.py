@@ -7,9 +7,10 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
-from bot.backtest import BacktestResult, Run
+from bot.backtest import BacktestOptions, BacktestResult, Run
 from bot.backtest_sheet import sheet
 from bot.backtest_views import bought_at, daily_points
 from core.domain.codec import encode
@@ -43,8 +44,10 @@ def caveats(result: BacktestResult) -> list[str]:
 
 def _caveats(result: BacktestResult) -> Iterator[str]:
     options, whole = result.options, result.runs[0]
-    simulated = options.data is None
-    yield "SIMULATED prices: no real market moved like this." if simulated else f"Prices from {options.data}."
+    yield _of_prices(options)
+    if options.delay > timedelta(0):
+        hours = options.delay.total_seconds() / 3600
+        yield f"By hand: each order reaches the venue {hours:g} h after its decision and fills at the next open then."
     yield (
         "Fills: the next bar's open after a decision, the stop before the target within a bar, gaps at the open; "
         "spread, slippage and fees are paid. At most a tenth of a bar's volume is taken where the bars tell it."
@@ -60,6 +63,14 @@ def _caveats(result: BacktestResult) -> Iterator[str]:
         "0.45. Past figures promise nothing."
     )
     yield from (f"{line}." for line in result.left_out)
+
+
+def _of_prices(options: BacktestOptions) -> str:
+    if options.stored is not None:
+        return "Prices that this installation has stored; dividends are not among them."
+    if options.data is None:
+        return "SIMULATED prices: no real market moved like this."
+    return f"Prices from {options.data}."
 
 
 def _of_models(result: BacktestResult) -> str:

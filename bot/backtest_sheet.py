@@ -47,7 +47,8 @@ def sheet(result: BacktestResult, figures: Sequence[Performance], caveats: Seque
 
 def _head(result: BacktestResult) -> str:
     options = result.options
-    source = "SIMULATED prices" if options.data is None else "real prices"
+    real = options.data is not None or options.stored is not None
+    source = "real prices" if real else "SIMULATED prices"
     facts = (
         f"{options.first:%d %b %Y} to {options.last:%d %b %Y}",
         f"{options.bar} bars",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.bars_picture import picture
 from bot.bootstrap import make_calendar
-from bot.worlds import Place, all_places
+from bot.worlds import all_places
 from core.clock import SystemClock
 from core.domain.bar_records import KnownGap, Seam, SeamKind
 from core.errors import Fatal
@@ -34,7 +34,7 @@ def report(settings: Settings, symbols: Sequence[str], *, gaps: bool, file: Path
         raise Fatal(f"there is no ledger in {settings.data_dir}")
     calendar, parts, drawn = make_calendar(), list[str](), list[Coverage]()
     for place in places:
-        database = _opened(place)
+        database = opened_as_it_is(database_path(place.database))
         try:
             found = covered(database.bars, calendar, symbols)
             drawn += found
@@ -47,9 +47,8 @@ def report(settings: Settings, symbols: Sequence[str], *, gaps: bool, file: Path
     return "\n\n".join(parts)
 
 
-def _opened(place: Place) -> Database:
-    """Read as it is: an older file is not brought forward by being looked at."""
-    path = database_path(place.database)
+def opened_as_it_is(path: Path) -> Database:
+    """To be read: an older file is not brought forward by being looked at. Raises Fatal."""
     who = identity_of(path)
     if who is None or who.revision != HEAD:
         raise Fatal(f"{path} is of another version of the program: start it once, it brings the file forward")

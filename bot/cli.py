@@ -98,7 +98,8 @@ def _add_backtest(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     ends = "Finished trainings are kept: cut short, the same command goes on where it stopped. No returns are promised."
     command = commands.add_parser("backtest", help=words, description=f"{words}.", epilog=ends)
     _add_environment(command)
-    command.add_argument("--data", type=Path, help="folder of bars (CSV, or Parquet where pyarrow is installed)")
+    data = "folder of bars (CSV, or Parquet where pyarrow is installed; default: what this installation has stored)"
+    command.add_argument("--data", type=Path, help=data)
     command.add_argument("--simulated", action="store_true", help="the simulated market instead of real prices")
     command.add_argument("--from", dest="start", type=date.fromisoformat, required=True, metavar="YYYY-MM-DD")
     command.add_argument("--to", dest="end", type=date.fromisoformat, required=True, metavar="YYYY-MM-DD")
@@ -111,6 +112,8 @@ def _add_backtest(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     command.add_argument(
         "--unlock", default="never", metavar="DAYS", help="release a drawdown brake after so long: 30d (default never)"
     )
+    late = "how much later than decided you place each order by hand (default 0)"
+    command.add_argument("--delay", choices=("0", "1h", "1d"), default="0", help=late)
     command.add_argument("--jobs", type=int, metavar="N", help="processes that train (default: one a processor)")
     command.add_argument("--seed", help="seed of the simulated market")
     command.add_argument("--every-tick", action="store_true", help="make also the ticks that can change nothing")

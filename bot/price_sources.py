@@ -21,6 +21,7 @@ from core.adapters.history_files import HistoryFiles
 from core.adapters.simulated_actions import ActionsBetween
 from core.adapters.simulated_market import SimulatedLookup, SimulatedMarket
 from core.adapters.yahoo import YahooData
+from core.backtest.bars import StoredPast
 from core.clock import SystemClock
 from core.domain.corporate import CorporateAction
 from core.domain.instruments import DEFAULT_SYMBOLS, Universe
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from core.adapters.alpaca import Alpaca
     from core.adapters.alpaca_service import Feed
 
-HistorySource = SimulatedMarket | HistoryFiles
+HistorySource = SimulatedMarket | HistoryFiles | StoredPast
 
 
 def _nothing() -> None:
@@ -124,14 +125,14 @@ def actions_of(sources: Sequence[MarketData], universe: Universe) -> ActionsBetw
 
 def actions_at(source: HistorySource, symbol: str, after: datetime, until: datetime) -> list[tuple[datetime, float]]:
     """When dividends and splits of the symbol took effect, and new units for one old (1 for a dividend)."""
-    if isinstance(source, SimulatedMarket):
+    if not isinstance(source, HistoryFiles):
         return []
     return [(each.at, float(each.ratio)) for each in source.actions(symbol, after, until)]
 
 
 def dividends_of(source: HistorySource, symbol: str, after: datetime, until: datetime) -> list[tuple[datetime, float]]:
     """When each dividend took effect and USD a unit, in the units of `until`: a later split divides it."""
-    if isinstance(source, SimulatedMarket):
+    if not isinstance(source, HistoryFiles):
         return []
     told, units = list[tuple[datetime, float]](), Decimal(1)
     for action in reversed(source.actions(symbol, after, until)):
@@ -143,7 +144,7 @@ def dividends_of(source: HistorySource, symbol: str, after: datetime, until: dat
 
 def rows_left_out(source: HistorySource) -> Sequence[str]:
     """A line for each series of which files held rows that cannot be used: how many, and the first."""
-    if isinstance(source, SimulatedMarket):
+    if not isinstance(source, HistoryFiles):
         return ()
     return tuple(
         f"{len(refusals)} row{'' if len(refusals) == 1 else 's'} of {symbol} {size} not used; the first: "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import cast
 
@@ -15,10 +15,33 @@ from core.ports import BarStore, Clock, MarketData
 from core.series import BarSeries, Seconds, seconds_of, time_of
 
 EVERY_BAR = 10_000_000
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 NEAR = 1e-9
 Key = tuple[str, BarSize]
 Levels = tuple[float, float]
 """The highest stop and the lowest target that rest for a symbol, USD; it has no other orders."""
+
+
+class StoredPast:
+    """The bars that an installation has stored, as a source, all read at once; of dividends and raw splits it knows
+    nothing."""
+
+    def __init__(self, store: BarStore, symbols: Iterable[str], sizes: Iterable[BarSize]) -> None:
+        self.name = "stored bars"
+        wanted = [(symbol, size) for size in sizes for symbol in symbols]
+        self._known = {key: store.read(*key, LATEST, EVERY_BAR) for key in wanted}
+
+    def bars(self, instrument: Instrument, size: BarSize, end: datetime, count: int) -> BarSeries:
+        """Raises DataFault for a series that is not stored."""
+        series = self._known.get((instrument.symbol, size))
+        if series is None or not len(series):
+            raise DataFault(instrument.symbol, f"no {size} bars are stored")
+        stop = int(series.closed_at.searchsorted(seconds_of(end), side="right"))
+        return series.part(slice(max(0, stop - count), stop))
+
+    def reach(self, _size: BarSize) -> timedelta | None:
+        """Whatever is stored."""
+        return None
 
 
 class SourceBars:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,11 +14,20 @@ import numpy as np
 import pytest
 
 from bot.backtest import Backtest, BacktestOptions, BacktestResult
+from bot.backtest_options import options_of
 from bot.backtest_report import caveats, figures, trades_csv, words, write
 from bot.backtest_views import by_asset, by_reason, monthly
+from bot.bootstrap import SIMULATED
+from bot.cli import _parser
 from bot.svg import Drawn, lines
+from core.backtest.ledger import fills_of
 from core.domain.bars import BarSize
+from core.domain.orders import Purpose
+from core.errors import Fatal
+from core.series import time_of
 from core.settings import load_settings
+from core.storage.store import open_database
+from tests.series_builders import random_walk
 
 pytestmark = pytest.mark.feature("S17")
 
@@ -122,3 +131,58 @@ def test_a_line_that_never_moves_can_be_drawn() -> None:
     at = np.array([1_577_836_800, 1_580_515_200], np.int64)
     assert "<polyline" in lines([Drawn("flat", "#000", at, np.array([0.0, 0.0]))], percent=True)
     assert "<polyline" in lines([Drawn("flat", "#000", at, np.array([10.0, 10.0]))], log=True)
+
+
+def test_orders_placed_by_hand_come_later_and_that_is_said(result: BacktestResult) -> None:
+    options = replace(result.options, delay=timedelta(days=1), beside=False)
+    settings = load_settings(
+        {"MODEL_TREES": "10", "MIN_PROBABILITY": "0.45", "STOP_LOSS": "0.01", "STATE_DIR": str(options.folder)}, None
+    )
+    late = Backtest(settings, options).run(lambda _what, _steps: lambda _done: None)
+
+    def entries(of: BacktestResult) -> list[datetime]:
+        fills = fills_of(of.runs[0].books, SIMULATED)
+        return [fill.at for fill in fills if fill.purpose is Purpose.ENTRY and fill.symbol == "BTC-USD"]
+
+    assert entries(late)[0] - entries(result)[0] == timedelta(days=1)
+    assert any("By hand: each order reaches the venue 24 h" in line for line in caveats(late))
+
+
+def options_from(*words: str) -> BacktestOptions:
+    given = _parser().parse_args(["backtest", "--from", "2024-01-01", "--to", "2024-02-01", *words])
+    return options_of(given, load_settings({"STATE_DIR": "/nowhere"}, None), {"AUTOTRADER_DASK": "tcp://10.0.0.2:8786"})
+
+
+def test_what_the_command_line_asks_is_checked_before_anything_begins() -> None:
+    asked = options_from("--simulated", "--capital", "8,000", "--retrain", "28d", "--unlock", "30d", "--delay", "1h")
+    assert (asked.capital, asked.retrain, asked.unlock) == (8_000, timedelta(days=28), timedelta(days=30))
+    assert (asked.delay, asked.dask) == (timedelta(hours=1), "tcp://10.0.0.2:8786")
+    assert options_from("--simulated", "--retrain", "live").retrain is None
+    for wrong, said in (
+        (("--simulated", "--capital", "lots"), "--capital lots"),
+        (("--simulated", "--retrain", "often"), "--retrain often"),
+        (("--simulated", "--jobs", "0"), "--jobs 0"),
+        (("--simulated", "--data", "x"), "exclude one another"),
+        ((), "no bars are stored here yet"),
+    ):
+        with pytest.raises(Fatal, match=said):
+            options_from(*wrong)
+
+
+def test_the_bars_that_are_stored_are_tested_where_no_folder_is_named(tmp_path: Path) -> None:
+    symbol = "SPY"
+    series = replace(random_walk(symbol, 400, seed=4), size=BarSize.D1)
+    path = tmp_path / "data" / "ledger.sqlite"
+    path.parent.mkdir()
+    database = open_database(path)
+    database.bars.write(series, "made up")
+    database.close()
+    first, last = (time_of(series.closed_at[row]).date() for row in (300, 399))
+    options = BacktestOptions(
+        None, first, last, BarSize.D1, (symbol,), 1, Decimal(10_000), tmp_path / "work", stored=path
+    )
+    settings = load_settings({"MODEL_TREES": "10", "MIN_PROBABILITY": "0.3", "STATE_DIR": str(tmp_path)}, None)
+    found = Backtest(settings, options).run(lambda _what, _steps: lambda _done: None)
+    # The bar that closes at midnight of the first day belongs to the day before.
+    assert found.runs[0].played.bars == 99
+    assert any("this installation has stored" in line for line in caveats(found))
