@@ -18,7 +18,7 @@ from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTrou
 from core.domain.events import InstructionIssued, ModeChanged
 from core.domain.orders import Purpose
 from core.domain.records import InstructionState
-from core.domain.views import Health
+from core.domain.views import AnswerKind, Health
 from core.errors import AccessRefused, Unreachable
 from core.execution.watch import guard
 from tests.builders import COIN, Bench, an_entry
@@ -118,6 +118,24 @@ def test_entries_spend_the_declared_cash_and_no_more(bench: Broken) -> None:
     assert card.quantity * card.price <= Decimal(1000)
     assert bench.door.sent == []
     assert (bench.folder / "signals" / "manual_trades.json").is_file()
+
+
+@pytest.mark.feature("S11")
+@pytest.mark.feature("S8")
+def test_a_card_that_is_still_open_at_the_return_stays_and_nothing_is_bought_twice(bench: Broken) -> None:
+    bench.declare_cash("1000")
+    bench.fail(REFUSED, 4)
+    bench.bar(100.2)
+    bench.tick()
+    (card,) = bench.events(InstructionIssued)
+    bench.fail(None, 3)
+    bench.bar(100.4)
+    bench.tick()
+    assert bench.mode_now() is Mode.AUTO and bench.door.sent == []
+    assert bench.owner.execute(card.number, card.version, "tap").kind is AnswerKind.DONE
+    bench.bar(100.6)
+    bench.tick()
+    assert bench.door.sent == []
 
 
 @pytest.mark.feature("S11")
