@@ -74,8 +74,10 @@ def test_refused_keys_put_the_owners_hand_in_the_brokers_place_and_back(bench: B
     assert bench.read(bench.desk.chosen_mode) is Mode.AUTO
     state, words = bench.health.states["simulated"]
     assert state is Health.DEGRADED and "refuses the keys" in words
-    bench.fail(None, 3)
-    assert bench.mode_now() is Mode.AUTO
+    bench.fail(None, 1)
+    assert bench.mode_now() is Mode.MANUAL and bench.reconcile().reachable == frozenset()
+    bench.minutes(2)
+    assert bench.mode_now() is Mode.AUTO and bench.reconcile().reachable == {"simulated"}
     assert bench.health.states["simulated"] == (Health.RUNNING, "answers")
     kinds = [len(bench.events(kind)) for kind in NEWS]
     assert kinds == [1, 1, 1]

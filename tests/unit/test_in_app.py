@@ -224,6 +224,9 @@ def test_executed_books_nothing_for_such_a_card(make: MakeBench) -> None:
         answer = bench.owner.report_fill(said, f"tap {said.number}")
         assert answer.kind is AnswerKind.REFUSED and "Nothing was booked" in answer.text
     assert bench.read(lambda work: work.portfolio("manual").turnover) == 0
+    bench.instruct(symbol="ETH-USD")
+    answer = bench.owner.report_fill(ReportedFill(None, None, None, None, None), "the only one that is meant")
+    assert answer.kind is AnswerKind.DONE and "Bought 10 ETH-USD" in answer.text
 
 
 @pytest.mark.feature("S11")
