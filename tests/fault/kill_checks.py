@@ -26,9 +26,9 @@ from core.domain.events import (
     SignalRaised,
 )
 from core.domain.orders import OrderState, Purpose, Side
-from core.domain.portfolio import Fill, GuardKind, Position, portfolio_of
+from core.domain.portfolio import Fill, Guard, GuardKind, Position, portfolio_of
 from core.domain.records import JobOutcome, OutboxState
-from core.domain.venue import OrderRequest, VenueOrder
+from core.domain.venue import OrderRequest, Resting, VenueOrder
 from core.execution.views import status
 from core.ports import UnitOfWork
 from tests.fault.kill_life import Life
@@ -139,12 +139,19 @@ def _guards(life: Life, work: UnitOfWork) -> Iterator[str]:
                     yield f"{position} is unguarded and nobody was told"
             elif account == MANUAL and guard.kind is not GuardKind.OWNER:
                 yield f"{position} is said to be guarded by {guard}"
-            elif account == SIMULATED and not _rests(position, stops.values()):
+            elif account == SIMULATED and not (_rests(position, stops.values()) or _is_watched(life, guard)):
                 yield f"{position} should be guarded at the venue: {guard}, {stop}"
             elif account == SIMULATED and guard.kind is GuardKind.VENUE and (stop is None or stop.symbol != symbol):
                 yield f"{position} is said to be guarded at the venue by {stop}: {guard}"
     if status(life.engine.desk).unguarded != unguarded:
         yield f"{unguarded} positions are unguarded, the status says {status(life.engine.desk).unguarded}"
+
+
+def _is_watched(life: Life, guard: Guard) -> bool:
+    """A stop that rests alone is placed by the first look after the purchase; until then the engine watches."""
+    assert life.engine.venue is not None
+    alone = life.engine.venue.resting(guard.symbol, Decimal(1)) is Resting.STOP
+    return alone and guard.kind is GuardKind.ENGINE
 
 
 def _rests(position: Position, stops: Iterable[VenueOrder]) -> bool:
