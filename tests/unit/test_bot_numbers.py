@@ -16,9 +16,11 @@ from bot.commands.table import COMMANDS
 from bot.markup import COLUMNS, table, visible
 from bot.render import render
 from bot.render_cards import card
+from bot.render_trades import position_guard_words
 from core.domain.accounts import Badge
 from core.domain.events import OrderFilled
 from core.domain.orders import Purpose, Side
+from core.domain.portfolio import GuardKind
 from core.domain.records import InstructionState
 from tests.fakes_owner import ACCOUNT, NOON, REPORT, an_instruction
 
@@ -98,6 +100,43 @@ def test_the_first_line_of_a_stop_loss_says_symbol_action_profit_and_badge() -> 
 )
 def test_the_report_has_every_figure(words: str) -> None:
     assert words in visible(render_report.report(REPORT, NEW_YORK).text)
+
+
+@pytest.mark.feature("S13")
+@pytest.mark.parametrize(
+    ("held", "at_venue", "target_rests", "words"),
+    [
+        ("10", "10", True, "orders at the broker"),
+        ("10", "0", True, "orders at the broker"),
+        ("3.5", "3", True, "orders for 3 at the broker; I watch the other 0.5"),
+    ],
+)
+def test_the_guard_says_what_rests_at_the_broker_and_what_is_watched(
+    held: str, at_venue: str, target_rests: bool, words: str
+) -> None:
+    shown = replace(
+        REPORT.positions[0],
+        guard=GuardKind.VENUE,
+        quantity=Decimal(held),
+        at_venue=Decimal(at_venue),
+        target_rests=target_rests,
+    )
+    assert position_guard_words(shown) == words
+
+
+@pytest.mark.feature("S13")
+def test_the_guard_of_a_coin_says_that_its_target_is_watched_and_nothing_of_dust() -> None:
+    shown = replace(
+        REPORT.positions[0],
+        symbol="BTC-USD",
+        guard=GuardKind.VENUE,
+        quantity=Decimal("0.09975049"),
+        at_venue=Decimal("0.09975"),
+        target_rests=False,
+    )
+    assert position_guard_words(shown) == "stop at the broker; I watch the target"
+    engine = replace(shown, guard=GuardKind.ENGINE)
+    assert position_guard_words(engine) == "I watch each minute"
 
 
 def test_play_money_and_real_money_are_never_added_up() -> None:
