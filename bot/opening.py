@@ -94,7 +94,7 @@ def note_watched(desk: Desk) -> None:
 
 
 def _welcome(desk: Desk, work: UnitOfWork, speed: float, left_behind: str) -> Welcome:
-    main = desk.broker_account or AccountKind.MANUAL.value
+    main = desk.trading_account or AccountKind.MANUAL.value
     return Welcome(
         badges=desk.badges(main),
         simulated_prices=desk.world is World.SIMULATED,
@@ -103,7 +103,7 @@ def _welcome(desk: Desk, work: UnitOfWork, speed: float, left_behind: str) -> We
         symbols=tuple(instrument.symbol for instrument in desk.instruments),
         equity=work.portfolio(main).cash,
         mode=desk.mode(work),
-        broker=desk.broker_account or "",
+        broker=desk.trading_account or "",
         left_behind=left_behind,
     )
 

@@ -75,6 +75,11 @@ def _simulated(event: Welcome) -> str:
             f"{bold('Paper money here')}\nThe prices are real; the orders go to your paper account at Alpaca, with "
             f"{held} in cash. Messages about it say PAPER: nothing there can cost you a cent."
         )
+    if event.broker == AccountKind.ALPACA_LIVE.value:
+        return (
+            f"{bold('Real money here')}\nThe prices are real, and so is the money of your live account at Alpaca. "
+            "Nothing is sent there before you have allowed it: /realmoney. Messages about it say LIVE."
+        )
     return (
         f"{bold('Nothing is simulated here')}\nThe prices are real, from Yahoo, and the orders are yours to place. "
         f"Tell me what you may spend, for example {code('/cash 5000')}; until then I open nothing."

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from bot.opening import WELCOMED, greet
+from bot.render import render
 from core.domain.accounts import Badge, Mode, World
-from core.domain.events import OrderFilled, RealMoneyAsked, RealMoneyChanged, RealMoneyHeldBack, SignalRaised
+from core.domain.events import OrderFilled, RealMoneyAsked, RealMoneyChanged, RealMoneyHeldBack, SignalRaised, Welcome
 from core.domain.orders import OrderState
 from core.domain.portfolio import GuardKind
 from core.domain.real_money import is_phrase, phrase
 from core.domain.views import AnswerKind, Health
 from core.execution import restored
 from core.execution.real_money import permit_of
-from tests.builders import COIN
+from tests.builders import COIN, UNIVERSAL
 from tests.live_bench import LIVE, NUMBER, LiveBench
 
 pytestmark = pytest.mark.feature("S10")
@@ -61,6 +63,21 @@ def test_before_the_owners_word_nothing_is_sent_and_the_account_is_not_even_open
     refused = bench.owner.set_mode(Mode.AUTO, "owner")
     assert refused.kind is AnswerKind.REFUSED
     assert "/realmoney" in refused.text
+
+
+@pytest.mark.feature("U2")
+def test_the_welcome_says_whose_money_it_is(make: Make) -> None:
+    for paper, words in ((False, "Nothing is sent there before you have allowed it: /realmoney"), (True, "say PAPER")):
+        bench = make(paper=paper)
+        bench.start()
+        with bench.database.unit_of_work() as work:
+            work.set_value(WELCOMED, None)
+            work.commit("greeting")
+        greet(bench.desk, 1.0, None, "ledger-tryout.sqlite")
+        text = render(bench.events(Welcome)[-1], UNIVERSAL).text
+        assert words in text
+        assert ("PAPER" if paper else "LIVE") in text.partition("\n")[0]
+        assert "ledger-tryout.sqlite" in text
 
 
 def test_the_owner_is_asked_once_a_day_with_number_worth_and_what_is_held(make: Make) -> None:
