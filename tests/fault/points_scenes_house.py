@@ -19,6 +19,7 @@ from bot.conversation import Conversation
 from bot.delivery import drain_silently
 from bot.importing import Importer, ImportOptions
 from bot.restoring import _settle as settle_restored
+from bot.second_factor import SecondFactor
 from core.adapters.bar_folder import BarFolder
 from core.domain.accounts import Mode
 from core.domain.records import JobOutcome, QuestionChoice
@@ -228,6 +229,15 @@ BY_HAND = Scene(
     expect=holds(account="simulated"),
     varies="a sale whose process died before its note is in the audit as a tap alone",
 )
+
+
+def _types_a_code(house: House) -> object:
+    """A wrong one: what is kept of it is how many there were, and that may be one more after a kill."""
+    factor = SecondFactor("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", house.database.unit_of_work, house.clock)
+    return house.write(lambda: factor.check("000000"))
+
+
+CODE = Scene("a one-time code is checked", (Step(job(TICK)), Step(_types_a_code), Step(delivered)))
 FAILED_JOB = Scene(
     "a job fails and works again",
     (
