@@ -11,13 +11,18 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.backtest import BacktestOptions, BacktestResult, Run
-from bot.backtest_sheet import sheet
+from bot.backtest_png import draw
+from bot.backtest_sheet import picture, sheet
 from bot.backtest_views import bought_at, daily_points
 from core.domain.codec import encode
 from core.domain.decisions import BrakeKind
 from core.domain.dust import without_dust
+from core.errors import Fatal
 from core.performance import Performance, table
+from core.ports import Worker
 from jobs.verdict import committed_verdict
+
+SECONDS_TO_DRAW = 120.0
 
 
 def words(result: BacktestResult) -> str:
@@ -161,9 +166,18 @@ def trades_csv(result: BacktestResult) -> str:
     return sheet.getvalue()
 
 
-def write(result: BacktestResult, folder: Path) -> None:
-    """Figures and trades into `folder`, which is made where it is missing."""
+def write(result: BacktestResult, folder: Path, worker: Worker) -> str:
+    """Figures, trades, tear sheet and picture into `folder`, which is made where it is missing; `worker` draws.
+
+    Returns why there is no picture; empty where there is one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "figures.json").write_text(figures(result), encoding="utf-8")
     (folder / "trades.csv").write_text(trades_csv(result), encoding="utf-8")
     (folder / "sheet.html").write_text(sheet(result, rows(result), caveats(result)), encoding="utf-8")
+    try:
+        drawn = worker.run(draw, picture(result, rows(result)), deadline=SECONDS_TO_DRAW)
+    except Fatal as missing:
+        return str(missing)
+    (folder / "sheet.png").write_bytes(drawn)
+    return ""

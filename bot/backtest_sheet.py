@@ -7,6 +7,7 @@ from datetime import timedelta
 from html import escape
 
 from bot.backtest import BacktestResult, Run
+from bot.backtest_png import Picture
 from bot.backtest_style import STYLE
 from bot.backtest_views import Group, by_asset, by_reason, daily, drawdown, exposure, monthly
 from bot.svg import Drawn, lines, promises, stacked
@@ -15,6 +16,7 @@ from core.performance import Curve, Performance
 OURS, NO_COINS, NO_LATE, HELD, MARKET, COINS = "#1f6feb", "#0e9f6e", "#8b5cf6", "#9aa4b2", "#d97706", "#f0b429"
 COLOURS = (OURS, NO_COINS, NO_LATE)
 MOST_RATIO = 1000
+WARNING = "The past of assets that were chosen afterwards. No returns are promised."
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -45,22 +47,58 @@ def sheet(result: BacktestResult, figures: Sequence[Performance], caveats: Seque
     )
 
 
-def _head(result: BacktestResult) -> str:
+def picture(result: BacktestResult, figures: Sequence[Performance]) -> Picture:
+    """The same in short, to be drawn as one picture."""
+    whole = result.runs[0]
+    at, stocks, coins = exposure(whole)
+    head = ["", "end value", "return a year", "Sharpe ratio", "largest drawdown", "trades", "won", "fees, USD"]
+    rows = [
+        [
+            row.name,
+            f"{row.end_value:,.0f}",
+            _percent(row.annualised, True),
+            _number(row.sharpe),
+            _percent(-row.max_drawdown),
+            f"{row.trades:,}" if row.trades else "–",
+            _share(row.win_rate) or "–",
+            f"{row.costs:,.0f}",
+        ]
+        for row in figures
+    ]
+    return Picture(
+        title="AutoTrader backtest",
+        facts=" · ".join(_facts(result)),
+        assets=", ".join(result.options.symbols),
+        warning=WARNING,
+        lines=[head, *rows],
+        values=[
+            Drawn(name, colour, *daily(curve.at, curve.value), thin) for name, colour, curve, thin in _curves(result)
+        ],
+        drawdowns=[Drawn(name, colour, *drawdown(curve), thin) for name, colour, curve, thin in _curves(result)],
+        months=monthly(whole.holdings.curve()),
+        exposure=[Drawn("stocks and funds", OURS, at, stocks), Drawn("coins", COINS, at, coins)],
+    )
+
+
+def _facts(result: BacktestResult) -> tuple[str, ...]:
     options = result.options
     real = options.data is not None or options.stored is not None
     source = "real prices" if real else "SIMULATED prices"
-    facts = (
+    return (
         f"{options.first:%d %b %Y} to {options.last:%d %b %Y}",
         f"{options.bar} bars",
         f"{options.capital:,.0f} USD",
         source,
         f"{len(result.trained)} models, walk-forward",
     )
-    symbols = ", ".join(options.symbols)
+
+
+def _head(result: BacktestResult) -> str:
+    facts, symbols = _facts(result), ", ".join(result.options.symbols)
     return (
         '<header><p class="brand">AutoTrader</p><h1>Backtest</h1>'
         f"<p>{escape(' · '.join(facts))}</p><p>{escape(symbols)}</p>"
-        '<p class="warn">The past of assets that were chosen afterwards. No returns are promised.</p></header>'
+        f'<p class="warn">{WARNING}</p></header>'
     )
 
 

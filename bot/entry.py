@@ -112,6 +112,7 @@ def backtest(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from bot import backtest_report
     from bot.backtest import Backtest
     from bot.backtest_options import options_of
+    from jobs.worker import SpawnedWorker
 
     settings = _settings(options, environ, seed=options.seed)
     tested = Backtest(settings, options_of(options, settings, environ))
@@ -131,7 +132,8 @@ def backtest(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             bar.close()
     print(backtest_report.words(result))
     if options.out is not None:
-        backtest_report.write(result, options.out)
+        missing = backtest_report.write(result, options.out, SpawnedWorker())
+        print(f"\nwritten into {options.out}" + (f"; {missing}" if missing else ""))
     return 0
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -30,6 +33,7 @@ from core.storage.store import open_database
 from tests.series_builders import random_walk
 
 pytestmark = pytest.mark.feature("S17")
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,13 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> BacktestResult:
     )
     tested = Backtest(settings, chosen)
     return tested.run(lambda _what, _steps: lambda _done: None)
+
+
+class HereWorker:
+    """The Worker port in this very process."""
+
+    def run(self, task: Callable[..., T], *arguments: Any, deadline: float) -> T:
+        return task(*arguments)
 
 
 class Page(HTMLParser):
@@ -77,7 +88,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_is_whole_and_needs_nothing_beside_itself(result: BacktestResult, tmp_path: Path) -> None:
-    write(result, tmp_path)
+    write(result, tmp_path, HereWorker())
     page = Page()
     page.feed((tmp_path / "sheet.html").read_text(encoding="utf-8"))
     assert page.open == []
@@ -186,3 +197,13 @@ def test_the_bars_that_are_stored_are_tested_where_no_folder_is_named(tmp_path: 
     # The bar that closes at midnight of the first day belongs to the day before.
     assert found.runs[0].played.bars == 99
     assert any("this installation has stored" in line for line in caveats(found))
+
+
+def test_where_nothing_can_draw_it_is_said_what_is_missing(
+    result: BacktestResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    assert "it needs matplotlib" in write(result, tmp_path, HereWorker())
+    assert (tmp_path / "sheet.html").exists()
+    assert not (tmp_path / "sheet.png").exists()
