@@ -43,7 +43,7 @@ def note(desk: Desk, account: str, look: Look, now: datetime) -> VenueState:
                 _tell(work, desk, account, change, state, before, now)
         if change is not None:
             manual.write_manual_trades(desk)
-    if state == WELL or (state.is_fallen and look.trouble in (None, Trouble.BLOCKED)):
+    if state == WELL or (state.is_fallen and (look.is_sendable or look.trouble is Trouble.BLOCKED)):
         _settle_sold(desk, account, now, is_back=state == WELL)
     _report(desk, account, state, look)
     return state

@@ -88,7 +88,8 @@ WELL = VenueState()
 
 def after(state: VenueState, look: Look, policy: Policy, now: datetime) -> tuple[VenueState, Change | None]:
     """The state after a look, and what has changed for the owner. Equal states mean that there is nothing to keep."""
-    if look.trouble is None:
+    # What sales can be sent through ends what they could not: it is a trouble of its own from the next look on.
+    if look.trouble is None or (state.is_fallen and look.is_sendable):
         return _better(state, now)
     return _worse(state, look.trouble, look.words, policy, now)
 

@@ -107,6 +107,14 @@ def test_keys_that_are_refused_in_the_midst_of_an_outage_are_told_for_he_can_men
 
 
 @pytest.mark.feature("S11")
+def test_a_broker_that_is_back_with_another_time_takes_sales_again() -> None:
+    fallen, _ = walk([bad()] * 11)
+    state, told = walk([bad(Trouble.CLOCK)] * 4, fallen, NOON + 11 * MINUTE)
+    assert told == [(1, Change.RETURNED), (2, Change.TROUBLED)]
+    assert (state.phase, state.trouble) == (Phase.TROUBLED, Trouble.CLOCK)
+
+
+@pytest.mark.feature("S11")
 def test_a_long_outage_leaves_nothing_to_write_down_each_minute() -> None:
     state, _ = walk([bad()] * 15)
     later = Look(Trouble.OUTAGE, "timed out after 5.0123 s")
@@ -122,7 +130,7 @@ def test_whatever_comes_a_change_is_told_once_and_only_what_was_told_returns(loo
         before = state
         state, change = after(state, look, POLICY, NOON + minute * MINUTE)
         if change is Change.RETURNED:
-            assert outage and look.trouble is None and state == WELL
+            assert outage and look.is_sendable and state == WELL
             outage = []
         elif change is not None:
             assert (change, state.trouble) not in outage
