@@ -40,7 +40,8 @@ class Bare:
 @dataclass
 class Watched:
     """What is seen of one life. `bare` are minutes in which something was held that no stop guarded, whether at the
-    venue or by the engine; `words` how often the stream of trades asked for a look; `began` is when it began."""
+    venue or by the engine; `words` how often the stream of trades asked for a look; `is_answered`:
+    nothing failed since the last look; `began` is when it began."""
 
     began: datetime
     looks: int = 0
@@ -49,6 +50,7 @@ class Watched:
     broken: list[str] = field(default_factory=list)
     _bare: dict[str, Bare] = field(default_factory=dict)
     _faults: int = 0
+    is_answered: bool = True
 
     def __post_init__(self) -> None:
         self._last = self.began
@@ -56,6 +58,7 @@ class Watched:
     def look(self, truth: Truth, work: UnitOfWork, due: datetime) -> None:
         """After a job that was due then."""
         answered, self._faults = truth["faults"] == self._faults, truth["faults"]
+        self.is_answered = answered
         self.looks += 1
         if due > self._last:
             self.bare += bool(self._bare) * round((due - self._last) / MINUTE)
@@ -104,8 +107,11 @@ def left_in(work: UnitOfWork) -> frozenset[str]:
 
 
 def is_safe(truth: Truth, symbol: str, guard: Guard | None) -> bool:
-    """Less than a step cannot be sold, nor guarded."""
-    held = floor_to(held_in(truth).get(symbol, ZERO), instrument_for(symbol).quantity_step)
+    """Less than a step, or than a venue takes an order for, cannot be sold, nor guarded."""
+    instrument = instrument_for(symbol)
+    held = floor_to(held_in(truth).get(symbol, ZERO), instrument.quantity_step)
+    if instrument.is_crypto and Decimal(truth["costs"].get(symbol, "0")) < instrument.min_order_value:
+        return True
     return held <= resting(truth, symbol) or (guard is not None and guard.kind is GuardKind.ENGINE)
 
 

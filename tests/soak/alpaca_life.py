@@ -170,7 +170,9 @@ class AlpacaLife:
 
     def _guard_idle(self, due: datetime) -> bool:
         """Prices move every five minutes; at night only coins', and there every quarter of an hour has to do. What a
-        tick has sent is looked after in the minutes after it."""
+        tick has sent is looked after in the minutes after it, and what failed is tried again at the next one."""
+        if not self.seen.is_answered:
+            return False
         often = 5 if self.calendar.is_open(AssetClass.STOCK, due) else 15
         return due.minute % often != 0 and due.minute % 30 not in (1, 2)
 

@@ -125,6 +125,7 @@ class MonthServer(AlpacaTradingServer):
                 "cash": str(venue.account.cash),
                 "number": venue.account.number,
                 "positions": {ours(name): str(held.quantity) for name, held in venue.account.holdings.items()},
+                "costs": {ours(name): str(held.cost) for name, held in venue.account.holdings.items()},
                 "orders": [self._told(order) for order in venue.live()],
                 "fills": len(fills),
                 "faults": sum(self.met.values()),
