@@ -26,6 +26,7 @@ from core.domain.events import (
     EntryUndone,
     ErrorRaised,
     Event,
+    ExitQueued,
     ExitReminder,
     GuardMoved,
     HealthChanged,
@@ -120,7 +121,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         "alarms",
         "errors, missing stops",
-        (ErrorRaised, OrderRefused, OrderUncertain, PositionUnguarded, ProtectionFailed, LedgerRestored),
+        (ErrorRaised, OrderRefused, OrderUncertain, PositionUnguarded, ProtectionFailed, ExitQueued, LedgerRestored),
         must=True,
     ),
 )

@@ -18,6 +18,7 @@ from core.domain.events import (
     BrakeSet,
     CashBooked,
     EntryUndone,
+    ExitQueued,
     ExitReminder,
     GuardMoved,
     LedgerRestored,
@@ -45,6 +46,7 @@ SafetyEvent = (
     | BrakeReleased
     | GuardMoved
     | ProtectionFailed
+    | ExitQueued
     | CashBooked
     | UnitsAdjusted
     | EntryUndone
@@ -166,13 +168,18 @@ def _level_words(event: GuardMoved) -> str:
 
 
 def _booked(
-    event: GuardMoved | ProtectionFailed | CashBooked | UnitsAdjusted | EntryUndone | LedgerRestored, zone: ZoneInfo
+    event: GuardMoved | ProtectionFailed | ExitQueued | CashBooked | UnitsAdjusted | EntryUndone | LedgerRestored,
+    zone: ZoneInfo,
 ) -> tuple[str, str, str]:
     match event:
         case GuardMoved():
             return "🎚", f"{event.symbol} {_level_words(event)}", f"{event.reason}."
         case ProtectionFailed():
             return "🚨", f"{event.symbol} {event.what}", f"{event.reason}. {event.consequence}"
+        case ExitQueued():
+            sold = f"{event.symbol} {numbers.quantity(event.quantity)}: sale waits for the open"
+            opens = numbers.moment(event.opens_at, zone)
+            return "🌙", sold, f"{event.reason}. The market is closed: it sells at the open, {opens}."
         case CashBooked():
             kind = event.kind.replace("_", " ")
             amount = f"{kind[:1].upper()}{kind[1:]} {numbers.signed_money(event.amount)}"

@@ -378,6 +378,18 @@ class ExitReminder:
 
 
 @dataclass(frozen=True, slots=True)
+class ExitQueued:
+    """A sale that was sent while its market is closed: it waits for the open. `reason` says why it is sold."""
+
+    account: str
+    symbol: str
+    quantity: Decimal
+    reason: str
+    opens_at: datetime
+    badges: tuple[Badge, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BrakeSet:
     """New entries are held back; `until` None means until released; `reason` has the numbers behind it."""
 
@@ -653,6 +665,7 @@ Event = (
     | BrakeReleased
     | GuardMoved
     | ProtectionFailed
+    | ExitQueued
     | CashBooked
     | UnitsAdjusted
     | EntryUndone
@@ -699,6 +712,7 @@ EVENT_TYPES: dict[str, type] = {
         BrakeReleased,
         GuardMoved,
         ProtectionFailed,
+        ExitQueued,
         CashBooked,
         UnitsAdjusted,
         EntryUndone,
@@ -738,6 +752,7 @@ _PRIORITY: dict[type, Priority] = {
     RealMoneyChanged: Priority.CRITICAL,
     RealMoneyHeldBack: Priority.CRITICAL,
     QuestionSettled: Priority.TRADE,
+    ExitQueued: Priority.TRADE,
     UnitsAdjusted: Priority.TRADE,
     EntryUndone: Priority.TRADE,
     InstructionIssued: Priority.TRADE,

@@ -18,6 +18,7 @@ from core.domain.values import ONE, floor_to, plain
 from core.domain.views import AnswerKind, OwnerAnswer
 from core.execution.bookings import digest, refused
 from core.execution.desk import Desk
+from core.execution.executor import OWNERS_WISH
 from core.execution.exits import sell_out
 from core.execution.matching import same_symbol
 from core.execution.picture import take_picture
@@ -25,9 +26,6 @@ from core.execution.reconcile import reconcile
 from core.strategy.decide import IN_APP, exit_order
 from core.strategy.risk import has_live_exit
 from core.strategy.snapshot import Snapshot
-
-CAUSE = "owner"
-"""The tag of an exit that the owner asked for."""
 
 
 def close(desk: Desk, spoken: str, fraction: Decimal, tap: str, now: datetime) -> OwnerAnswer:
@@ -85,7 +83,9 @@ def _chooser(positions: list[Position], fraction: Decimal) -> Callable[[Snapshot
                 quantity = part_of(symbol, position.quantity, fraction, step)
                 if (view.account.id, symbol) in places and quantity > 0 and not has_live_exit(view, symbol):
                     share = "" if fraction == ONE else f" {plain(100 * fraction)} % of"
-                    orders.append(exit_order(snapshot, view, position, quantity, CAUSE, f"you asked to sell{share} it"))
+                    orders.append(
+                        exit_order(snapshot, view, position, quantity, OWNERS_WISH, f"you asked to sell{share} it")
+                    )
         return tuple(orders)
 
     return wanted

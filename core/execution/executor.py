@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from core.domain.accounts import Mode
 from core.domain.decisions import Brake, BrakeKind, Decision, Signal
-from core.domain.events import ErrorRaised
+from core.domain.events import ErrorRaised, ExitQueued
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refused, Resting, SubmitResult, Unknown, VenueOrder
 from core.errors import Ambiguous, Transient
@@ -19,6 +19,8 @@ from core.execution.venue_state import state_of
 from core.ports import DuplicateOrder, UnitOfWork
 
 TOLD_AGAIN_AFTER = timedelta(days=1)
+OWNERS_WISH = "owner"
+"""The tag of an exit that the owner asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ def write_intents(work: UnitOfWork, desk: Desk, decision: Decision, now: datetim
         signal = signals.get(order.symbol)
         if _write_order(work, desk, order, signal, now):
             written.append(order)
+            _tell_queued(work, desk, order, now)
             is_entry = order.purpose is Purpose.ENTRY
             if is_entry and signal is not None and order.state is not OrderState.AWAITING_OWNER:
                 _tell_signal(work, desk, signal, order, now)
@@ -184,6 +187,22 @@ def _write_order(work: UnitOfWork, desk: Desk, order: Order, signal: Signal | No
     if order.state is OrderState.AWAITING_OWNER:
         manual.issue(work, desk, order, signal, now)
     return True
+
+
+def _tell_queued(work: UnitOfWork, desk: Desk, order: Order, now: datetime) -> None:
+    """An exit that has to wait for its market; what is decided anew every minute is told once a night. The owner's own
+    sale has told him."""
+    if order.purpose is not Purpose.EXIT or order.state is not OrderState.SUBMITTING or OWNERS_WISH in order.tags:
+        return
+    opens = desk.calendar.next_open(desk.any_instrument(order.symbol).asset_class, now)
+    earlier = work.orders(order.account, since=now - TOLD_AGAIN_AFTER)
+    told = any(
+        (each.symbol, each.purpose) == (order.symbol, Purpose.EXIT) and each.client_order_id != order.client_order_id
+        for each in earlier
+    )
+    if opens > now and not told:
+        event = ExitQueued(order.account, order.symbol, order.quantity, order.reason, opens, desk.badges(order.account))
+        work.publish(event, market_time=now)
 
 
 def _tell_signal(work: UnitOfWork, desk: Desk, signal: Signal, order: Order, now: datetime) -> None:

@@ -3,7 +3,7 @@ does not rest is watched, and an exit sells all of it."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import pytest
 from core.adapters.simulated_profiles import ALPACA
 from core.clock import VirtualClock
 from core.cycle import recover
-from core.domain.events import GuardMoved, OrderFilled, OrderRefused, PositionUnguarded, ProtectionFailed
+from core.domain.events import ExitQueued, GuardMoved, OrderFilled, OrderRefused, PositionUnguarded, ProtectionFailed
+from core.domain.instruments import AssetClass
 from core.domain.orders import OrderState, OrderType, Purpose
 from core.domain.portfolio import AdjustmentKind, Guard, GuardKind, PositionAdjustment
 from core.domain.splits import FRACTION
@@ -24,6 +25,7 @@ from core.execution.watch import guard
 from core.strategy.policy import Policy
 from tests.builders import COIN, MONDAY, Bench, an_entry
 from tests.fakes_chaos import ChaosVenue
+from tests.fakes_venue import AlwaysOpen
 
 MINUTE = timedelta(minutes=1)
 TEN = Decimal(10)
@@ -394,3 +396,37 @@ def test_a_fraction_that_the_venue_does_not_sell_is_told_as_unguarded(tmp_path: 
     (told,) = bench.events(PositionUnguarded)
     assert told.reason == "the broker sells no such fraction"
     assert bench.read(lambda work: work.guards()) == []
+
+
+# outside of hours
+
+
+class Closed(AlwaysOpen):
+    """No share trades before Tuesday's open; coins do."""
+
+    opens = MONDAY + timedelta(days=1, hours=14, minutes=30)
+
+    def is_open(self, asset_class: AssetClass, at: datetime) -> bool:
+        return asset_class is AssetClass.CRYPTO or at >= self.opens
+
+    def next_open(self, asset_class: AssetClass, at: datetime) -> datetime:
+        return at if self.is_open(asset_class, at) else self.opens
+
+
+@pytest.mark.feature("S9")
+def test_an_exit_in_a_closed_market_waits_for_the_open_and_is_told_once(tmp_path: Path) -> None:
+    bench, venue = a_stage(tmp_path, Resting.PAIR, symbols=("SPY", COIN), calendar=Closed())
+    hold(bench, venue)
+    hold_a_fraction(bench, venue, Decimal("0.25"))
+    bench.bar(94.0, symbol="SPY")
+    watch(bench, 2)
+    (told,) = bench.events(ExitQueued)
+    assert (told.symbol, told.quantity, told.opens_at) == ("SPY", Decimal("0.25"), Closed.opens)
+    venue.end(exits(venue)[0].client_order_id, OrderState.EXPIRED, "its day is over")
+    watch(bench, 2)
+    assert len(exits(venue)) == 1, "it is sent again"
+    bench.owner.flatten("owner")
+    watch(bench)
+    assert [event.symbol for event in bench.events(ExitQueued)] == ["SPY"], (
+        "coins never wait, and nothing is told twice"
+    )
