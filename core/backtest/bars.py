@@ -66,6 +66,7 @@ class SourceBars:
         self._first: dict[Key, int] = {}
         self._faults: dict[Key, str] = {}
         self.levels: Mapping[str, Levels] = {}
+        self._lately: dict[tuple[str, BarSize, int], tuple[datetime, BarSeries]] = {}
         self._whole: dict[Key, BarSeries] = {}
         self._known = {(each.symbol, size): False for size in sizes for each in instruments}
         for size in sizes:
@@ -77,6 +78,14 @@ class SourceBars:
         return cast(BarStore, self)
 
     def read(self, symbol: str, size: BarSize, end: datetime, count: int) -> BarSeries:
+        """A tick asks for the same bars several times."""
+        key = (symbol, size, count)
+        known = self._lately.get(key)
+        if known is None or known[0] != end:
+            known = self._lately[key] = (end, self._part(symbol, size, end, count))
+        return known[1]
+
+    def _part(self, symbol: str, size: BarSize, end: datetime, count: int) -> BarSeries:
         first = self._first.get((symbol, size))
         if first is None:
             return BarSeries.empty(symbol, size)
@@ -88,7 +97,7 @@ class SourceBars:
     def traded(self, symbol: str, size: BarSize, after: datetime, until: datetime) -> BarSeries:
         """The bars closed after `after` and at or before `until` that can matter to the orders at `levels`, with the
         newest one: the others reach none of them."""
-        series = self.read(symbol, size, until, (until - after) // size.span + 2).after(after)
+        series = self._part(symbol, size, until, (until - after) // size.span + 2).after(after)
         levels = self.levels.get(symbol)
         if levels is None or len(series) < 2:
             return series
