@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
+from bot.bootstrap import make_calendar
+from core.domain.bars import BarSize
 from core.strategy.features import feature_matrix
-from tests.bench import bars, cycle, latency, write_ahead
+from tests.bench import backtest, backtest_peers, bars, cycle, latency, write_ahead
 from tests.bench import forest as forests
 from tests.forest_builders import small_forest
 
@@ -87,3 +89,15 @@ def test_the_forests_that_are_compared_answer_alike() -> None:
         assert compared.difference < 1e-12
         assert min(compared.ours, compared.theirs, compared.unchecked) > 0
         assert "times" in next(forests.lines_of(compared))
+
+
+def test_the_backtests_that_are_compared_trade_by_the_same_rule(tmp_path: Path) -> None:
+    calendar = make_calendar()
+    length = 150
+    trades, value = backtest_peers.loop(backtest.MadeUp(BarSize.D1, length, calendar).matrix(BarSize.D1))
+    assert trades > 0
+    assert value > 0
+    mine = backtest.ours(BarSize.D1, length, 1, tmp_path, small_forest())
+    assert mine.trades > 0
+    lines = list(backtest.lines_of(BarSize.D1, 8 * length, [mine, replace(mine, name="loop")]))
+    assert "ours is 1.00 times as fast" in lines[-1]
