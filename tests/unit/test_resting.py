@@ -359,6 +359,7 @@ def test_the_fraction_is_sold_when_its_whole_shares_were_though_the_price_came_b
 @pytest.mark.feature("C4")
 def test_a_stop_that_the_owner_moves_moves_the_pair_of_the_whole_shares(shares: tuple[Bench, Choosy]) -> None:
     bench, venue = shares
+    watch(bench)
     assert bench.owner.move_levels("SPY", Decimal(97), None, "owner", "tap-1").kind is AnswerKind.DONE
     watch(bench)
     assert live(venue)[0] == (Purpose.STOP, Decimal(3), Decimal(97), None)
