@@ -18,8 +18,8 @@ def lived(folder: Path, days: float, kills: int, seed: int, *, listens: bool = F
 
 @pytest.mark.timeout(120)
 @pytest.mark.feature("S10")
-def test_a_trading_day_and_two_kills_at_alpaca_break_no_promise(tmp_path: Path) -> None:
-    outcome = lived(tmp_path, 0.4, 2, 4)
+def test_six_hours_and_two_kills_at_alpaca_break_no_promise(tmp_path: Path) -> None:
+    outcome = lived(tmp_path, 0.25, 2, 4)
     assert not outcome.broken, "\n".join(outcome.broken)
     assert len(outcome.kills) == 2
     assert outcome.fills
