@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.backtest.curve import prices_at
 from core.series import BarSeries, Floats, Seconds, seconds_of, time_of
 from core.strategy.policy import Policy
-from core.strategy.signal import may_confirm
+from core.strategy.screen import may_confirm
 
 Ticks = NDArray[np.int64]
 """Indices into the ticks of a run."""
