@@ -277,7 +277,7 @@ def live(lives: int, steps: int) -> None:
 
 @pytest.mark.timeout(600)
 def test_whatever_happens_to_orders_the_ledger_ends_where_the_venue_is() -> None:
-    live(200, 15)
+    live(120, 15)
 
 
 @pytest.mark.long
