@@ -183,14 +183,27 @@ def build_engine(
         zone=lambda: book.current.zone,
         real_money=gate,
     )
-    collector = Collector(
-        sources, database.bars, calendar, parallel=parallel, overlap=overlap, checkpoint=hooks.checkpoint, rules=rules
-    )
-    filler = None
-    if rules is not None:
-        filler = BackFiller(sources, database.bars, calendar, parallel=parallel, checkpoint=hooks.checkpoint)
+    collector, filler = _feed(sources, database, calendar, parallel, overlap, rules, hooks.checkpoint)
     sizes = tuple(dict.fromkeys((BarSize.D1, confirm_size)))
     return Engine(database, calendar, desk, collector, filler, champion, clocks, venue, sizes, book, listened)
+
+
+def _feed(
+    sources: Sequence[MarketData],
+    database: Database,
+    calendar: ExchangeCalendar,
+    parallel: int | None,
+    overlap: int,
+    rules: Rules | None,
+    checkpoint: Checkpoint,
+) -> tuple[Collector, BackFiller | None]:
+    """What fetches new bars and, where sources may change, what fills gaps."""
+    collector = Collector(
+        sources, database.bars, calendar, parallel=parallel, overlap=overlap, checkpoint=checkpoint, rules=rules
+    )
+    if rules is None:
+        return collector, None
+    return collector, BackFiller(sources, database.bars, calendar, parallel=parallel, checkpoint=checkpoint)
 
 
 def account_at(alpaca: Alpaca | None, settings: Settings) -> tuple[AlpacaBroker, TradeNews] | None:

@@ -9,18 +9,14 @@ Test side: `with Nest(folder) as nest: outcome = nest.live(seed, crash=Crash("su
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
 import sys
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
-from tests.fault.crashing import CRASH_NAME, CRASH_OCCURRENCE, FACTS_FILE, ROOT, TRAIL_FILE, Crash, report
+from tests.fault.crashing import Crash, report
+from tests.fault.nests import LifeNest, live_each
 
 LONGEST_LIFE = 90
 MARKET_SEED = 7
@@ -39,59 +35,22 @@ class Outcome:
         return self.signal == signal.SIGKILL
 
 
-class Nest:
+class Nest(LifeNest):
     """The test's side."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> Nest:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fault.kill_nest", str(self._folder)],
-            cwd=ROOT,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._process is not None
-        stdin, stdout = self._pipes()
-        stdin.close()
-        self._process.wait(LONGEST_LIFE)
-        stdout.close()
+        super().__init__("tests.fault.kill_nest", str(folder), longest=LONGEST_LIFE)
 
     def live(
         self, seed: int, *, ticks: int, mode: str = "auto", crash: Crash | None = None, from_birth: bool = False
     ) -> Outcome:
         """`crash` counts from when the life is ready, or `from_birth`. Raises AssertionError with the life's own
         traceback where it ended in any other way than asked for."""
-        stdin, stdout = self._pipes()
-        request = {
-            "seed": seed,
-            "ticks": ticks,
-            "mode": mode,
-            "from_birth": from_birth,
-            "name": crash.name if crash else "",
-            "occurrence": crash.occurrence if crash else 1,
-        }
-        stdin.write(json.dumps(request) + "\n")
-        stdin.flush()
-        answer = json.loads(stdout.readline())
+        request = {"seed": seed, "ticks": ticks, "mode": mode, "from_birth": from_birth}
+        answer = self.ask(request, crash)
         outcome = Outcome(answer["signal"], answer["facts"], answer["trail"])
-        assert answer["code"] == 0 or outcome.was_killed, f"{request} ended badly:\n{answer['error']}"
+        assert answer["code"] == 0 or outcome.was_killed, f"{request}, {crash} ended badly:\n{answer['error']}"
         return outcome
-
-    def _pipes(self) -> tuple[IO[str], IO[str]]:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        return self._process.stdin, self._process.stdout
 
 
 # In the nest's process
@@ -110,38 +69,7 @@ def main(folder: Path) -> None:
     for symbol in SYMBOLS:
         for size in (BarSize.D1, BarSize.M5):
             market.bars(instrument_for(symbol), size, START, 1_500)
-    for line in sys.stdin:
-        request = json.loads(line)
-        for leftover in ("facts.json", "trail.txt", "error.txt"):
-            (folder / leftover).unlink(missing_ok=True)
-        child = os.fork()
-        if child == 0:
-            os._exit(_in_the_child(folder, request, market, calendar))
-        _, status = os.waitpid(child, 0)
-        print(json.dumps(_answer(folder, status)), flush=True)
-
-
-def _answer(folder: Path, status: int) -> dict[str, Any]:
-    facts, trail, error = (folder / name for name in ("facts.json", "trail.txt", "error.txt"))
-    return {
-        "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1,
-        "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
-        "facts": json.loads(facts.read_text()) if facts.exists() else None,
-        "trail": trail.read_text().splitlines() if trail.exists() else [],
-        "error": error.read_text() if error.exists() else "no traceback",
-    }
-
-
-def _in_the_child(folder: Path, request: dict[str, Any], market: Any, calendar: Any) -> int:
-    signal.alarm(LONGEST_LIFE)
-    os.environ[FACTS_FILE], os.environ[TRAIL_FILE] = str(folder / "facts.json"), str(folder / "trail.txt")
-    os.environ[CRASH_NAME], os.environ[CRASH_OCCURRENCE] = request["name"], str(request["occurrence"])
-    try:
-        _live(folder, request, market, calendar)
-    except BaseException:  # noqa: BLE001 - told to the test, which fails with it
-        (folder / "error.txt").write_text(traceback.format_exc())
-        return 1
-    return 0
+    live_each(folder, lambda request: _live(folder, request, market, calendar), LONGEST_LIFE)
 
 
 def _live(folder: Path, request: dict[str, Any], market: Any, calendar: Any) -> None:

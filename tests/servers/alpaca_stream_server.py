@@ -3,8 +3,6 @@ account, subscriptions, and ways to go wrong."""
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,9 +13,10 @@ from typing import Any
 
 import msgpack
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import ServerConnection
 
 from tests.servers.alpaca_http import KEY_ID, SECRET
+from tests.servers.loopback_socket import LoopbackSocket
 
 PATHS = {"stocks": "/v2/iex", "coins": "/v1beta3/crypto/us"}
 CHANNELS = ("trades", "quotes", "bars", "updatedBars", "dailyBars")
@@ -53,7 +52,7 @@ class Listener:
         self.tell({"T": "error", "code": code, "msg": ERRORS[code]})
 
 
-class AlpacaStreamServer:
+class AlpacaStreamServer(LoopbackSocket):
     """`connects` counts connections by stream, `asked` holds what clients said. `deaf` says nothing to those who
     connect; `refuses` is a code that authentication is answered with; `limit` how many symbols one may listen to."""
 
@@ -65,21 +64,10 @@ class AlpacaStreamServer:
         self.connects: dict[str, int] = defaultdict(int)
         self.asked: list[dict[str, Any]] = []
         self.listeners: list[Listener] = []
-        self._server = serve(self._serve, "127.0.0.1", 0, compression=None, close_timeout=0.2)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self) -> AlpacaStreamServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self.drop()
-        self._thread.join()
+        super().__init__()
 
     def addresses(self) -> dict[Any, str]:
-        port = self._server.socket.getsockname()[1]
-        return {kind: f"ws://127.0.0.1:{port}{path}" for kind, path in PATHS.items()}
+        return {kind: f"ws://127.0.0.1:{self.port}{path}" for kind, path in PATHS.items()}
 
     def listening(self, kind: str) -> set[str]:
         """The symbols whose quotes somebody hears."""
@@ -104,11 +92,8 @@ class AlpacaStreamServer:
             if each.kind == kind:
                 each.fail(code)
 
-    def drop(self) -> None:
-        """Every connection breaks off, without a goodbye."""
-        for each in list(self.listeners):
-            with suppress(OSError):
-                each.connection.socket.shutdown(socket.SHUT_RDWR)
+    def _connections(self) -> Iterable[ServerConnection]:
+        return [each.connection for each in self.listeners]
 
     def _hearing(self, kind: str, name: str) -> Iterable[Listener]:
         return [each for each in list(self.listeners) if each.kind == kind and name in each.subscribed["quotes"]]

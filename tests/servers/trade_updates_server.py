@@ -4,24 +4,23 @@ nothing replayed, and ways to go wrong."""
 from __future__ import annotations
 
 import json
-import socket
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import ServerConnection
 
 from tests.servers.alpaca_http import KEY_ID, SECRET
 from tests.servers.alpaca_trading_server import AlpacaTradingServer
+from tests.servers.loopback_socket import LoopbackSocket
 
 ELSEWHERE = "your connection is rejected while another connection is open under the same account"
 
 
-class TradeUpdatesServer:
+class TradeUpdatesServer(LoopbackSocket):
     """`connects` counts connections. `deaf` says nothing to those who connect; `gives` is what may be listened to;
     `status` refuses the handshake. `mute` tells of nothing while connections stand, `repeats` tells of everything so
     many times more. With `follow` it tells of what happens at a venue, and knows its keys."""
@@ -37,19 +36,7 @@ class TradeUpdatesServer:
         self.refused = 0
         self.listeners: list[ServerConnection] = []
         self._trading: AlpacaTradingServer | None = None
-        self._server = serve(
-            self._serve, "127.0.0.1", 0, compression=None, close_timeout=0.2, process_request=self._admit
-        )
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self) -> TradeUpdatesServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self.drop()
-        self._thread.join()
+        super().__init__(process_request=self._admit)
 
     def follow(self, trading: AlpacaTradingServer) -> None:
         self._trading = trading
@@ -62,7 +49,7 @@ class TradeUpdatesServer:
 
     @property
     def address(self) -> str:
-        return f"ws://127.0.0.1:{self._server.socket.getsockname()[1]}/stream"
+        return f"ws://127.0.0.1:{self.port}/stream"
 
     def update(self, event: str = "fill", **fields: Any) -> None:
         """One update, for all who listen."""
@@ -74,11 +61,8 @@ class TradeUpdatesServer:
             with suppress(ConnectionClosed, OSError):
                 each.send(frame)
 
-    def drop(self) -> None:
-        """Every connection breaks off, without a goodbye."""
-        for each in list(self.listeners):
-            with suppress(OSError):
-                each.socket.shutdown(socket.SHUT_RDWR)
+    def _connections(self) -> Iterable[ServerConnection]:
+        return self.listeners
 
     def _admit(self, connection: ServerConnection, _: Request) -> Response | None:
         if self.status is None:

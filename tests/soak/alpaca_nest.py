@@ -9,19 +9,16 @@ Test side: `with AlpacaNest(folder) as nest: outcome = nest.live(request, crash=
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import sys
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
-from tests.fault.crashing import CRASH_NAME, CRASH_OCCURRENCE, FACTS_FILE, ROOT, TRAIL_FILE, Crash, report
+from tests.fault.crashing import Crash, report
+from tests.fault.nests import LifeNest, live_each
 
 LONGEST_LIFE = 1_800
 
@@ -35,51 +32,20 @@ class Ended:
     place: str
 
 
-class AlpacaNest:
+class AlpacaNest(LifeNest):
     """The test's side. `prices` say which months of which symbols are loaded: symbols, seed, end."""
 
     def __init__(self, folder: Path, prices: Mapping[str, Any]) -> None:
-        self._folder = folder
-        self._prices = prices
-        self._process: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> AlpacaNest:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.soak.alpaca_nest", str(self._folder), json.dumps(self._prices)],
-            cwd=ROOT,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        stdin, stdout = self._pipes()
-        stdin.close()
-        assert self._process is not None
-        self._process.wait(LONGEST_LIFE)
-        stdout.close()
+        super().__init__("tests.soak.alpaca_nest", str(folder), json.dumps(prices), longest=LONGEST_LIFE)
 
     def live(self, request: Mapping[str, Any], crash: Crash | None = None) -> Ended:
         """`request`: address, symbols, seed, start, until and, with a crash, arm_at. Raises AssertionError with the
         life's own traceback where it ended in any other way than asked for."""
-        stdin, stdout = self._pipes()
-        chosen = {"name": crash.name if crash else "", "occurrence": crash.occurrence if crash else 1}
-        stdin.write(json.dumps({**request, **chosen}) + "\n")
-        stdin.flush()
-        told = json.loads(stdout.readline())
-        ended = Ended(told["signal"] == signal.SIGKILL, told["facts"], told["place"])
+        told = self.ask(dict(request), crash)
+        place = told["trail"][-1] if told["trail"] else ""
+        ended = Ended(told["signal"] == signal.SIGKILL, told["facts"], place)
         assert told["code"] == 0 or (crash is not None and ended.was_killed), f"{request}:\n{told['error']}"
         return ended
-
-    def _pipes(self) -> tuple[IO[str], IO[str]]:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        return self._process.stdin, self._process.stdout
 
 
 # In the nest's process
@@ -101,38 +67,7 @@ def main(folder: Path, prices: Mapping[str, Any]) -> None:
     for symbol in prices["symbols"]:
         for size in (BarSize.D1, BarSize.M5):
             market.bars(instrument_for(symbol), size, end, prices["count"])
-    for line in sys.stdin:
-        request = json.loads(line)
-        for leftover in ("facts.json", "trail.txt", "error.txt"):
-            (folder / leftover).unlink(missing_ok=True)
-        child = os.fork()
-        if child == 0:
-            os._exit(_in_the_child(folder, request, market, calendar))
-        _, status = os.waitpid(child, 0)
-        print(json.dumps(_answer(folder, status)), flush=True)
-
-
-def _answer(folder: Path, status: int) -> dict[str, Any]:
-    facts, trail, error = (folder / name for name in ("facts.json", "trail.txt", "error.txt"))
-    return {
-        "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1,
-        "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
-        "facts": json.loads(facts.read_text()) if facts.exists() else None,
-        "place": trail.read_text().splitlines()[-1] if trail.exists() else "",
-        "error": error.read_text() if error.exists() else "no traceback",
-    }
-
-
-def _in_the_child(folder: Path, request: dict[str, Any], market: Any, calendar: Any) -> int:
-    signal.alarm(LONGEST_LIFE)
-    os.environ[FACTS_FILE], os.environ[TRAIL_FILE] = str(folder / "facts.json"), str(folder / "trail.txt")
-    os.environ[CRASH_NAME], os.environ[CRASH_OCCURRENCE] = request["name"], str(request["occurrence"])
-    try:
-        _live(folder, request, market, calendar)
-    except BaseException:  # noqa: BLE001 - told to the test, which fails with it
-        (folder / "error.txt").write_text(traceback.format_exc())
-        return 1
-    return 0
+    live_each(folder, lambda request: _live(folder, request, market, calendar), LONGEST_LIFE)
 
 
 def _live(folder: Path, request: dict[str, Any], market: Any, calendar: Any) -> None:

@@ -27,15 +27,9 @@ from core.execution.watch import guard
 from core.strategy.policy import Policy
 from tests.builders import COIN, MONDAY, Bench, an_entry, an_exit
 from tests.fakes_chaos import ChaosVenue
+from tests.guard_stage import HUNDRED, TEN, Death, a_stage_over, hold, watch
 
 ETH = "ETH-USD"
-MINUTE = timedelta(minutes=1)
-TEN = Decimal(10)
-HUNDRED = Decimal(100)
-
-
-class Death(Exception):
-    """The process ends here."""
 
 
 class Stubborn(ChaosVenue):
@@ -56,27 +50,7 @@ class Stubborn(ChaosVenue):
 
 
 def a_stage(folder: Path, **settings: Any) -> tuple[Bench, Stubborn]:
-    venue = Stubborn(VirtualClock(MONDAY), lambda _symbol: HUNDRED)
-    bench = Bench(folder, wrap=lambda _real: venue, **settings)
-    venue.clock = bench.clock
-    return bench.start(), venue
-
-
-def hold(bench: Bench, venue: ChaosVenue, units: Decimal = TEN, **changes: Any) -> None:
-    """Buys ten units; the venue fills `units` of them."""
-    entry = an_entry(bench, **changes)
-    bench.place(entry)
-    venue.fill(entry.client_order_id, units, HUNDRED)
-    bench.reconcile()
-
-
-def watch(bench: Bench, minutes: int = 1) -> str:
-    said = ""
-    for _ in range(minutes):
-        bench.clock.advance(MINUTE)
-        bench.system.advance(MINUTE)
-        said = guard(bench.desk, bench.clock.now())
-    return said
+    return a_stage_over(folder, Stubborn(VirtualClock(MONDAY), lambda _symbol: HUNDRED), **settings)
 
 
 def the_guard(bench: Bench, account: str = "simulated", symbol: str = COIN) -> Guard:

@@ -62,6 +62,15 @@ def cards(bench: Broken) -> list[InstructionIssued]:
     return bench.events(InstructionIssued)
 
 
+def a_card_to_sell(bench: Broken) -> InstructionIssued:
+    """The one that comes when the broker has failed and the price has fallen to the stop."""
+    bench.fail(REFUSED, 4)
+    bench.bar(94.0)
+    bench.minutes(1)
+    (card,) = cards(bench)
+    return card
+
+
 @pytest.mark.feature("S11")
 def test_a_stop_that_the_engine_watched_becomes_a_card_for_the_brokers_own_app(make: MakeBench) -> None:
     bench = make()
@@ -131,10 +140,7 @@ def test_what_rests_at_the_venue_is_left_alone_and_sells_without_us(make: MakeBe
 @pytest.mark.feature("M13")
 def test_what_was_sold_in_the_app_is_seen_booked_and_settles_the_card(make: MakeBench) -> None:
     bench = make()
-    bench.fail(REFUSED, 4)
-    bench.bar(94.0)
-    bench.minutes(1)
-    (card,) = cards(bench)
+    card = a_card_to_sell(bench)
     done = CardToken(CardAction.DONE, card.number, card.version)
     assert staleness(done, bench.owner.pending()) is None and "is done" in toast(done)
     answer = perform(bench.owner, done)
@@ -179,10 +185,7 @@ def test_a_stop_that_the_owner_placed_in_the_app_is_adopted_and_makes_way_for_a_
 @pytest.mark.feature("S11")
 def test_an_open_card_settles_by_itself_when_the_sale_is_seen(make: MakeBench) -> None:
     bench = make()
-    bench.fail(REFUSED, 4)
-    bench.bar(94.0)
-    bench.minutes(1)
-    (card,) = cards(bench)
+    card = a_card_to_sell(bench)
     sold_in_the_app(bench)
     bench.fail(None, 1)
     (settled,) = bench.events(InstructionSettled)
@@ -194,10 +197,7 @@ def test_an_open_card_settles_by_itself_when_the_sale_is_seen(make: MakeBench) -
 @pytest.mark.feature("S11")
 def test_what_nobody_sold_the_engine_sells_once_the_broker_is_back(make: MakeBench) -> None:
     bench = make()
-    bench.fail(REFUSED, 4)
-    bench.bar(94.0)
-    bench.minutes(1)
-    (card,) = cards(bench)
+    card = a_card_to_sell(bench)
     assert perform(bench.owner, CardToken(CardAction.CANNOT, card.number, card.version)).kind is AnswerKind.DONE
     bench.minutes(5)
     assert len(cards(bench)) == 1
@@ -213,10 +213,7 @@ def test_what_nobody_sold_the_engine_sells_once_the_broker_is_back(make: MakeBen
 def test_executed_books_nothing_for_such_a_card(make: MakeBench) -> None:
     bench = make()
     bench.declare_cash("5000")
-    bench.fail(REFUSED, 4)
-    bench.bar(94.0)
-    bench.minutes(1)
-    (card,) = cards(bench)
+    card = a_card_to_sell(bench)
     for said in (
         ReportedFill(COIN, Decimal(10), Decimal(94), None, None),
         ReportedFill(None, None, None, None, card.number),

@@ -21,21 +21,14 @@ from core.domain.splits import FRACTION
 from core.domain.venue import OrderRequest, Refused, Resting, SubmitResult, VenueOrder
 from core.domain.views import AnswerKind
 from core.execution.wanted import WANTED
-from core.execution.watch import guard
 from core.strategy.policy import Policy
-from tests.builders import COIN, MONDAY, Bench, an_entry
+from tests.builders import COIN, MONDAY, Bench
 from tests.fakes_chaos import ChaosVenue
 from tests.fakes_venue import AlwaysOpen
+from tests.guard_stage import HUNDRED, TEN, Death, a_stage_over, hold, watch
 
-MINUTE = timedelta(minutes=1)
-TEN = Decimal(10)
-HUNDRED = Decimal(100)
 LIMIT = Decimal("93.1")
 """Two per cent below a stop at 95."""
-
-
-class Death(Exception):
-    """The process ends here."""
 
 
 class Choosy(ChaosVenue):
@@ -51,27 +44,7 @@ class Choosy(ChaosVenue):
 
 def a_stage(folder: Path, rests: Resting = Resting.STOP, **settings: Any) -> tuple[Bench, Choosy]:
     venue = Choosy(VirtualClock(MONDAY), lambda _symbol: HUNDRED, rests=rests, share_step=FRACTION)
-    bench = Bench(folder, wrap=lambda _real: venue, **settings)
-    venue.clock = bench.clock
-    return bench.start(), venue
-
-
-def hold(bench: Bench, venue: ChaosVenue, units: Decimal = TEN, **changes: Any) -> str:
-    """Orders ten units; the venue fills `units` of them. Returns the order's id."""
-    entry = an_entry(bench, **changes)
-    bench.place(entry)
-    venue.fill(entry.client_order_id, units, HUNDRED)
-    bench.reconcile()
-    return entry.client_order_id
-
-
-def watch(bench: Bench, minutes: int = 1) -> str:
-    said = ""
-    for _ in range(minutes):
-        bench.clock.advance(MINUTE)
-        bench.system.advance(MINUTE)
-        said = guard(bench.desk, bench.clock.now())
-    return said
+    return a_stage_over(folder, venue, **settings)
 
 
 def the_guard(bench: Bench) -> Guard:
