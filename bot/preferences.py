@@ -13,13 +13,15 @@ from datetime import datetime, time
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled
 from core.domain.events import (
     BarSourcesChanged,
     BarsRetold,
     BarsStale,
     BrakeReleased,
     BrakeSet,
+    BrokerFellBack,
+    BrokerReturned,
+    BrokerTroubled,
     CashBooked,
     DailyReport,
     EngineStarted,

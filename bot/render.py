@@ -23,11 +23,13 @@ from bot import (
 )
 from bot.markup import italic
 from bot.message import Message
-from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled
 from core.domain.events import (
     BarSourcesChanged,
     BarsRetold,
     BarsStale,
+    BrokerFellBack,
+    BrokerReturned,
+    BrokerTroubled,
     DailyReport,
     EngineStarted,
     ErrorRaised,

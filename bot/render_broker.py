@@ -12,7 +12,7 @@ from bot.message import Button, Message
 from bot.render_marks import account_name, headline
 from bot.render_reasons import words
 from core.domain.accounts import Badge, Mode
-from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled, FoundTrade, StopLeft
+from core.domain.events import BrokerFellBack, BrokerReturned, BrokerTroubled, FoundTrade, StopLeft
 from core.domain.views import Fallback
 
 MOST_LINES = 12

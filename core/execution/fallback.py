@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled, FoundTrade, StopLeft
 from core.domain.dust import without_dust
+from core.domain.events import BrokerFellBack, BrokerReturned, BrokerTroubled, FoundTrade, StopLeft
 from core.domain.orders import OrderState, Side
 from core.domain.portfolio import Fill, GuardKind
 from core.domain.records import InstructionState, JobOutcome

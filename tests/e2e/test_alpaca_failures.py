@@ -11,8 +11,7 @@ import pytest
 
 from core.adapters.alpaca_transport import AlpacaKeys
 from core.domain.accounts import Mode
-from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled
-from core.domain.events import QuestionAsked
+from core.domain.events import BrokerFellBack, BrokerReturned, BrokerTroubled, QuestionAsked
 from core.execution.failures import FAILURES, Trouble
 from core.execution.venue_state import Phase, state_of
 from tests.servers.alpaca_http import KEY_ID, SECRET

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled
-from core.domain.events import InstructionIssued
+from core.domain.events import BrokerFellBack, BrokerReturned, BrokerTroubled, InstructionIssued
 from core.domain.orders import Side
 from core.domain.portfolio import Fill
 from core.domain.venue import OrderRequest, Resting

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from bot import numbers
 from bot.markup import units, visible
 from bot.render import render
-from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled
 from core.domain.events import (
     EVENT_TYPES,
     BarSourcesChanged,
@@ -23,6 +22,9 @@ from core.domain.events import (
     BarsStale,
     BrakeReleased,
     BrakeSet,
+    BrokerFellBack,
+    BrokerReturned,
+    BrokerTroubled,
     CashBooked,
     DailyReport,
     EngineStarted,

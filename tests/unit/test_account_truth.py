@@ -12,9 +12,17 @@ import pytest
 from bot.markup import visible
 from bot.render import render
 from core.domain.accounts import Mode
-from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled
 from core.domain.decisions import BrakeKind
-from core.domain.events import BrakeReleased, InstructionIssued, OrderRefused, QuestionAsked, QuestionSettled
+from core.domain.events import (
+    BrakeReleased,
+    BrokerFellBack,
+    BrokerReturned,
+    BrokerTroubled,
+    InstructionIssued,
+    OrderRefused,
+    QuestionAsked,
+    QuestionSettled,
+)
 from core.domain.orders import OrderState, Purpose
 from core.domain.portfolio import CashKind, CashMovement
 from core.domain.records import QuestionChoice

@@ -14,8 +14,7 @@ from bot.markup import visible
 from bot.render import render
 from bot.render_status import status as render_status
 from core.domain.accounts import Mode
-from core.domain.broker_events import BrokerFellBack, BrokerReturned, BrokerTroubled
-from core.domain.events import InstructionIssued, ModeChanged
+from core.domain.events import BrokerFellBack, BrokerReturned, BrokerTroubled, InstructionIssued, ModeChanged
 from core.domain.orders import Purpose
 from core.domain.records import InstructionState
 from core.domain.views import AnswerKind, Health

@@ -15,8 +15,15 @@ from bot.cards import CardAction, CardToken, card_keyboard, perform, staleness, 
 from bot.markup import visible
 from bot.render import render
 from bot.render_accounts import positions as render_positions
-from core.domain.broker_events import BrokerFellBack, BrokerReturned
-from core.domain.events import ExitReminder, InstructionIssued, InstructionSettled, OrderFilled, PositionUnguarded
+from core.domain.events import (
+    BrokerFellBack,
+    BrokerReturned,
+    ExitReminder,
+    InstructionIssued,
+    InstructionSettled,
+    OrderFilled,
+    PositionUnguarded,
+)
 from core.domain.orders import OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import GuardKind
 from core.domain.records import InstructionState

@@ -1,0 +1,35 @@
+"""The openings between the engine and the world. Each has one contract suite in tests/contract that every adapter
+passes. Nothing here does anything."""
+
+from core.ports.broker import Broker, TradeNews
+from core.ports.ledger import DuplicateOrder, LeaseKeeper, UnitOfWork, UnitOfWorkFactory
+from core.ports.market import BarStore, Calendar, Clock, LivePrices, MarketData, Quotes, SymbolLookup
+from core.ports.models import Explainer, ModelStore, Predictor, Worker
+from core.ports.owner import Bookkeeping, Deliberation, Drafting, Owner, Safekeeping, SecondChannel, Steering
+
+__all__ = [
+    "BarStore",
+    "Bookkeeping",
+    "Broker",
+    "Calendar",
+    "Clock",
+    "Deliberation",
+    "Drafting",
+    "DuplicateOrder",
+    "Explainer",
+    "LeaseKeeper",
+    "LivePrices",
+    "MarketData",
+    "ModelStore",
+    "Owner",
+    "Predictor",
+    "Quotes",
+    "Safekeeping",
+    "SecondChannel",
+    "Steering",
+    "SymbolLookup",
+    "TradeNews",
+    "UnitOfWork",
+    "UnitOfWorkFactory",
+    "Worker",
+]
