@@ -128,7 +128,8 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A trained model as the ledger knows it. `path` is relative to the models folder; hashes are SHA-256 in hex."""
+    """A trained model as the ledger knows it. `path` is relative to the models folder; hashes are SHA-256 in hex.
+    `recipe` is the name of what it was fitted by; empty for those of before recipes had names."""
 
     version: str
     trained_at: datetime
@@ -147,3 +148,4 @@ class ModelVersion:
     baseline_log_loss: float
     base_rate: float
     state: ModelState = ModelState.CHAMPION
+    recipe: str = ""

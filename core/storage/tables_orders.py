@@ -146,6 +146,7 @@ class ModelRow(SQLModel, table=True):
     baseline_log_loss: float
     base_rate: float
     state: ModelState = word_field(ModelState)
+    recipe: str = Field(default="", sa_column_kwargs={"server_default": ""})
 
 
 class PredictionScoreRow(SQLModel, table=True):

@@ -30,7 +30,7 @@ from core.storage.migrate import HEAD, migrate
 from core.storage.process import this_process
 from core.storage.store import open_database
 from core.storage.tables import APPEND_ONLY, METADATA
-from tests.ledger_builders import START, a_decision, a_deposit, a_fill, a_signal, ledger, write
+from tests.ledger_builders import START, a_decision, a_deposit, a_fill, a_model, a_signal, ledger, write
 
 MIGRATIONS = Path(migrate_module.__file__).parent / "migrations"
 
@@ -134,6 +134,23 @@ def test_what_was_judged_before_the_upgrade_is_not_judged_again(tmp_path: Path) 
     with database.reading() as uow:
         assert uow.judged_until("simulated") == {"BTC-USD": START}
         assert uow.last_signals() == {"SPY": a_signal(), "BTC-USD": judged}
+    database.close()
+
+
+def test_a_model_of_before_recipes_had_names_is_known_without_one(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    migrated_to(path, "0006")
+    at, new = "2024-01-02T21:00:00.000000Z", a_model("new", recipe="scaled-asset")
+    names = [column.name for column in METADATA.tables["models"].columns if column.name != "recipe"]
+    row = (1, "old", at, at, "up", "[]", 1, 9, "old.joblib", "", "old.npz", "", 2, 0.5, 0.7, 0.7, 0.5, "champion")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"INSERT INTO models ({', '.join(names)}) VALUES ({', '.join('?' * len(row))})", row)
+    migrate(path, START)
+    database = open_database(path)
+    with database.unit_of_work() as uow:
+        assert [(each.version, each.recipe) for each in uow.models()] == [("old", "")]
+        uow.add_model(new)
+        assert uow.champion() == new
     database.close()
 
 
