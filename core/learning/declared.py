@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import DataFault
 from core.learning.events import EVENTS
-from core.learning.forecasting import Pool
+from core.learning.fitting import Pool
 from core.learning.rules import RULES
 from core.series import seconds_of
 

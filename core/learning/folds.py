@@ -42,6 +42,12 @@ def assert_apart(samples: Samples, fold: Fold) -> None:
         raise DataFault("model", f"{int(live.sum())} training labels overlap the test: the purge is too short")
 
 
+def known(samples: Samples, at: int, window: int | None) -> Mask:
+    """The rows that may be learned from at `at` (seconds): labelled before, and of the last `window` seconds."""
+    kept: Mask = samples.labelled_at < at
+    return kept if window is None else kept & (samples.closed_at >= at - window)
+
+
 def walk_forward(samples: Samples, starts: Sequence[int], end: int, window: int | None) -> Iterator[Fold]:
     """For each of `starts` (seconds, ascending) a test of the rows closed from there until the next one, the last until
     `end`. Trained on what was labelled before: of the last `window` seconds, or of all where that is None.
@@ -53,10 +59,7 @@ def walk_forward(samples: Samples, starts: Sequence[int], end: int, window: int 
         if not test.any():
             continue
         fold = purged(samples, test, 0)
-        train = fold.train & (samples.labelled_at < begin)
-        if window is not None:
-            train &= samples.closed_at >= begin - window
-        yield Fold(train, test)
+        yield Fold(fold.train & known(samples, begin, window), test)
 
 
 def inner_starts(closed_at: Seconds, parts: int, share: float) -> list[int]:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from core.learning.declared import read_declaration
 from core.learning.events import EVENTS, Event
-from core.learning.forecasting import Grower, Pool
+from core.learning.fitting import Grower, Pool
 
 DEFAULT_RECIPE = "scaled-asset"
 """What the rule declared beforehand chose (RESEARCH.md)."""

@@ -20,7 +20,8 @@ import numpy as np
 from core.learning import plans
 from core.learning.declared import Configuration, Declaration, read_declaration, start_of
 from core.learning.events import EVENTS
-from core.learning.forecasting import Forecasts, Grower, Pool, forecast
+from core.learning.fitting import Grower, Pool
+from core.learning.forecasting import Forecasts, forecast
 from core.learning.history import DAY, History, read_histories
 from core.learning.judging import Study, judged
 from core.learning.market import market_of
@@ -134,7 +135,7 @@ def _forecasts(
 def _code() -> str:
     """What the forecasts depend on besides data and settings: the text of the modules that make them."""
     here = Path(__file__).parent
-    names = ("calibrating", "events", "folds", "forecasting", "plans", "rules", "samples", "surroundings")
+    names = ("calibrating", "events", "fitting", "folds", "forecasting", "plans", "rules", "samples", "surroundings")
     texts = [(here / f"{name}.py").read_bytes() for name in names]
     texts.append((here.parent / "strategy" / "features.py").read_bytes())
     return hashlib.sha256(b"".join(texts)).hexdigest()

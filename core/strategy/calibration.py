@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,6 +28,13 @@ class Calibration:
     method: Method = Method.NONE
     x: tuple[float, ...] = ()
     y: tuple[float, ...] = ()
+
+    def check(self) -> None:
+        """Raises ValueError where the numbers are not those of the method."""
+        shape = {Method.NONE: 0, Method.PLATT: 1, Method.ISOTONIC: max(2, len(self.x))}[self.method]
+        rising = all(low <= high for column in (self.x, self.y) for low, high in pairwise(column))
+        if not len(self.x) == len(self.y) == shape or (self.method is Method.ISOTONIC and not rising):
+            raise ValueError(f"{len(self.x)} and {len(self.y)} numbers are no calibration by {self.method}")
 
     def apply(self, probability: Floats) -> Floats:
         """Calibrated probabilities, shape as given, never falling where the given ones rise."""

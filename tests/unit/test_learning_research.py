@@ -17,7 +17,7 @@ from core.errors import DataFault
 from core.learning import declared, judging, plans, research, telling, verdict
 from core.learning.declared import Declaration, read_declaration
 from core.learning.figures import excess, sharpe_gain
-from core.learning.forecasting import Grower
+from core.learning.fitting import Grower
 from core.learning.trials import count_trials, read_trials
 from tests.series_builders import SHARED_DATA, random_walk
 

@@ -11,7 +11,8 @@ from core.errors import DataFault
 from core.learning import events, folds, plans
 from core.learning.calibrating import calibrate, platt
 from core.learning.declared import MOST, read_declaration
-from core.learning.forecasting import Grower, Pool, forecast, skill
+from core.learning.fitting import Grower, Pool
+from core.learning.forecasting import forecast, skill
 from core.learning.history import DAY, History
 from core.learning.market import market_of
 from core.learning.portfolio import Rules
