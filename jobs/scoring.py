@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from core.domain.bars import BarSize
 from core.domain.decisions import Prediction
+from core.domain.skill import TrackedPrediction
 from core.learning.labels import event_name, is_hit
 from core.ports import BarStore, UnitOfWorkFactory
 from core.reporting import SCORED_FOR
@@ -28,7 +29,7 @@ def score_predictions(now: datetime, uow: UnitOfWorkFactory, bars: BarStore, hor
     if due:
         with uow() as work:
             for each, hit in due:
-                work.add_prediction_score(each.symbol, each.bar_closed_at, each.model_version, hit)
+                work.add_prediction_score(TrackedPrediction(each, hit == (each.probability > 0.5)))
             work.commit("scores")
     return len(due)
 

@@ -10,6 +10,7 @@ Learning (2018), section 3.4; scaling the first two by recent volatility is from
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from core.learning.labels import Labels
+from core.learning.labels import Labels, event_name
 from core.series import BarSeries, Floats
 
 Places = NDArray[np.int64]
@@ -105,12 +106,16 @@ def _scaled(bars: BarSeries, _cost: float) -> Outcomes:
     return barriers(bars, SCALED_ABOVE * reach, SCALED_BELOW * reach, 20)
 
 
+def _direction(horizon: int) -> Event:
+    return Event("direction", event_name(horizon), horizon, lambda bars, _: direction(bars, horizon))
+
+
 SCALED_ABOVE = SCALED_BELOW = 0.5
 EVENTS: Mapping[str, Event] = MappingProxyType(
     {
         event.key: event
         for event in (
-            Event("direction", "close higher after 10 bars", 10, lambda bars, _: direction(bars, 10)),
+            _direction(10),
             Event(
                 "mission",
                 "bought at the next open and sold at +15 %, at -5 % or after 20 bars, it ends with a gain",
@@ -133,3 +138,14 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
     }
 )
 """By key. A usual move is the deviation of 20 daily returns, scaled to 20 days by the square root of time."""
+_OF_WORDS: Mapping[str, Event] = MappingProxyType({event.words: event for event in EVENTS.values()})
+_DIRECTION = re.compile(event_name(0).replace("0", r"([1-9]\d{0,3})"))
+
+
+def event_named(words: str) -> Event | None:
+    """The event that a prediction or model names by `words`, the direction over any number of bars among them: former
+    models foresaw others than ten. None for words that this version of the program does not know."""
+    if words in _OF_WORDS:
+        return _OF_WORDS[words]
+    told = _DIRECTION.fullmatch(words)
+    return _direction(int(told.group(1))) if told else None

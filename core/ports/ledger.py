@@ -23,6 +23,7 @@ from core.domain.records import (
     OutboxState,
     Question,
 )
+from core.domain.skill import TrackedPrediction
 
 
 class UnitOfWork(Protocol):
@@ -90,9 +91,20 @@ class UnitOfWork(Protocol):
 
     def champion(self) -> ModelVersion | None: ...
     def models(self, limit: int = 20) -> Sequence[ModelVersion]: ...
-    def add_prediction_score(self, symbol: str, bar_closed_at: datetime, model: str, hit: bool) -> None: ...
+    def add_prediction_score(self, scored: TrackedPrediction) -> None:
+        """Once for each: scoring it again changes nothing. Raises ValueError where it has no outcome."""
+        ...
+
     def prediction_scores(self, since: datetime) -> tuple[int, int]:
         """(hits, scored) since then."""
+        ...
+
+    def tracked_predictions(self, recipe: str) -> Sequence[TrackedPrediction]:
+        """What models of that recipe foresaw, scored or not, by the close of the daily bar, then the symbol."""
+        ...
+
+    def tracked(self, made: Prediction) -> TrackedPrediction | None:
+        """The journal's own of that symbol, bar and model; None where it holds another one, or none."""
         ...
 
     # guards, instructions, brakes

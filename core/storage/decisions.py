@@ -1,4 +1,4 @@
-"""Decisions with their signals, models, and how predictions turned out."""
+"""Decisions with their signals, and models."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from core.domain.codec import decode
-from core.domain.decisions import Decision, ModelState, ModelVersion, Prediction, Signal
+from core.domain.decisions import Decision, ModelState, ModelVersion, Signal
 from core.domain.orders import Order
 from core.storage import tables
-from core.storage.chain import DECISION, Chain
-from core.storage.statements import field_names, insert_new, row_of, upsert
+from core.storage.chain import DECISION
+from core.storage.predictions import Predictions
+from core.storage.statements import field_names, row_of, upsert
 
 _L = tables.last_signals
 _M = tables.models
-_P = tables.predictions
-_S = tables.prediction_scores
 _DECIDE = insert(tables.decisions)
 _POINT = upsert(_L, ("account", "symbol"))
 _LAST = select(_L.c.symbol, _L.c.seq, _L.c.place).order_by(_L.c.seq)
@@ -36,30 +35,13 @@ _DECIDED_AT = (
     .where(tables.decisions.c.at == bindparam("of_time"), tables.decisions.c.orders > 0)
     .order_by(tables.chain.c.seq)
 )
-_NOTE = insert_new(_P)
-_NEWEST = (
-    select(_P.c.bar_closed_at).where(_P.c.symbol == bindparam("of_symbol")).order_by(_P.c.bar_closed_at.desc()).limit(1)
-)
-_UNSCORED = (
-    select(_P)
-    .outerjoin(
-        _S, (_S.c.symbol == _P.c.symbol) & (_S.c.bar_closed_at == _P.c.bar_closed_at) & (_S.c.model == _P.c.model)
-    )
-    .where(_P.c.bar_closed_at >= bindparam("since"), _S.c.symbol.is_(None))
-    .order_by(_P.c.bar_closed_at, _P.c.symbol)
-)
 _ADD_MODEL = insert(_M)
 _ARCHIVE = update(_M).where(_M.c.state == bindparam("former")).values(state=bindparam("now", type_=_M.c.state.type))
 _CHAMPION = select(_M).where(_M.c.state == ModelState.CHAMPION).order_by(_M.c.number.desc()).limit(1)
 _MODELS = select(_M).order_by(_M.c.number.desc()).limit(bindparam("most"))
-_ADD_SCORE = insert_new(_S)
-_SCORES = select(
-    func.count().filter(_S.c.hit).label("hits"),
-    func.count().label("scored"),
-).where(_S.c.bar_closed_at >= bindparam("since"))
 
 
-class Decisions(Chain):
+class Decisions(Predictions):
     def record_decision(self, decision: Decision, *, recorded_at: datetime) -> None:
         seq = self._append(DECISION, decision, recorded_at)
         self._write(
@@ -88,31 +70,6 @@ class Decisions(Chain):
                 ],
             )
             self._note_predictions(decision)
-
-    def _note_predictions(self, decision: Decision) -> None:
-        """Journals what is foreseen from a bar for the first time; the same bar is judged by many ticks."""
-        for signal in decision.signals:
-            made = signal.prediction
-            if made is None or self._newest_prediction(made.symbol) == made.bar_closed_at:
-                continue
-            self._write(
-                _NOTE,
-                {
-                    "symbol": made.symbol,
-                    "bar_closed_at": made.bar_closed_at,
-                    "model": made.model_version,
-                    "event": made.event,
-                    "probability": made.probability,
-                },
-                question=made.symbol,
-            )
-
-    def _newest_prediction(self, symbol: str) -> datetime | None:
-        def ask() -> datetime | None:
-            row = self._row(_NEWEST, {"of_symbol": symbol})
-            return row["bar_closed_at"] if row else None
-
-        return self._recalled(_P, symbol, ask)
 
     def last_signals(self, account: str | None = None) -> Mapping[str, Signal]:
         """The newest evaluation of each symbol, of one account or of any."""
@@ -157,22 +114,6 @@ class Decisions(Chain):
     def models(self, limit: int = 20) -> Sequence[ModelVersion]:
         """The newest first."""
         return [_model_of(row) for row in self._rows(_MODELS, {"most": limit})]
-
-    def unscored_predictions(self, since: datetime) -> Sequence[Prediction]:
-        """Those made from daily bars closed at or after `since`, the oldest first."""
-        return [
-            Prediction(row["symbol"], row["probability"], row["event"], row["model"], row["bar_closed_at"])
-            for row in self._rows(_UNSCORED, {"since": since})
-        ]
-
-    def add_prediction_score(self, symbol: str, bar_closed_at: datetime, model: str, hit: bool) -> None:
-        """Scoring the same prediction again changes nothing."""
-        self._write(_ADD_SCORE, {"symbol": symbol, "bar_closed_at": bar_closed_at, "model": model, "hit": hit})
-
-    def prediction_scores(self, since: datetime) -> tuple[int, int]:
-        """(hits, scored) of predictions made from bars closed at or after `since`."""
-        row = self._rows(_SCORES, {"since": since})[0]
-        return row["hits"], row["scored"]
 
 
 def _model_of(row: Mapping[str, object]) -> ModelVersion:

@@ -155,6 +155,9 @@ class PredictionScoreRow(SQLModel, table=True):
     bar_closed_at: datetime = time_field(primary_key=True, index=True)
     model: str = Field(primary_key=True)
     hit: bool
+    ended_at: datetime | None = time_field(nullable=True)
+    known_at: datetime | None = time_field(nullable=True)
+    base_rate: float | None = None
 
 
 class PredictionRow(SQLModel, table=True):

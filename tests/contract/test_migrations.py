@@ -20,6 +20,7 @@ from sqlalchemy import create_engine
 
 from core.clock import VirtualClock
 from core.domain.accounts import World
+from core.domain.skill import TrackedPrediction
 from core.errors import Fatal
 from core.storage import migrate as migrate_module
 from core.storage import store as store_module
@@ -151,6 +152,27 @@ def test_a_model_of_before_recipes_had_names_is_known_without_one(tmp_path: Path
         assert [(each.version, each.recipe) for each in uow.models()] == [("old", "")]
         uow.add_model(new)
         assert uow.champion() == new
+    database.close()
+
+
+@pytest.mark.feature("S6")
+def test_a_score_of_before_its_times_were_kept_still_counts(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    migrated_to(path, "0007")
+    made = a_signal().prediction
+    assert made is not None
+    at = f"{made.bar_closed_at:%Y-%m-%dT%H:%M:%S.%fZ}"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        kept = ("SPY", at, "m1", made.event, made.probability)
+        columns = "symbol, bar_closed_at, model, event, probability"
+        connection.execute(f"INSERT INTO prediction_journal ({columns}) VALUES (?, ?, ?, ?, ?)", kept)
+        columns = "symbol, bar_closed_at, model, hit"
+        connection.execute(f"INSERT INTO prediction_scores ({columns}) VALUES ('SPY', ?, 'm1', 0)", (at,))
+    migrate(path, START)
+    database = open_database(path)
+    with database.reading() as uow:
+        assert uow.prediction_scores(made.bar_closed_at) == (0, 1)
+        assert uow.tracked_predictions("") == [TrackedPrediction(made, made.probability <= 0.5)]
     database.close()
 
 

@@ -15,11 +15,12 @@ import pytest
 
 from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, Mode, World
-from core.domain.decisions import Brake, BrakeKind, ModelState
+from core.domain.decisions import Brake, BrakeKind, ModelState, Prediction
 from core.domain.events import HealthChanged, InstructionIssued, ModeChanged, ModelTrained, PositionUnguarded, Priority
 from core.domain.orders import Bracket, OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import AdjustmentKind, Guard, GuardKind, Portfolio, PositionAdjustment
 from core.domain.records import AuditRecord, EquityPoint, InstructionState, JobOutcome, OutboxState
+from core.domain.skill import TrackedPrediction
 from core.errors import Transient
 from core.ports import DuplicateOrder, UnitOfWork
 from core.storage import engine as engine_module
@@ -338,7 +339,7 @@ def test_the_first_prediction_of_a_symbol_and_daily_bar_is_kept_until_it_is_scor
     since = first.prediction.bar_closed_at
     assert uow.unscored_predictions(since) == [btc, first.prediction]
     assert uow.unscored_predictions(since + timedelta(seconds=1)) == []
-    uow.add_prediction_score("SPY", since, "m1", True)
+    uow.add_prediction_score(TrackedPrediction(first.prediction, True))
     assert uow.unscored_predictions(since) == [btc]
 
 
@@ -374,13 +375,40 @@ def test_a_new_champion_archives_the_former_one(uow: UnitOfWork) -> None:
     assert len(uow.models(limit=1)) == 1
 
 
+@pytest.mark.feature("S6")
 def test_predictions_are_scored_once_and_counted_since_a_time(uow: UnitOfWork) -> None:
     assert uow.prediction_scores(START) == (0, 0)
-    uow.add_prediction_score("SPY", START, "m1", True)
-    uow.add_prediction_score("SPY", START, "m1", True)
-    uow.add_prediction_score("QQQ", LATER, "m1", False)
+    spy, qqq = Prediction("SPY", 0.6, "up", "m1", START), Prediction("QQQ", 0.6, "up", "m1", LATER)
+    uow.add_prediction_score(TrackedPrediction(spy, True))
+    uow.add_prediction_score(TrackedPrediction(spy, False))
+    uow.add_prediction_score(TrackedPrediction(qqq, False))
     assert uow.prediction_scores(START) == (1, 2)
     assert uow.prediction_scores(LATER) == (0, 1)
+    with pytest.raises(ValueError, match="no outcome"):
+        uow.add_prediction_score(TrackedPrediction(qqq))
+
+
+@pytest.mark.feature("S6")
+@pytest.mark.parametrize("probability", [0.49, 0.5, 0.51])
+@pytest.mark.parametrize("came_true", [True, False])
+def test_a_scored_prediction_is_tracked_with_its_outcome_under_the_recipe_of_its_model(
+    uow: UnitOfWork, probability: float, came_true: bool
+) -> None:
+    uow.add_model(a_model("m1", recipe="scaled-asset"))
+    named, old = a_signal(), a_signal("BTC-USD")
+    assert named.prediction is not None
+    assert old.prediction is not None
+    made = replace(named.prediction, probability=probability)
+    other = replace(old.prediction, model_version="m0")
+    signals = (replace(named, prediction=made), replace(old, prediction=other))
+    uow.record_decision(a_decision(signals=signals), recorded_at=START)
+    assert uow.tracked_predictions("scaled-asset") == [TrackedPrediction(made, recipe="scaled-asset")]
+    assert uow.tracked_predictions("") == [TrackedPrediction(other)]
+    known = TrackedPrediction(made, came_true, START, LATER, 0.45, "scaled-asset")
+    uow.add_prediction_score(known)
+    assert uow.tracked_predictions("scaled-asset") == [known]
+    assert uow.tracked(made) == known
+    assert uow.tracked(replace(made, model_version="m9")) is None
 
 
 @pytest.mark.feature("S13")

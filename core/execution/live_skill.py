@@ -1,0 +1,61 @@
+"""What the live forecasts have been worth, as the daily scoring left it in the ledger: read by reports, commands and
+the gate."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+from core.domain.codec import canonical, decode
+from core.domain.skill import LiveSkill, Standings
+from core.ports import UnitOfWork
+
+LIVE_SKILL = "live_skill"
+STANDINGS = "standings"
+TRUSTED = Standings()
+
+
+def live_skill(work: UnitOfWork) -> LiveSkill | None:
+    """The record of the recipe in force, of all assets together and of each (hit rate, Brier score and log loss against
+    the base rate known at the time, calibration groups, independent outcomes, intervals), and what waits, why.
+
+    Worked out by jobs.scoring once a trading day and kept as a value; None before the first scoring, or where a version
+    of the program kept it that had other figures.
+    """
+    text = work.value(LIVE_SKILL)
+    return _skill_of(text) if text else None
+
+
+def standings(work: UnitOfWork) -> Standings:
+    """Whose entries are halved or held back by the live record of the champion's recipe. Those of another recipe's
+    record say nothing about this one: then all are trusted until the next scoring."""
+    text = work.value(STANDINGS)
+    if not text:
+        return TRUSTED
+    kept = _standings_of(text)
+    champion = work.champion()
+    return kept if champion is None or champion.recipe == kept.recipe else TRUSTED
+
+
+def keep_live_skill(work: UnitOfWork, skill: LiveSkill) -> None:
+    work.set_value(LIVE_SKILL, canonical(skill))
+
+
+def keep_standings(work: UnitOfWork, found: Standings) -> None:
+    """Writes only what differs from what is kept."""
+    text = canonical(found) if found.doubted else None
+    if work.value(STANDINGS) != text:
+        work.set_value(STANDINGS, text)
+
+
+@lru_cache(maxsize=4)
+def _skill_of(text: str) -> LiveSkill | None:
+    try:
+        return decode(LiveSkill, json.loads(text))
+    except (KeyError, TypeError):
+        return None
+
+
+@lru_cache(maxsize=4)
+def _standings_of(text: str) -> Standings:
+    return decode(Standings, json.loads(text))
