@@ -24,7 +24,9 @@ from core.domain.venue import (
     Accepted,
     Activity,
     OrderRequest,
+    Refusal,
     Refused,
+    Replacement,
     Resting,
     Split,
     SubmitResult,
@@ -40,7 +42,7 @@ STOP_LEG, TARGET_LEG = "-s", "-t"
 
 
 class Mishap(StrEnum):
-    """What befalls the next submission. DONE and LOST tell whether the order arrived all the same."""
+    """What befalls the next submission, or replacement. DONE and LOST tell whether it arrived all the same."""
 
     NONE = "none"
     SILENT_LOST = "no answer, never arrived"
@@ -51,6 +53,15 @@ class Mishap(StrEnum):
     GARBAGE_LOST = "unreadable, never arrived"
     GARBAGE_DONE = "unreadable, arrived"
     LATE = "no answer, arrives later"
+
+
+@dataclass(frozen=True)
+class Move:
+    """A replacement of an order by the id under which the venue had it when this was sent."""
+
+    venue_order_id: str
+    name: str
+    change: Replacement
 
 
 @dataclass(eq=False)
@@ -72,17 +83,19 @@ class ChaosVenue:
     rests: Resting = Resting.PAIR
     share_step: Decimal = Decimal(1)
     shows_within: timedelta = timedelta(minutes=1)
+    can_replace: bool = True
     cash: Decimal = CASH
     coin_fee: Decimal = ZERO
     positions: dict[str, Decimal] = field(default_factory=dict)
     requests: list[OrderRequest] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
     book: dict[str, VenueOrder] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     activities: list[Activity] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._brackets: dict[str, tuple[Decimal, Decimal]] = {}
-        self._under_way: list[tuple[datetime, OrderRequest]] = []
+        self._under_way: list[tuple[datetime, OrderRequest | Move]] = []
         self._gained: Counter[str] = Counter()
 
     # the Broker port
@@ -95,6 +108,17 @@ class ChaosVenue:
         return min(instrument_for(symbol).quantity_step, self.share_step)
 
     def submit(self, request: OrderRequest) -> SubmitResult:
+        twin = self._order(replace(request, quantity=request.quantity + 1, symbol="ZZZ"))
+        return self._meets_mishap(request, twin)
+
+    def replace(self, client_order_id: str, change: Replacement) -> SubmitResult:
+        order = self.book.get(client_order_id)
+        if order is None:
+            return Refused("no such order", Refusal.FIXED)
+        twin = replace(order, client_order_id="zzz", symbol="ZZZ")
+        return self._meets_mishap(Move(order.venue_order_id, client_order_id, change), twin)
+
+    def _meets_mishap(self, request: OrderRequest | Move, twin: VenueOrder) -> SubmitResult:
         self._receive()
         mishap, self.mishap = self.mishap, Mishap.NONE
         if self.is_down or mishap is Mishap.FAILED:
@@ -109,8 +133,8 @@ class ChaosVenue:
         if mishap is Mishap.GARBAGE_LOST:
             raise Ambiguous("the answer cannot be read")
         if mishap is Mishap.WRONG_TWIN:
-            return Accepted(self._order(replace(request, quantity=request.quantity + 1, symbol="ZZZ")))
-        answer = self._place(request)
+            return Accepted(twin)
+        answer = self._arrive(request)
         if mishap is Mishap.SILENT_DONE:
             return Unknown("timed out")
         if mishap is Mishap.GARBAGE_DONE:
@@ -267,7 +291,24 @@ class ChaosVenue:
         arrived = [request for due, request in self._under_way if due <= now]
         self._under_way = [(due, request) for due, request in self._under_way if due > now]
         for request in arrived:
-            self._place(request)
+            self._arrive(request)
+
+    def _arrive(self, request: OrderRequest | Move) -> SubmitResult:
+        return self._move(request) if isinstance(request, Move) else self._place(request)
+
+    def _move(self, move: Move) -> SubmitResult:
+        """A replacement is of the order as the venue has it, so that one which comes late finds nothing to replace."""
+        order, change = self.book[move.name], move.change
+        prices = (change.stop_price, change.limit_price)
+        if order.state not in LIVE or prices == (order.stop_price, order.limit_price):
+            return Accepted(order)
+        if order.state is not OrderState.ACCEPTED or order.venue_order_id != move.venue_order_id:
+            return Refused("order is not open", Refusal.FIXED)
+        self.moves.append(move)
+        self.book[move.name] = replace(
+            order, venue_order_id=f"v-{change.client_order_id}", stop_price=prices[0], limit_price=prices[1]
+        )
+        return Accepted(self.book[move.name])
 
     def _place(self, request: OrderRequest) -> SubmitResult:
         name = request.client_order_id

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from core.domain.portfolio import Fill
-from core.domain.venue import Activity, OrderRequest, Refused, SubmitResult, VenueAccount, VenueOrder
+from core.domain.venue import Activity, OrderRequest, Refused, Replacement, SubmitResult, VenueAccount, VenueOrder
 from core.errors import Transient
 from core.ports import Broker
 
@@ -27,6 +27,7 @@ class ShutDoor:
         self.shows_within = broker.shows_within
         self.resting = broker.resting
         self.sale_step = broker.sale_step
+        self.can_replace = broker.can_replace
         self.error: Transient | None = None
         self.told: dict[str, Any] = {}
         self.no: Refused | None = None
@@ -42,6 +43,12 @@ class ShutDoor:
         if self.no is not None:
             return self.no
         return self.behind.submit(request)
+
+    def replace(self, client_order_id: str, change: Replacement) -> SubmitResult:
+        self._pass("replace")
+        if self.no is not None:
+            return self.no
+        return self.behind.replace(client_order_id, change)
 
     def cancel(self, client_order_id: str) -> None:
         self._pass("cancel")

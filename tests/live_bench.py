@@ -10,7 +10,7 @@ from typing import Any
 from core.adapters.simulated_broker import SimulatedBroker
 from core.adapters.simulated_profiles import DOLLARS
 from core.domain.accounts import Account, AccountKind, Mode, World
-from core.domain.venue import OrderRequest, SubmitResult, VenueAccount
+from core.domain.venue import OrderRequest, Replacement, SubmitResult, VenueAccount
 from core.errors import Unreachable
 from core.execution.owner import OwnerDesk
 from core.execution.real_money import Connected, RealMoney, note_broker
@@ -33,6 +33,10 @@ class LiveVenue(SimulatedBroker):
     def submit(self, request: OrderRequest) -> SubmitResult:
         self.touched.append(request.client_order_id)
         return super().submit(request)
+
+    def replace(self, client_order_id: str, change: Replacement) -> SubmitResult:
+        self.touched.append(client_order_id)
+        return super().replace(client_order_id, change)
 
     def cancel(self, client_order_id: str) -> None:
         self.touched.append(client_order_id)

@@ -40,13 +40,14 @@ class Owner:
 
 
 class AlpacaBook:
-    """Asks through `trading`. What an order is called never changes, so that it is remembered; everything else is asked
-    every time. All methods raise Transient."""
+    """Asks through `trading`. What an order is called, and what took the place of one that was replaced, never changes,
+    so that it is remembered; everything else is asked every time. All methods raise Transient."""
 
     def __init__(self, trading: AlpacaTrading) -> None:
         self._trading = trading
         self._lock = threading.Lock()
         self._owners: dict[str, Owner] = {}
+        self._replaced: dict[str, Row] = {}
 
     def read(self, head: Row) -> tuple[Member, ...]:
         """An order of ours and its legs, as Alpaca told it just now; what it left out is asked for."""
@@ -82,13 +83,29 @@ class AlpacaBook:
     def live(self) -> Sequence[VenueOrder]:
         """All live orders with their legs, the oldest first."""
         open_orders = self._list({"status": "open"})
-        heads = {text(row, "id"): row for row in open_orders if word(row, "order_class") in SIMPLE}
-        joined = [row for row in open_orders if word(row, "order_class") not in SIMPLE]
+        # Until Alpaca has replaced an order altogether it is that one which rests, and not what is to take its place.
+        resting = {text(row, "id") for row in open_orders}
+        open_orders = [row for row in open_orders if word(row, "replaces") not in resting]
+        joined = [row for row in open_orders if self._is_joined(row)]
+        legs = {text(row, "id") for row in joined}
+        heads = {text(row, "id"): row for row in open_orders if text(row, "id") not in legs}
         if joined:
             heads |= self._heads_of(joined)
         members = [member for head in sorted(heads.values(), key=_made_at) for member in self._named(head)]
         known = {member.order.client_order_id: member.order for member in members}
         return [order for order in known.values() if order.state in LIVE]
+
+    def moves_of(self, order_id: str) -> int:
+        """How many orders have been replaced, one by the other, until this one came of it."""
+        row, count = self._version(order_id), 0
+        while row is not None and word(row, "replaces") and count < MOST_VERSIONS:
+            row, count = self._version(word(row, "replaces")), count + 1
+        return count
+
+    def rejected_under(self, client_id: str) -> bool:
+        """Whether Alpaca has an order under that very client id that it, or the exchange, rejected."""
+        row = self._by_client_id(client_id)
+        return row is not None and word(row, "status") == "rejected"
 
     def owner_of(self, order_id: str) -> Owner:
         """What the order is called under which Alpaca filled something; one that it does not know any more keeps the
@@ -152,10 +169,12 @@ class AlpacaBook:
         return self._list({"status": "all", "nested": "true", "symbols": symbols, "after": utc_text(after)})
 
     def _parent_of(self, leg: Row) -> Row:
-        """The order that was told with `leg`; the leg itself where there is none."""
+        """The order that was told with `leg`, or is told with what took its place; the leg itself where there is none.
+        """
+        versions = {text(row, "id") for row in self._versions(leg)}
         for before in (AROUND, LONG_BEFORE):
             for head in self._nested([leg], before):
-                if is_whole(head) and text(leg, "id") in _ids_in(head):
+                if is_whole(head) and not versions.isdisjoint(_ids_in(head)):
                     return head
         return leg
 
@@ -163,7 +182,7 @@ class AlpacaBook:
         """The order that was replaced, once or several times, until this one came of it."""
         for _ in range(MOST_VERSIONS):
             former = word(row, "replaces")
-            found = self._order(former) if former else None
+            found = self._version(former) if former else None
             if found is None:
                 return row
             row = found
@@ -173,7 +192,7 @@ class AlpacaBook:
         versions = [row]
         while (word(versions[-1], "status") == "replaced") and len(versions) < MOST_VERSIONS:
             next_id = word(versions[-1], "replaced_by")
-            found = self._order(next_id) if next_id else None
+            found = self._version(next_id) if next_id else None
             if found is None:
                 break
             versions.append(found)
@@ -181,6 +200,24 @@ class AlpacaBook:
 
     def _order(self, order_id: str) -> Row | None:
         return self._trading.row_or_none(lambda vendor: vendor.order(order_id), "an order")
+
+    def _version(self, order_id: str) -> Row | None:
+        with self._lock:
+            known = self._replaced.get(order_id)
+        row = known or self._order(order_id)
+        # What is nested in an order goes on changing.
+        if row is not None and word(row, "status") == "replaced" and word(row, "replaced_by") and not row.get("legs"):
+            with self._lock:
+                self._replaced[order_id] = row
+                while len(self._replaced) > REMEMBERED:
+                    del self._replaced[next(iter(self._replaced))]
+        return row
+
+    def _is_joined(self, row: Row) -> bool:
+        """Whether an order has legs, or is one, or has taken the place of one."""
+        if word(row, "order_class") not in SIMPLE:
+            return True
+        return bool(word(row, "replaces")) and word(self._first(row), "order_class") not in SIMPLE
 
     def _by_client_id(self, name: str) -> Row | None:
         return self._trading.row_or_none(lambda vendor: vendor.order_by_client_id(name), "an order")

@@ -17,6 +17,7 @@ from decimal import Decimal
 from core.adapters.alpaca_activities import activities_of, fill_of, is_a_day
 from core.adapters.alpaca_book import AlpacaBook
 from core.adapters.alpaca_coin_fees import CoinFees
+from core.adapters.alpaca_moves import SETTLING, AlpacaMoves
 from core.adapters.alpaca_names import name_of
 from core.adapters.alpaca_orders import Member, fields_of
 from core.adapters.alpaca_refusals import may_be_a_used_id, refused
@@ -39,6 +40,7 @@ from core.domain.venue import (
     OrderRequest,
     Refusal,
     Refused,
+    Replacement,
     Resting,
     SubmitResult,
     Unknown,
@@ -54,8 +56,6 @@ AROUND_A_SPLIT = timedelta(days=5)
 """Alpaca books a split some days before or after it takes effect."""
 MARGIN = timedelta(seconds=1)
 """Alpaca leaves out what happened at the very moment that is asked from."""
-SETTLING = (0.2, 0.4, 0.8)
-"""Seconds between the looks whether a cancellation has come through: Alpaca answers before it has."""
 
 
 def no_actions(_symbol: str, _after: datetime, _until: datetime) -> Sequence[CorporateAction]:
@@ -71,6 +71,7 @@ class AlpacaBroker:
     """
 
     shows_within = timedelta(seconds=30)
+    can_replace = True
 
     def __init__(
         self, account: Account, trading: AlpacaTrading, clock: RealClock, actions: ActionsBetween = no_actions
@@ -81,6 +82,7 @@ class AlpacaBroker:
         self._actions = actions
         self._ratios: dict[tuple[str, date], Decimal] = {}
         self._book = AlpacaBook(trading)
+        self._moves = AlpacaMoves(trading, self._book, self.asset)
         self._fees = CoinFees()
         self._lock = threading.Lock()
         self._assets: dict[str, tuple[datetime, VenueAsset]] = {}
@@ -132,10 +134,14 @@ class AlpacaBroker:
             return Accepted(found) if found is not None else Unknown(f"Alpaca {error}")
         return Accepted(order)
 
+    def replace(self, client_order_id: str, change: Replacement) -> SubmitResult:
+        """Raises Transient where nothing was sent, or where Alpaca turned it away at its door."""
+        return self._moves.replace(client_order_id, change)
+
     def cancel(self, client_order_id: str) -> None:
         """Ends a live order, and with one leg of a bracket or a pair the other. A filled entry keeps its legs: they
         are cancelled by their own ids."""
-        found = {each.order.client_order_id: each.order for each in self._book.around(client_order_id)}
+        found = {each.order.client_order_id: each.order for each in self._moves.at_rest(client_order_id)}
         order = found.get(client_order_id)
         if order is None or order.state in FINAL:
             return
@@ -246,7 +252,7 @@ class AlpacaBroker:
                 return Unknown(f"Alpaca says {no.words}, and {error}")
             if found is not None:
                 return Accepted(found)
-        return refused(no, request)
+        return refused(no, request.symbol)
 
     def _looked_up(self, request: OrderRequest) -> VenueOrder | None:
         """The order whose answer was lost; None where that cannot be told now."""

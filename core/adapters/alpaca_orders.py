@@ -63,10 +63,12 @@ REASONS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An order under our name, and the ids under which Alpaca has had it, the oldest first."""
+    """An order under our name, the ids under which Alpaca has had it, the oldest first, and Alpaca's word for its
+    state."""
 
     order: VenueOrder
     ids: tuple[str, ...]
+    status: str
 
 
 def fields_of(request: OrderRequest) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def family(head: Row, name: str, latest: Callable[[Row], tuple[Row, ...]]) -> tu
     no known form, an unknown state included.
     """
     kind = word(head, "order_class")
-    legs = rows_of(head.get("legs") or [], "legs of an order")
+    legs = _told_once(rows_of(head.get("legs") or [], "legs of an order"))
     if kind == PAIR and text(head, "type") == "limit":
         target = _member(latest(head), f"{name}{TARGET_SUFFIX}", Purpose.TARGET, name)
         return (*(_member(latest(leg), name, Purpose.STOP, None) for leg in legs[:1]), target)
@@ -119,6 +121,12 @@ def family(head: Row, name: str, latest: Callable[[Row], tuple[Row, ...]]) -> tu
     if not has_come and all(word(leg, "status") in ASLEEP for leg in legs):
         return (entry,)
     return (entry, *sorted((_leg(leg, name, latest) for leg in legs), key=lambda leg: leg.order.client_order_id))
+
+
+def _told_once(legs: list[Row]) -> list[Row]:
+    """Without those that take the place of another one of them: `latest` leads from that to this, once it is so."""
+    ids = {text(leg, "id") for leg in legs}
+    return [leg for leg in legs if word(leg, "replaces") not in ids]
 
 
 def is_whole(row: Row) -> bool:
@@ -137,9 +145,8 @@ def _member(versions: tuple[Row, ...], name: str, purpose: Purpose, parent: str 
     # Alpaca lets the order of the one leg take the place of the other when its price comes: then the other is over.
     same = (text(first, "type") == "limit") == (text(last, "type") == "limit")
     row = last if same else first
-    return Member(
-        _order(row, name, purpose, parent), tuple(text(each, "id") for each in versions if same or each is row)
-    )
+    ids = tuple(text(each, "id") for each in versions if same or each is row)
+    return Member(_order(row, name, purpose, parent), ids, text(row, "status"))
 
 
 def _order(row: Row, name: str, purpose: Purpose, parent: str | None) -> VenueOrder:

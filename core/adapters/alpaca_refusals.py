@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from core.adapters.alpaca_transport import Declined
-from core.domain.venue import OrderRequest, Refusal, Refused
+from core.domain.venue import Refusal, Refused
 
 USED_ID = 40010001
 _R = Refusal
@@ -81,17 +81,29 @@ _MEANINGS = (
 )
 
 
+_UNMOVABLE = re.compile(
+    r"order is(n't| not) (open|sent)|in \w+ (status|state)|pending|(cannot|can't|can not) be replaced"
+    r"|not replaceable|replac.*not (allowed|supported|permitted)|notional|fractional"
+)
+
+
+def is_unmovable(no: Declined) -> bool:
+    """Whether an order cannot be moved for what it is, or for its state, and not for where it would rest."""
+    said = no.words.lower()
+    return bool(_UNMOVABLE.search(said)) and "price" not in said
+
+
 def may_be_a_used_id(no: Declined) -> bool:
     """Whether the order may be refused because Alpaca has one under its id; only a look-up tells."""
     return no.status == 422 and (no.code == USED_ID or "unique" in no.words.lower())
 
 
-def refused(no: Declined, request: OrderRequest) -> Refused:
+def refused(no: Declined, symbol: str) -> Refused:
     """What the no means, in words and for what is tried next."""
     said = no.words.lower()
     for pattern, words, kind in _MEANINGS:
         if re.search(pattern, said):
-            return Refused(f"{words.format(symbol=request.symbol)} (Alpaca: {no.words})", kind)
+            return Refused(f"{words.format(symbol=symbol)} (Alpaca: {no.words})", kind)
     if no.words:
         return Refused(f"Alpaca refused it: {no.words}")
     return Refused(f"Alpaca refused it without a reason (HTTP {no.status})")

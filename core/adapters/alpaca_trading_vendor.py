@@ -57,6 +57,9 @@ class TradingVendor:
     def submit(self, fields: Mapping[str, Any]) -> Any:
         return self.client.post("/orders", dict(fields))
 
+    def replace(self, order_id: str, fields: Mapping[str, str]) -> Any:
+        return self.client.patch(f"/orders/{order_id}", dict(fields))
+
     def cancel(self, order_id: str) -> Any:
         return self.client.cancel_order_by_id(order_id)
 

@@ -22,25 +22,27 @@ from pathlib import Path
 import numpy as np
 
 from core.adapters.simulated_actions import ActionsBetween, follow, no_actions
-from core.adapters.simulated_events import Cancelled, Opened, Submitted, VenueEvent
+from core.adapters.simulated_events import Cancelled, Moved, Opened, Submitted, VenueEvent
 from core.adapters.simulated_faults import Door, Fault, FaultPlan
 from core.adapters.simulated_matching import Candle, candle_of, instrument_of
 from core.adapters.simulated_profiles import DOLLARS, VenueProfile
-from core.adapters.simulated_rules import beside, cost_of, expected_price, malformed, unaffordable
+from core.adapters.simulated_rules import beside, cost_of, expected_price, malformed, unaffordable, unmovable
 from core.adapters.simulated_session import Market, play
 from core.adapters.simulated_venue import VenueBook
 from core.adapters.simulated_venue_journal import VenueJournal
 from core.domain.accounts import Account
 from core.domain.corporate import CorporateAction
 from core.domain.instruments import AssetClass
-from core.domain.orders import OrderType, Side
+from core.domain.orders import OrderState, OrderType, Side
 from core.domain.portfolio import Fill
 from core.domain.values import ZERO, exact
 from core.domain.venue import (
     Accepted,
     Activity,
     OrderRequest,
+    Refusal,
     Refused,
+    Replacement,
     Resting,
     SubmitResult,
     Unknown,
@@ -76,12 +78,13 @@ class SimulatedBroker:
 
     `path` None keeps the venue in memory, for backtests. `tells_volume` says of which symbols the bars' volume is in
     units; for the others, and in bars with volume zero, an order is filled whole. Checkpoints: venue.open,
-    venue.submit, venue.cancel and venue.match, each with .before_commit and .after_commit. `fence` is asked before each
-    of these commits. Raises Fatal for an unusable journal. Several processes may share one journal: each reads what the
-    others have written.
+    venue.submit, venue.replace, venue.cancel and venue.match, each with .before_commit and .after_commit. `fence` is
+    asked before each of these commits. Raises Fatal for an unusable journal. Several processes may share one journal:
+    each reads what the others have written.
     """
 
     shows_within = timedelta(0)
+    can_replace = True
 
     def __init__(
         self,
@@ -127,18 +130,11 @@ class SimulatedBroker:
     def submit(self, request: OrderRequest) -> SubmitResult:
         """Submitting an id that the venue already has answers Accepted with the order that exists, whatever is sent
         under it."""
-        fault = self._door.at_submission(self._clock.now()) if self._door else Fault.NONE
-        if fault is Fault.OUTAGE:
-            raise Transient("the simulated venue is out of reach (injected)")
-        if fault is Fault.TIMEOUT_BEFORE:
-            return Unknown("the simulated venue did not answer (injected)")
-        with self._lock:
-            now = self._advance()
-            answer = self._place(request, now, fault)
-        if self._door and fault is Fault.LATE and isinstance(answer, Accepted):
-            self._door.hush(request.client_order_id, now)
-        silent = fault in (Fault.TIMEOUT_AFTER, Fault.LATE)
-        return Unknown("the simulated venue did not answer (injected)") if silent else answer
+        return self._answered(request.client_order_id, lambda now, fault: self._place(request, now, fault))
+
+    def replace(self, client_order_id: str, change: Replacement) -> SubmitResult:
+        """At once, for what happens from now on. The faults of a submission befall it, too."""
+        return self._answered(client_order_id, lambda now, fault: self._move(client_order_id, change, now, fault))
 
     def cancel(self, client_order_id: str) -> None:
         """Ends a live order at once, and with one leg of a bracket the other; other orders stay as they are.
@@ -195,6 +191,21 @@ class SimulatedBroker:
         with self._lock:
             self._journal.close()
 
+    def _answered(self, name: str, deed: Callable[[datetime, Fault], SubmitResult]) -> SubmitResult:
+        """The answer to what changes the order of that name, unless a fault keeps it back."""
+        fault = self._door.at_submission(self._clock.now()) if self._door else Fault.NONE
+        if fault is Fault.OUTAGE:
+            raise Transient("the simulated venue is out of reach (injected)")
+        if fault is Fault.TIMEOUT_BEFORE:
+            return Unknown("the simulated venue did not answer (injected)")
+        with self._lock:
+            now = self._advance()
+            answer = deed(now, fault)
+        if self._door and fault is Fault.LATE and isinstance(answer, Accepted):
+            self._door.hush(name, now)
+        silent = fault in (Fault.TIMEOUT_AFTER, Fault.LATE)
+        return Unknown("the simulated venue did not answer (injected)") if silent else answer
+
     @contextmanager
     def _reached(self) -> Iterator[None]:
         if self._door and self._door.is_closed(self._clock.now()):
@@ -243,6 +254,23 @@ class SimulatedBroker:
             return Refused(refusal)
         live_at = self._door.live_at(now) if self._door else None
         self._commit("submit", [Submitted(now, request, cost, live_at)])
+        return Accepted(self._book.orders[name])
+
+    def _move(self, name: str, change: Replacement, now: datetime, fault: Fault) -> SubmitResult:
+        order = self._book.orders.get(name)
+        if order is None:
+            return Refused(f"the simulated venue has no order {name}", Refusal.FIXED)
+        prices = change.stop_price, change.limit_price
+        if name not in self._book.live or prices == (order.stop_price, order.limit_price):
+            return Accepted(order)
+        if fault is Fault.REJECT:
+            return Refused("the simulated venue turned the order down (injected)")
+        if order.state is not OrderState.ACCEPTED or self._book.live[name].is_triggered:
+            return Refused("what is being filled is not moved", Refusal.FIXED)
+        wrong = unmovable(order, change, instrument_of(order.symbol))
+        if wrong:
+            return Refused(wrong)
+        self._commit("replace", [Moved(now, name, *prices)])
         return Accepted(self._book.orders[name])
 
     def _last_price(self, symbol: str, now: datetime) -> Decimal | None:

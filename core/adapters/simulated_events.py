@@ -32,6 +32,16 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """A live order rests at other prices from then on, USD."""
+
+    at: datetime
+    client_order_id: str
+    stop_price: Decimal | None
+    limit_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class Cancelled:
     at: datetime
     client_order_id: str
@@ -80,10 +90,11 @@ class Divided:
     in_lieu: CashMovement | None = None
 
 
-VenueEvent = Opened | Submitted | Cancelled | Turned | Triggered | Filled | Paid | Divided
+VenueEvent = Opened | Submitted | Moved | Cancelled | Turned | Triggered | Filled | Paid | Divided
 KINDS: Mapping[str, type[VenueEvent]] = {
     "opened": Opened,
     "submitted": Submitted,
+    "moved": Moved,
     "cancelled": Cancelled,
     "turned_down": Turned,
     "triggered": Triggered,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from core.adapters.simulated_events import Moved
 from core.adapters.simulated_matching import instrument_of
 from core.domain.orders import OrderState, OrderType, Purpose, Side
 from core.domain.values import ZERO, ceil_to, floor_to
@@ -16,11 +17,19 @@ TARGET_SUFFIX = "-t"
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    until: datetime
+    stop_price: Decimal | None
+    limit_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class Resting:
     """A live order and how it queues: `sequence` is its rank of arrival, `since` the first moment it may fill at.
 
     `bracket` holds the prices of legs to come, `gained` the units that a purchase has brought so far, which is what
     they will protect. `parts` counts its fills; `value` is what they came to and `charged` the fee on it, both in USD.
+    `earlier` has the prices at which it rested before it was moved, each with the moment until which.
     """
 
     order: VenueOrder
@@ -34,10 +43,19 @@ class Resting:
     parts: int = 0
     value: Decimal = ZERO
     charged: Decimal = ZERO
+    earlier: tuple[Earlier, ...] = ()
 
     @property
     def remaining(self) -> Decimal:
         return self.order.quantity - self.order.filled_quantity
+
+    def order_at(self, opened_at: datetime) -> VenueOrder:
+        """As it rested when a bar opened: whatever happened in that bar before it was moved met its former prices, and
+        the bar does not tell when what happened."""
+        for former in self.earlier:
+            if opened_at < former.until:
+                return replace(self.order, stop_price=former.stop_price, limit_price=former.limit_price)
+        return self.order
 
 
 def order_of(request: OrderRequest, number: int) -> VenueOrder:
@@ -55,6 +73,14 @@ def order_of(request: OrderRequest, number: int) -> VenueOrder:
         stop_price=request.stop_price,
         parent_client_order_id=None,
     )
+
+
+def moved(resting: Resting, event: Moved) -> Resting:
+    """The live order at its new prices."""
+    order = resting.order
+    former = Earlier(event.at, order.stop_price, order.limit_price)
+    order = replace(order, stop_price=event.stop_price, limit_price=event.limit_price)
+    return replace(resting, order=order, earlier=(*resting.earlier, former))
 
 
 def target_beside(stop: VenueOrder, price: Decimal) -> VenueOrder:
@@ -117,13 +143,23 @@ def divided(resting: Resting, ratio: Decimal) -> Resting:
     tick, step = instrument.price_tick, instrument.quantity_step
     left = floor_to(resting.remaining * ratio, step)
     bracket = resting.bracket
+
+    def limit(price: Decimal | None) -> Decimal | None:
+        return None if price is None else max(tick, floor_to(price / ratio, tick))
+
+    def stop(price: Decimal | None) -> Decimal | None:
+        return None if price is None else ceil_to(price / ratio, tick)
+
     return replace(
         resting,
         order=replace(
             order,
             quantity=order.filled_quantity + left,
-            limit_price=None if order.limit_price is None else max(tick, floor_to(order.limit_price / ratio, tick)),
-            stop_price=None if order.stop_price is None else ceil_to(order.stop_price / ratio, tick),
+            limit_price=limit(order.limit_price),
+            stop_price=stop(order.stop_price),
+        ),
+        earlier=tuple(
+            Earlier(former.until, stop(former.stop_price), limit(former.limit_price)) for former in resting.earlier
         ),
         bracket=bracket and (ceil_to(bracket[0] / ratio, tick), max(tick, floor_to(bracket[1] / ratio, tick))),
         gained=floor_to(resting.gained * ratio, step),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from core.adapters.simulated_profiles import Costs, VenueProfile, buying_price, order_fee
@@ -10,7 +11,7 @@ from core.adapters.simulated_venue import VenueBook
 from core.domain.instruments import Instrument
 from core.domain.orders import OrderType, Side
 from core.domain.values import ZERO, plain
-from core.domain.venue import OrderRequest, Resting
+from core.domain.venue import OrderRequest, Replacement, Resting, VenueOrder
 
 
 def malformed(request: OrderRequest, instrument: Instrument, profile: VenueProfile) -> str | None:
@@ -57,9 +58,30 @@ def _wrong_price(request: OrderRequest, instrument: Instrument) -> str | None:
     if request.type in needed and needed[request.type] is None:
         return f"a {request.type} order needs its price"
     given = (request.limit_price, request.stop_price, request.bracket_stop, request.bracket_target)
-    for price in given:
+    return _no_price(request.symbol, given, instrument)
+
+
+def unmovable(order: VenueOrder, change: Replacement, instrument: Instrument) -> str | None:
+    """Why an order that rests cannot rest at the prices of `change`; None where it can."""
+    if order.side is Side.BUY:
+        return "only sales are moved here"
+    for name, before, after in (
+        ("stop", order.stop_price, change.stop_price),
+        ("limit", order.limit_price, change.limit_price),
+    ):
+        if (before is None) != (after is None):
+            return f"a {order.type} order of this kind has {'no' if before is None else 'a'} {name} price"
+    prices = [price for price in (change.stop_price, change.limit_price) if price is not None]
+    wrong = _no_price(order.symbol, prices, instrument)
+    if wrong is None and len(prices) > 1 and prices[1] > prices[0]:
+        return "the limit of a stop order that sells must not be above its stop"
+    return wrong
+
+
+def _no_price(symbol: str, prices: Iterable[Decimal | None], instrument: Instrument) -> str | None:
+    for price in prices:
         if price is not None and (price <= 0 or price % instrument.price_tick):
-            return f"{plain(price)} is no price of {request.symbol}, whose tick is {plain(instrument.price_tick)}"
+            return f"{plain(price)} is no price of {symbol}, whose tick is {plain(instrument.price_tick)}"
     return None
 
 

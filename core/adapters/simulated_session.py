@@ -103,9 +103,10 @@ class _Step:
         resting = self.book.live.get(queued.order.client_order_id)
         if resting is None:
             return []
-        order, instrument = resting.order, instrument_of(resting.order.symbol)
+        instrument = instrument_of(resting.order.symbol)
         costs = self.market.profile.costs[instrument.asset_class]
-        candle = self.candles[order.symbol]
+        candle = self.candles[resting.order.symbol]
+        order = resting.order_at(candle.opened_at)
         price = pricing(order, resting.is_triggered, candle, instrument, costs)
         if price is None:
             if not resting.is_triggered and is_touched(order, candle.open):

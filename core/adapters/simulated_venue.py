@@ -16,6 +16,7 @@ from core.adapters.simulated_events import (
     Cancelled,
     Divided,
     Filled,
+    Moved,
     Opened,
     Paid,
     Submitted,
@@ -23,7 +24,7 @@ from core.adapters.simulated_events import (
     Turned,
     VenueEvent,
 )
-from core.adapters.simulated_resting import Resting, divided, legs_of, order_of, target_beside
+from core.adapters.simulated_resting import Resting, divided, legs_of, moved, order_of, target_beside
 from core.domain.orders import OrderState, Side
 from core.domain.portfolio import CashMovement, Fill
 from core.domain.values import ZERO
@@ -54,6 +55,8 @@ class VenueBook:
                 self.account, self.cash = event.account, event.cash
             case Submitted():
                 self._rest(event, sequence)
+            case Moved():
+                self._add(moved(self.live[event.client_order_id], event))
             case Cancelled():
                 self._end(event.client_order_id, OrderState.CANCELED, event.reason, event.at)
             case Turned():

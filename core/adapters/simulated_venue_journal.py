@@ -18,9 +18,9 @@ from core.adapters.simulated_events import KINDS, VenueEvent
 from core.domain.codec import canonical, decode
 from core.errors import Fatal, Transient
 
-VERSION = 2
-OLDER = (1,)
-"""Versions whose files are read as they are: the first knew fewer kinds of event."""
+VERSION = 3
+OLDER = (1, 2)
+"""Versions whose files are read as they are: they knew fewer kinds of event."""
 _SCHEMA = f"""
 CREATE TABLE events (
     sequence INTEGER PRIMARY KEY,

@@ -45,6 +45,20 @@ class OrderRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Replacement:
+    """What an order that rests is to become: the same side and quantity at these prices, USD. None where an order of
+    its type has no such price.
+
+    `client_order_id` is derived as any order's: the venue may have under it what takes the order's place. Among us the
+    order keeps its name.
+    """
+
+    client_order_id: str
+    stop_price: Decimal | None = None
+    limit_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VenueOrder:
     """An order as the venue knows it. Bracket legs come as orders of their own with `parent_client_order_id`."""
 
@@ -127,7 +141,8 @@ class Accepted:
 
 class Refusal(StrEnum):
     """What a venue's no is about, as far as it matters for what is tried next. RESTRICTED: a day-trade or intraday
-    margin rule. UNTRADABLE: the venue has no such instrument, or does not trade it."""
+    margin rule. UNTRADABLE: the venue has no such instrument, or does not trade it. FIXED: the order cannot be moved as
+    it is now, but another may take its place."""
 
     OTHER = "other"
     BUYING_POWER = "buying power"
@@ -136,6 +151,7 @@ class Refusal(StrEnum):
     HALTED = "halted"
     UNTRADABLE = "untradable"
     CLOSED = "closed"
+    FIXED = "fixed"
 
 
 @dataclass(frozen=True, slots=True)

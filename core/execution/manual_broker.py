@@ -20,6 +20,8 @@ from core.domain.venue import (
     Activity,
     AwaitingOwner,
     OrderRequest,
+    Refused,
+    Replacement,
     Resting,
     SubmitResult,
     VenueAccount,
@@ -37,6 +39,7 @@ class ManualBroker:
     """
 
     shows_within = timedelta(0)
+    can_replace = False
 
     def __init__(
         self, account: Account, ledger: UnitOfWorkFactory, clock: Clock, reading: UnitOfWorkFactory | None = None
@@ -61,6 +64,10 @@ class ManualBroker:
         if known is None or known.state is OrderState.AWAITING_OWNER:
             return AwaitingOwner()
         return Accepted(known)
+
+    def replace(self, client_order_id: str, change: Replacement) -> SubmitResult:  # noqa: ARG002 - the port's shape
+        """Always refused: only the owner can move what he may have placed."""
+        return Refused("nothing rests at a venue that we could reach: it is for you to move it at your broker")
 
     def cancel(self, client_order_id: str) -> None:
         """Records the wish: only the owner can withdraw what he may have placed; his card tells him to."""

@@ -9,18 +9,20 @@ from typing import Protocol
 
 from core.domain.accounts import Account
 from core.domain.portfolio import Fill
-from core.domain.venue import Activity, OrderRequest, Resting, SubmitResult, VenueAccount, VenueOrder
+from core.domain.venue import Activity, OrderRequest, Replacement, Resting, SubmitResult, VenueAccount, VenueOrder
 
 
 class Broker(Protocol):
-    """A venue. Every method may raise Transient (nothing known this time); only `submit` has a verdict type.
+    """A venue. Every method may raise Transient (nothing known this time); only `submit` and `replace` have a verdict
+    type.
 
     `shows_within` is by when, in market time, an order that was sent shows at the latest: until then `find` may know
-    nothing of it yet.
+    nothing of it yet. `can_replace`: what rests there can be moved without a moment in which nothing rests.
     """
 
     account: Account
     shows_within: timedelta
+    can_replace: bool
 
     def resting(self, symbol: str, quantity: Decimal) -> Resting:
         """What may rest at the venue for so many units; asks nobody. An entry carries its bracket where it is PAIR."""
@@ -33,6 +35,15 @@ class Broker(Protocol):
 
     def submit(self, request: OrderRequest) -> SubmitResult:
         """Submitting an id that the venue already has answers Accepted with the order that exists."""
+        ...
+
+    def replace(self, client_order_id: str, change: Replacement) -> SubmitResult:
+        """Moves the prices of an order that rests, a leg or one by itself; it keeps its name, side and quantity.
+
+        Accepted has the order as it is by now: at the new prices, or at its end, if that came first. Refused leaves it
+        as it was, and Unknown as one of the two, which shows in `find`. Asking again for what is so already changes
+        nothing.
+        """
         ...
 
     def cancel(self, client_order_id: str) -> None:

@@ -112,12 +112,13 @@ class SimulatedBench(RestingBench):
         price = float(order.stop_price or order.limit_price or 100)
         self.bar(price, volume=10.0 * units)
 
-    def bar(self, *prices: float, volume: float = 1000.0) -> None:
-        """The next five minutes of every symbol: one flat price, or open, high, low and close."""
+    def bar(self, *prices: float, volume: float = 1000.0, open_for: timedelta = timedelta(0)) -> None:
+        """The next five minutes of every symbol: one flat price, or open, high, low and close. So much of them is over
+        already."""
         four = (prices[0],) * 4 if len(prices) == 1 else (prices[0], prices[1], prices[2], prices[3])
         for symbol in SYMBOLS:
-            self.shelf.add(bar_of(symbol, self.clock.now(), four, volume=volume))
-        self.clock.advance(FIVE)
+            self.shelf.add(bar_of(symbol, self.clock.now() - open_for, four, volume=volume))
+        self.clock.advance(FIVE - open_for)
 
     def pay_dividend(self, symbol: str, amount: str) -> None:
         self._happens(CorporateAction(symbol, self.clock.now() + FIVE, dividend=Decimal(amount)))

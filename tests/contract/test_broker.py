@@ -4,6 +4,8 @@ ours alone to promise of the simulated one."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 
 from core.domain.orders import FINAL, OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import CashKind, CashMovement, portfolio_of
-from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refused, Split, VenueOrder
+from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refusal, Refused, Replacement, Split, VenueOrder
 from core.execution.news import entry_of, in_order
 from tests.contract.broker_benches import (
     CASH,
@@ -268,6 +270,147 @@ def test_cancelling_one_half_of_a_pair_ends_both_and_frees_the_units(resting: Re
     resting.broker.cancel("p")
     assert live(resting) == []
     assert isinstance(resting.offer(request_of("y", side=Side.SELL)), Accepted)
+
+
+TWO = timedelta(minutes=2)
+MOVED = Replacement("moved", stop_price=Decimal(97))
+TARGET_MOVED = Replacement("moved-2", limit_price=Decimal(120))
+
+
+def prices(bench: Bench, name: str) -> tuple[Decimal | None, Decimal | None]:
+    return found(bench, name).stop_price, found(bench, name).limit_price
+
+
+def moves(bench: Bench, name: str, change: Replacement) -> None:
+    answer = bench.broker.replace(name, change)
+    assert isinstance(answer, Accepted), answer
+    assert answer.order == found(bench, name)
+    assert (answer.order.stop_price, answer.order.limit_price) == (change.stop_price, change.limit_price)
+
+
+@pytest.mark.feature("C4")
+def test_a_leg_that_is_moved_keeps_its_name_and_the_other_leg_and_sells_where_it_was_moved_to(
+    resting: RestingBench,
+) -> None:
+    resting.execute(request_of("a", **BRACKET))
+    moves(resting, "a-s", MOVED)
+    moves(resting, "a-t", TARGET_MOVED)
+    assert sorted(live(resting)) == ["a-s", "a-t"]
+    resting.restart()
+    assert sorted(live(resting)) == ["a-s", "a-t"]
+    assert (prices(resting, "a-s"), prices(resting, "a-t")) == ((97, None), (None, 120))
+    assert (left(resting, "a-s"), found(resting, "a-s").parent_client_order_id) == (10, "a")
+    resting.execute_part("a-s", 10)
+    assert (found(resting, "a-s").state, found(resting, "a-t").state) == (OrderState.FILLED, OrderState.CANCELED)
+    fills = resting.broker.fills_since(LONG_AGO)
+    assert [(fill.client_order_id, fill.purpose) for fill in fills] == [("a", Purpose.ENTRY), ("a-s", Purpose.STOP)]
+    assert_state_follows_from_what_is_told(resting)
+
+
+@pytest.mark.feature("C4")
+def test_the_halves_of_a_pair_are_moved_one_by_one_and_still_end_one_another(resting: RestingBench) -> None:
+    resting.execute(request_of("a"))
+    stop = {"kind": OrderType.STOP, "stop_price": "95", "bracket_target": "115"}
+    resting.offer(request_of("p", side=Side.SELL, **stop))  # type: ignore[arg-type]
+    moves(resting, "p-t", TARGET_MOVED)
+    moves(resting, "p", MOVED)
+    moves(resting, "p", replace(MOVED, client_order_id="moved-3", stop_price=Decimal(98)))
+    resting.restart()
+    assert sorted(live(resting)) == ["p", "p-t"]
+    assert (prices(resting, "p"), prices(resting, "p-t")) == ((98, None), (None, 120))
+    assert isinstance(resting.offer(request_of("x", side=Side.SELL)), Refused), "the units are claimed once"
+    resting.broker.cancel("p")
+    assert live(resting) == []
+    assert isinstance(resting.offer(request_of("y", side=Side.SELL)), Accepted)
+
+
+@pytest.mark.feature("C4")
+def test_a_stop_limit_that_rests_alone_is_moved_with_its_limit(resting: RestingBench) -> None:
+    resting.execute(request_of("a", symbol="BTC-USD", quantity="1"))
+    held = resting.broker.state().positions["BTC-USD"]
+    stop = {"kind": OrderType.STOP, "stop_price": "95", "limit_price": "93"}
+    sale = request_of("p", side=Side.SELL, symbol="BTC-USD", quantity=str(held), **stop)  # type: ignore[arg-type]
+    assert isinstance(resting.offer(sale), Accepted)
+    moves(resting, "p", Replacement("moved", Decimal(97), Decimal(95)))
+    assert (live(resting), left(resting, "p")) == (["p"], held)
+
+
+@pytest.mark.feature("C4")
+def test_what_is_so_already_is_not_moved_again_under_whatever_id(resting: RestingBench) -> None:
+    resting.execute(request_of("a", **BRACKET))
+    moves(resting, "a-s", MOVED)
+    before = found(resting, "a-s")
+    moves(resting, "a-s", MOVED)
+    moves(resting, "a-s", replace(MOVED, client_order_id="again"))
+    assert found(resting, "a-s") == before
+
+
+@pytest.mark.feature("C4")
+def test_what_has_ended_is_not_moved_and_answered_as_it_stands(resting: RestingBench) -> None:
+    resting.execute(request_of("a", **BRACKET))
+    resting.execute_part("a-t", 10)
+    answer = resting.broker.replace("a-t", TARGET_MOVED)
+    assert isinstance(answer, Accepted)
+    assert (answer.order.state, answer.order.limit_price) == (OrderState.FILLED, 115)
+    nobody = resting.broker.replace("nobody", MOVED)
+    assert isinstance(nobody, Refused) and nobody.kind is Refusal.FIXED
+
+
+@pytest.mark.feature("C4")
+def test_what_is_filled_in_part_is_not_moved(resting: RestingBench) -> None:
+    resting.execute(request_of("a", **BRACKET))
+    resting.execute_part("a-t", 4)
+    answer = resting.broker.replace("a-t", TARGET_MOVED)
+    assert isinstance(answer, Refused) and answer.kind is Refusal.FIXED
+    assert (prices(resting, "a-t"), left(resting, "a-t")) == ((None, 115), 6)
+
+
+@pytest.mark.feature("C4")
+def test_a_manual_account_moves_nothing_and_says_whose_turn_it_is(owner: ManualBench) -> None:
+    owner.offer(request_of("a"))
+    answer = owner.broker.replace("a", MOVED)
+    assert isinstance(answer, Refused) and "for you to move it" in answer.reason
+    assert not owner.broker.can_replace
+
+
+@pytest.mark.feature("C4")
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (Replacement("moved", Decimal("97.001")), "no price of SPY"),
+        (Replacement("moved", Decimal(97), Decimal(96)), "has no limit price"),
+        (Replacement("moved"), "has a stop price"),
+    ],
+)
+def test_prices_at_which_an_order_cannot_rest_leave_it_where_it_is(
+    venue: SimulatedBench, change: Replacement, words: str
+) -> None:
+    venue.execute(request_of("a", **BRACKET))
+    answer = venue.broker.replace("a-s", change)
+    assert isinstance(answer, Refused) and words in answer.reason
+    assert prices(venue, "a-s") == (95, None)
+
+
+@pytest.mark.feature("C4")
+def test_a_bar_that_opened_before_a_stop_was_moved_meets_it_where_it_was(venue: SimulatedBench) -> None:
+    """Nobody knows when in the bar its low was; and there is no bar in which nothing rests."""
+    venue.execute(request_of("a", **BRACKET))
+    venue.clock.advance(TWO)
+    moves(venue, "a-s", MOVED)
+    venue.bar(99, 99, 96, 98, open_for=TWO)
+    assert live(venue) == ["a-s", "a-t"]
+    venue.bar(98, 98, 96, 98)
+    assert found(venue, "a-s").state is OrderState.FILLED
+
+
+@pytest.mark.feature("C4")
+def test_the_former_stop_sells_in_the_bar_in_which_it_was_moved(venue: SimulatedBench) -> None:
+    venue.execute(request_of("a", **BRACKET))
+    venue.clock.advance(TWO)
+    moves(venue, "a-s", replace(MOVED, stop_price=Decimal(90)))
+    venue.bar(99, 99, 94, 98, open_for=TWO)
+    (_, sold) = venue.broker.fills_since(LONG_AGO)
+    assert Decimal(94) < sold.price <= Decimal(95)
 
 
 def test_a_dividend_is_told_once_with_an_id_that_stays(resting: RestingBench) -> None:

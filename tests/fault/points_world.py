@@ -20,7 +20,7 @@ from core.domain.bars import Bar, BarSize, Quote
 from core.domain.instruments import Instrument, instrument_for
 from core.domain.orders import OrderState, OrderType, Purpose, Side
 from core.domain.values import ZERO
-from core.domain.venue import OrderRequest, Refused, Split, SubmitResult, VenueOrder
+from core.domain.venue import OrderRequest, Refused, Replacement, Split, SubmitResult, VenueOrder
 from core.errors import Unreachable
 from core.series import BarSeries, time_of
 from tests.builders import rising_days, rising_minutes
@@ -72,6 +72,7 @@ class LastingVenue(ChaosVenue):
         "cash",
         "positions",
         "requests",
+        "moves",
         "book",
         "fills",
         "activities",
@@ -100,6 +101,15 @@ class LastingVenue(ChaosVenue):
                 self.refusals -= 1
                 return Refused("turned down")
             return super().submit(request)
+        finally:
+            self.save()
+
+    def replace(self, client_order_id: str, change: Replacement) -> SubmitResult:
+        try:
+            if self.refusals:
+                self.refusals -= 1
+                return Refused("turned down")
+            return super().replace(client_order_id, change)
         finally:
             self.save()
 

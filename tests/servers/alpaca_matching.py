@@ -42,6 +42,7 @@ class Matching:
         self.listeners: list[Listener] = []
         self.events: list[Row] = []
         self._live: dict[str, PaperOrder] = {}
+        self._replacing: dict[str, tuple[PaperOrder, str]] = {}
         self._tape: list[tuple[datetime, int, str, Decimal]] = []
         self._points = count()
         self._ticks = 0
@@ -85,7 +86,8 @@ class Matching:
 
     def _open_session(self) -> None:
         for order in list(self._live.values()):
-            if order.status in ("accepted", "done_for_day") and not order.is_coin:
+            is_new = order.id in self._replacing
+            if order.status in ("accepted", "done_for_day") and not order.is_coin and not is_new:
                 self._route(order)
         for symbol in {order.symbol for order in self._live.values() if not order.is_coin}:
             self._match(symbol)
@@ -106,6 +108,9 @@ class Matching:
             if order.status == "pending_cancel":
                 self.end(order, "canceled")
         self._match(symbol)
+        if self._replacing:
+            self.finish_replacing()
+            self._match(symbol)
 
     def is_trading(self, order: PaperOrder) -> bool:
         if order.is_coin or CALENDAR.is_open(AssetClass.STOCK, self.at):
@@ -170,6 +175,45 @@ class Matching:
         if order.time_in_force in ("ioc", "fok") and order.id in self._live:
             self.end(order, "canceled")
 
+    def begin_replacing(self, old: PaperOrder, new: PaperOrder) -> None:
+        """`new` is to take the place of `old`, which rests until the exchange has it."""
+        self.add(new)
+        self._replacing[new.id] = (old, old.status)
+        old.moved("pending_replace", self.stamp_of(old))
+        self.tell("pending_replace", old)
+
+    def finish_replacing(self) -> None:
+        """What was met or filled meanwhile is not replaced; nor is what the exchange will not have otherwise."""
+        waiting, self._replacing = self._replacing, {}
+        for name, (old, status) in waiting.items():
+            new, is_waiting = self.orders[name], old.status == "pending_replace"
+            if is_waiting and not self.habits.rejects_replacements:
+                self._take_place(old, new, "partially_filled" if old.filled else status)
+                continue
+            if is_waiting:
+                old.moved("partially_filled" if old.filled else status, self.stamp_of(old))
+            self.tell("order_replace_rejected", old)
+            self.end(new, "rejected", alone=True)
+
+    def standing(self, order: PaperOrder) -> str:
+        """The state of an order, or the one in which it is being replaced."""
+        if order.status != "pending_replace":
+            return order.status
+        return next(status for old, status in self._replacing.values() if old is order)
+
+    def _take_place(self, old: PaperOrder, new: PaperOrder, status: str) -> None:
+        old.replaced_by, new.filled, new.value, new.is_triggered = new.id, old.filled, old.value, old.is_triggered
+        new.legs, old.legs = old.legs, []
+        for leg in new.legs:
+            self.orders[leg].parent = new.id
+        if old.parent:
+            parent = self.orders[old.parent]
+            parent.legs[parent.legs.index(old.id)] = new.id
+        self.end(old, "replaced", alone=True)
+        new.moved(status, self.stamp_of(new))
+        if status != "held":
+            self.tell("new", new)
+
     def _route(self, order: PaperOrder) -> None:
         order.moved("partially_filled" if order.filled else "new", self.stamp_of(order))
         self.tell("new", order)
@@ -187,7 +231,7 @@ class Matching:
         price = self.prices[order.symbol]
         if order.type in STOPS and not order.is_triggered:
             return self._triggers(order, price)
-        if order.status not in WORKING or order.waits_for_tick == self._ticks:
+        if self.standing(order) not in WORKING or order.waits_for_tick == self._ticks:
             return False
         limit = order.limit_price
         if limit is not None and (price > limit if order.side == "buy" else price < limit):
@@ -202,18 +246,18 @@ class Matching:
         order.is_triggered = True
         if order.side == "buy" and order.type == "stop":
             order.limit_price = (stop * Decimal("1.04" if stop < 50 else "1.025")).quantize(Decimal("0.01"))
-        if order.status == "held":
+        if self.standing(order) == "held":
             for target in self.siblings(order):
                 self._give_way(target, order)
             self._route(order)
         return True
 
     def _is_armed(self, order: PaperOrder) -> bool:
-        if order.status in WORKING:
+        if self.standing(order) in WORKING:
             return True
         parent = self.orders[order.parent] if order.parent else order
         needed = WORKING if parent.order_class == "oco" else {"filled"}
-        return order.status == "held" and parent.status in needed
+        return self.standing(order) == "held" and self.standing(parent) in needed
 
     def _give_way(self, target: PaperOrder, stop: PaperOrder) -> None:
         if self.habits.stop_replaces_target:
@@ -241,7 +285,7 @@ class Matching:
         order.filled += quantity
         order.value += quantity * price
         is_done = not order.remaining
-        rests = order.status == "pending_cancel" and not is_done
+        rests = order.status in ("pending_cancel", "pending_replace") and not is_done
         order.moved(order.status if rests else ("filled" if is_done else "partially_filled"), at)
         self.account.fill(order, asset, quantity, price, at)
         execution = self.account.name("execution")
@@ -299,13 +343,14 @@ class Matching:
         """What purchases that wait will cost, USD."""
         total = Decimal(0)
         for order in self._live.values():
-            if order.side == "buy" and order.status in OPEN:
+            if order.side == "buy" and order.status in OPEN and order.id not in self._replacing:
                 total += order.remaining * (order.limit_price or self.prices.get(order.symbol, Decimal(0)))
         return total
 
     def promised(self, symbol: str) -> list[PaperOrder]:
         """Sales that wait and hold units back."""
-        return [order for order in self.live(symbol) if order.side == "sell" and order.status in OPEN]
+        sales = [order for order in self.live(symbol) if order.side == "sell" and order.status in OPEN]
+        return [order for order in sales if order.id not in self._replacing and self.standing(order) != "held"]
 
     def available(self, asset: PaperAsset) -> Decimal:
         held = sum((order.remaining for order in self.promised(asset.symbol)), Decimal(0))

@@ -197,6 +197,9 @@ class OrderDesk(Matching):
     def replace(self, name: str, body: Mapping[str, Any]) -> Row:
         """The order that takes the place of another, with the quantity of both."""
         old = self.order(name)
+        if self.habits.patch_refusals:
+            status, code, words = self.habits.patch_refusals.pop(0)
+            raise Refusal(status, words, code)
         if old.status in NOT_SENT:
             refuse("unable to replace order, order isn't sent to exchange yet", DUPLICATE)
         if old.status not in REPLACEABLE:
@@ -206,6 +209,9 @@ class OrderDesk(Matching):
         stop = number(body, "stop_price") or old.stop_price
         wanted = str(body.get("client_order_id") or self.account.name("client"))
         self._check_replacement(old, quantity, limit, stop, wanted)
+        force = str(body.get("time_in_force") or old.time_in_force)
+        if (quantity, limit, stop, force) == (old.quantity, old.limit_price, old.stop_price, old.time_in_force):
+            refuse("order parameters are not changed")
         new = replace(
             old,
             id=self.account.name("order"),
@@ -214,18 +220,19 @@ class OrderDesk(Matching):
             quantity=quantity,
             limit_price=limit,
             stop_price=stop,
-            time_in_force=str(body.get("time_in_force") or old.time_in_force),
+            time_in_force=force,
             replaces=old.id,
-            status="held" if old.status == "held" else "new",
-            legs=list(old.legs),
+            status="accepted",
+            legs=[],
             at={},
         )
-        self._take_place(old, new)
-        row = self.wire(new)
-        if new.status != "held":
-            self.tell("new", new)
+        self.begin_replacing(old, new)
+        told = self.wire(new)
+        if not self.habits.replaces_slowly:
+            self.finish_replacing()
+            told = self.wire(new) if not self.habits.rejects_replacements else told
             self._match(new.symbol)
-        return row
+        return told
 
     def _check_replacement(
         self, old: PaperOrder, quantity: Decimal, limit: Decimal | None, stop: Decimal | None, wanted: str
@@ -247,21 +254,12 @@ class OrderDesk(Matching):
         if old.side == "sell" and old.status in OPEN and more > self.available(asset):
             self._check_units(more, asset)
 
-    def _take_place(self, old: PaperOrder, new: PaperOrder) -> None:
-        old.replaced_by = new.id
-        for leg in new.legs:
-            self.orders[leg].parent = new.id
-        if old.parent:
-            parent = self.orders[old.parent]
-            parent.legs[parent.legs.index(old.id)] = new.id
-        old.legs = []
-        self.end(old, "replaced", alone=True)
-        self.add(new)
-
     def cancel(self, name: str) -> None:
         order = self.order(name)
         if order.status == "pending_cancel":
             refuse("order pending cancel")
+        if order.status == "pending_replace":
+            refuse('order is in "pending_replace" state')
         if order.id not in {each.id for each in self.live()}:
             refuse(f'order is already in "{order.status}" state')
         if self.habits.cancels_slowly and order.status != "held":

@@ -38,9 +38,13 @@ class Habits:
     because of the other (alpaca-py issue 198: it does not). `stop_replaces_target`: a target whose stop was met ends as
     replaced, not as canceled (the same issue). `open_shows_filled_parents`: a nested list of open orders shows filled
     purchases whose legs work (alpaca-trade-api-js issue 87: it does not). `refusals`: what the next orders are refused
-    with: status, code, words; `standing_refusal` all of them."""
+    with: status, code, words; `standing_refusal` all of them; `patch_refusals` the next replacements. What is replaced
+    while Alpaca `replaces_slowly` rests on as pending_replace until the next price; then the exchange may have the new
+    order or, where it `rejects_replacements`, not."""
 
     cancels_slowly: bool = False
+    replaces_slowly: bool = False
+    rejects_replacements: bool = False
     tells_ended_legs: bool = False
     stop_replaces_target: bool = False
     open_shows_filled_parents: bool = False
@@ -48,3 +52,4 @@ class Habits:
     portions: dict[str, list[Decimal]] = field(default_factory=dict)
     refusals: list[tuple[int, int, str]] = field(default_factory=list)
     standing_refusal: tuple[int, int, str] | None = None
+    patch_refusals: list[tuple[int, int, str]] = field(default_factory=list)

@@ -14,7 +14,17 @@ import numpy as np
 from core.domain.orders import OrderState
 from core.domain.portfolio import Fill
 from core.domain.values import ZERO
-from core.domain.venue import Accepted, Activity, OrderRequest, Resting, SubmitResult, Unknown, VenueAccount, VenueOrder
+from core.domain.venue import (
+    Accepted,
+    Activity,
+    OrderRequest,
+    Replacement,
+    Resting,
+    SubmitResult,
+    Unknown,
+    VenueAccount,
+    VenueOrder,
+)
 from core.errors import Ambiguous, Transient
 from core.ports import Broker, Clock
 
@@ -37,6 +47,7 @@ class FaultyVenue:
     """The Broker port around a broker that never fails. `failing` is whether faults are injected at present."""
 
     shows_within = timedelta(minutes=1)
+    can_replace = True
 
     def __init__(self, broker: Broker, clock: Clock, generator: np.random.Generator, share: float) -> None:
         self.account = broker.account
@@ -64,6 +75,15 @@ class FaultyVenue:
             self.broker.submit(request)
             return Unknown("timed out")
         return self._perform(way, lambda: self.broker.submit(request))
+
+    def replace(self, client_order_id: str, change: Replacement) -> SubmitResult:
+        way = self._draw([way for way in WAYS if way is not Way.WRONG_DUPLICATE])
+        if way is Way.TIMEOUT_BEFORE:
+            return Unknown("timed out")
+        if way is Way.TIMEOUT_AFTER:
+            self.broker.replace(client_order_id, change)
+            return Unknown("timed out")
+        return self._perform(way, lambda: self.broker.replace(client_order_id, change))
 
     def cancel(self, client_order_id: str) -> None:
         way = self._draw([way for way in WAYS if way is not Way.WRONG_DUPLICATE])

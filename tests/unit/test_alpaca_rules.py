@@ -204,10 +204,10 @@ def test_what_rests_for_whole_shares_does_so_until_cancelled_with_both_its_level
     ],
 )
 def test_alpacas_final_no_is_told_in_words_that_its_owner_understands(code: int, said: str, words: str) -> None:
-    told = refused(Declined(403, code, said), request_of("x")).reason
+    told = refused(Declined(403, code, said), "SPY").reason
     assert words in told
     assert said in told
 
 
 def test_a_no_without_words_names_its_status() -> None:
-    assert refused(Declined(403, 0, ""), request_of("x")).reason == "Alpaca refused it without a reason (HTTP 403)"
+    assert refused(Declined(403, 0, ""), "SPY").reason == "Alpaca refused it without a reason (HTTP 403)"

@@ -25,7 +25,16 @@ from core.domain.events import (
 )
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import AdjustmentKind, Fill, GuardKind, PositionAdjustment
-from core.domain.venue import Activity, OrderRequest, Resting, SubmitResult, Unknown, VenueAccount, VenueOrder
+from core.domain.venue import (
+    Activity,
+    OrderRequest,
+    Replacement,
+    Resting,
+    SubmitResult,
+    Unknown,
+    VenueAccount,
+    VenueOrder,
+)
 from core.domain.views import Health
 from core.errors import Transient
 from core.execution.watch import guard
@@ -40,6 +49,7 @@ class Fickle:
         self.account = venue.account
         self.rests = Resting.PAIR
         self.shows_within = timedelta(minutes=1)
+        self.can_replace = True
         self.deaf = self.mute = self.gone = self.blind = False
         self.extra: dict[str, Decimal] = {}
 
@@ -55,6 +65,10 @@ class Fickle:
             raise Transient("connection refused")
         answer: SubmitResult = self.venue.submit(request)
         return Unknown("no answer within 10 s") if self.mute else answer
+
+    def replace(self, client_order_id: str, change: Replacement) -> SubmitResult:
+        answer: SubmitResult = self.venue.replace(client_order_id, change)
+        return answer
 
     def cancel(self, client_order_id: str) -> None:
         self.venue.cancel(client_order_id)
