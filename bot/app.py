@@ -31,6 +31,7 @@ from bot.hands import AsyncWriter, Hands
 from bot.health_hook import HealthHook
 from bot.live_status import LiveStatusDesk
 from bot.message import Message
+from bot.model_desk import ModelDesk
 from bot.ownership import Identity
 from bot.pace import TELEGRAM_PACE, Pace
 from bot.pairing import Pairing
@@ -70,7 +71,8 @@ class BotParts:
     a simulated `world` every message says so. `fence` raises LeaseLost when another process holds the ledger: asked
     before every request, in any thread. `reader` gives units of work that only read and wait for nobody.
     `lookup` is the source of prices that is asked about a symbol; without it none can be added. `coverage` tells how
-    complete the stored bars are. `code_secret` makes the codes that are asked for before what raises risk.
+    complete the stored bars are. `code_secret` makes the codes that are asked for before what raises risk. `models`
+    knows the models and the way back to one of them.
     """
 
     token: str
@@ -92,6 +94,7 @@ class BotParts:
     checkpoint: Checkpoint = nowhere
     reader: UnitOfWorkFactory | None = None
     code_secret: str | None = None
+    models: ModelDesk | None = None
 
 
 class BotApp:
@@ -265,6 +268,7 @@ def build_app(parts: BotParts) -> BotApp:
         parts.lookup,
         parts.coverage,
         SecondFactor(parts.code_secret, parts.ledger, parts.clock) if parts.code_secret is not None else None,
+        parts.models,
     )
     conversation = Conversation(talk, gate, transport, delivery, parts.ledger, parts.sleep)
     application.add_handler(TypeHandler(Update, conversation.on_update))

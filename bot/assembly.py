@@ -25,6 +25,7 @@ from bot.listening import TRADE_STREAM, Listening
 from bot.live import Live, LiveParts
 from bot.live_status import LiveStatusDesk
 from bot.market_work import MARKET_DATA, MARKET_TIME, Retraining, market_work, recipe_of
+from bot.model_desk import ModelDesk
 from bot.opening import kept_seed
 from bot.price_sources import (
     Prices,
@@ -66,7 +67,7 @@ from jobs.health import HealthDesk
 from jobs.maintenance import maintain, skip_if_done
 from jobs.runner import JobRunner
 from jobs.schedule import TICK_PERIOD, Job, every
-from jobs.table import MAINTENANCE, HouseWork, house_jobs, market_jobs
+from jobs.table import MAINTENANCE, HouseWork, house_jobs, market_jobs, train_now
 from jobs.worker import SpawnedWorker
 from jobs.writer import Writer
 
@@ -214,14 +215,23 @@ class LiveAssembly:
         writer = Writer()
         telephone = self._telephone(engine, prices, clock)
         listening = Listening(engine.desk, engine.news, prices.live, system)
-        jobs = self._jobs(place, engine, writer, lease, health, telephone, prices, listening)
+        retraining = Retraining(engine, self._worker, settings)
+        jobs = self._jobs(place, engine, writer, lease, health, telephone, prices, listening, retraining)
+        runner = JobRunner(database.unit_of_work, system, clock, health.report, self._live.fail)
         return LiveParts(
             engine=engine,
             owner=OwnerDesk(engine.desk),
             telephone=telephone,
             listening=listening,
             jobs=jobs,
-            runner=JobRunner(database.unit_of_work, system, clock, health.report, self._live.fail),
+            runner=runner,
+            models=ModelDesk(
+                database.unit_of_work,
+                database.reading,
+                engine.models,
+                clock,
+                lambda: train_now(jobs, retraining.whatever_is_new, runner, clock),
+            ),
             health=health,
             writer=writer,
             system_clock=system,
@@ -280,6 +290,7 @@ class LiveAssembly:
         telephone: Telephone,
         prices: Prices,
         listening: Listening,
+        retraining: Retraining,
     ) -> dict[str, Job]:
         """The whole table by name. After each cycle the owner is told what changed at once."""
         status = LiveStatusDesk(engine.database.unit_of_work, self._system, engine.desk.market_clock)
@@ -296,7 +307,6 @@ class LiveAssembly:
             listening.report(health.report)
             return health.check()
 
-        retraining = Retraining(engine, self._worker, self._settings)
         work = market_work(engine, retraining, tell, after_look=listening.follow)
         house = HouseWork(
             renew_lease=lambda: lease.renew(self._system.now()).holder,

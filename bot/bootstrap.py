@@ -34,7 +34,7 @@ from core.execution.manual_broker import ManualBroker
 from core.execution.real_money import Connected, RealMoney
 from core.feed.backfill import BackFiller
 from core.feed.standing import Rules
-from core.ports import Broker, Clock, MarketData, Quotes, SecondChannel, TradeNews
+from core.ports import Broker, Clock, MarketData, ModelStore, Quotes, SecondChannel, TradeNews
 from core.series import BarSeries
 from core.settings import Settings
 from core.settings.book import SettingsBook
@@ -82,6 +82,7 @@ class Engine:
     collector: Collector
     filler: BackFiller | None
     champion: Champion
+    models: ModelStore
     clocks: Clocks
     venue: SimulatedBroker | None
     sizes: tuple[BarSize, ...]
@@ -147,7 +148,8 @@ def build_engine(
     listened = {broker.account.id: news} if broker is not None and news is not None else {}
     book = SettingsBook(settings, database.unit_of_work, clocks.system)
     universe = Universe.of(symbols) if symbols else Universe(lambda: book.current.symbols)
-    champion = Champion(database.reading, ModelFiles(settings.models_dir, ForestPredictor.from_bytes), hooks.health)
+    models = ModelFiles(settings.models_dir, ForestPredictor.from_bytes)
+    champion = Champion(database.reading, models, hooks.health)
     venue = None
     if place.play_money:
         actions = actions_of(sources, universe)
@@ -185,7 +187,7 @@ def build_engine(
     )
     collector, filler = _feed(sources, database, calendar, parallel, overlap, rules, hooks.checkpoint)
     sizes = tuple(dict.fromkeys((BarSize.D1, confirm_size)))
-    return Engine(database, calendar, desk, collector, filler, champion, clocks, venue, sizes, book, listened)
+    return Engine(database, calendar, desk, collector, filler, champion, models, clocks, venue, sizes, book, listened)
 
 
 def _feed(

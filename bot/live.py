@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from bot.bootstrap import Engine
 from bot.kept import keep_what_exists
 from bot.listening import Listening
+from bot.model_desk import ModelDesk
 from bot.opening import greet, open_accounts
 from bot.telephone import Telephone
 from core.clock import ScaledClock, SystemClock
@@ -45,6 +46,7 @@ class LiveParts:
     owner: OwnerDesk
     telephone: Telephone
     listening: Listening
+    models: ModelDesk
     jobs: dict[str, Job]
     runner: JobRunner
     health: HealthDesk
@@ -138,6 +140,7 @@ class Live:
             self.fence,
             parts.engine.book,
             parts.engine.database.reading,
+            parts.models,
         )
         await self._in_writer(greet, parts.engine.desk, parts.speed, parts.engine.book, parts.left_behind)
         first = now.replace(second=0, microsecond=0)
@@ -200,6 +203,7 @@ class Live:
         self.stop_worker()
         if self._scheduler is not None:
             await self._scheduler.stop()
+        await asyncio.to_thread(parts.models.close)
         await asyncio.to_thread(parts.listening.close)
         await parts.telephone.close()
         await asyncio.to_thread(parts.writer.stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,9 +58,21 @@ class Retraining:
         self._engine = engine
         self._worker = worker
         self._settings = settings
+        self._turn = threading.Lock()
         self.trained = 0
 
     def __call__(self, due: datetime) -> str:
+        return self._run(due, self._settings.retrain_min_new_labels)
+
+    def whatever_is_new(self, due: datetime) -> str:
+        """Because the owner asks for it."""
+        return self._run(due, 0)
+
+    def _run(self, due: datetime, min_new_labels: int) -> str:
+        with self._turn:
+            return self._train(due, min_new_labels)
+
+    def _train(self, due: datetime, min_new_labels: int) -> str:
         desk, champion = self._engine.desk, self._engine.champion
         champion()
         line = retrain(
@@ -71,7 +84,7 @@ class Retraining:
             models_folder=self._settings.models_dir,
             horizon=desk.policy.label_horizon,
             recipe=recipe_of(self._settings),
-            min_new_labels=self._settings.retrain_min_new_labels,
+            min_new_labels=min_new_labels,
             force=champion.is_refused,
             checkpoint=desk.checkpoint,
         )

@@ -38,7 +38,8 @@ def whole_menu(view: StatusView) -> Message:
         (brake, ("🎛 Mode", "mode")),
         (("🛑 Locks", "locks"), ("⚙️ Settings", "settings")),
         (("👀 Watched", "watch"), ("🔔 Messages", "notify")),
-        (("🌙 Quiet", "quiet"), ("📖 Help", "help")),
+        (("🧠 Model", "model"), ("🌙 Quiet", "quiet")),
+        (("📖 Help", "help"),),
         (("🏁 Sell everything", "flatten"),),
     )
     keyboard = tuple(tuple(Button(label, menu_token(action)) for label, action in row) for row in rows)

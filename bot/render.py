@@ -14,6 +14,7 @@ from bot import (
     render_bars,
     render_broker,
     render_cards,
+    render_model,
     render_real_money,
     render_report,
     render_safety,
@@ -40,6 +41,7 @@ from core.domain.events import (
     InstructionSettled,
     LiveStatus,
     ModeChanged,
+    ModelRestored,
     ModelTrained,
     NearStop,
     OrderFilled,
@@ -77,6 +79,7 @@ def render(event: Event, zone: ZoneInfo) -> Message:
             Welcome()
             | EngineStarted()
             | ModelTrained()
+            | ModelRestored()
             | HealthChanged()
             | ErrorRaised()
             | StrangerSpoke()
@@ -124,7 +127,14 @@ def _trade(
 
 
 def _house(
-    event: Welcome | EngineStarted | ModelTrained | HealthChanged | ErrorRaised | StrangerSpoke | ModeChanged,
+    event: Welcome
+    | EngineStarted
+    | ModelTrained
+    | ModelRestored
+    | HealthChanged
+    | ErrorRaised
+    | StrangerSpoke
+    | ModeChanged,
     zone: ZoneInfo,
 ) -> Message:
     match event:
@@ -132,6 +142,8 @@ def _house(
             return render_system.welcome(event, menus.menu(paused=False))
         case EngineStarted():
             return render_system.started(event, zone)
+        case ModelRestored():
+            return render_model.restored(event, zone)
         case ModelTrained():
             return render_system.model(event, zone)
         case HealthChanged():

@@ -14,6 +14,7 @@ from bot.app import BotApp, BotParts, build_app
 from bot.hands import AsyncWriter
 from bot.health_hook import HealthHook
 from bot.localphone.server import LocalPhone
+from bot.model_desk import ModelDesk
 from bot.ownership import Identity
 from core.checkpoints import Checkpoint, nowhere
 from core.clock import ScaledClock, SystemClock
@@ -67,6 +68,7 @@ class Telephone:
         fence: Callable[[], None],
         book: SettingsBook,
         reader: UnitOfWorkFactory | None = None,
+        models: ModelDesk | None = None,
     ) -> None:
         """Never waits for Telegram: the bot connects in the background."""
         if self._phone is not None:
@@ -93,6 +95,7 @@ class Telephone:
                 fence=fence,
                 reader=reader,
                 code_secret=self._code_secret(),
+                models=models,
             )
         )
         await self._app.start()

@@ -19,6 +19,8 @@ from core.learning.validation import Scores
 from core.ports import BarStore, UnitOfWorkFactory, Worker
 from core.series import BarSeries
 from core.strategy.features import FEATURE_VERSION, WARM_UP
+from jobs.going_back import Held, held
+from jobs.model_changes import Change, Fate, note
 from jobs.schedule import JobSkipped
 
 WHOLE_HISTORY = 100_000
@@ -49,8 +51,9 @@ def retrain(
     recipe = recipe or Recipe()
     daily = _histories(bars, instruments, now, horizon)
     with uow() as work:
-        champion, known = work.champion(), work.models()
+        champion, known, waits = work.champion(), work.models(), held(work, now)
     if not force:
+        _skip_while_held(waits)
         _skip_unless_new(daily, known, horizon, min_new_labels)
     try:
         with calling(checkpoint, "train"):
@@ -92,6 +95,13 @@ def _skip_unless_new(
         raise JobSkipped(f"{fresh} new labelled rows, {min_new_labels} make retraining worth while")
 
 
+def _skip_while_held(waits: Held | None) -> None:
+    if waits is not None:
+        raise JobSkipped(
+            f"you went back to model {waits.version}; training waits until {waits.until:%Y-%m-%d %H:%M} UTC"
+        )
+
+
 def _register(outcome: TrainingOutcome, now: datetime, uow: UnitOfWorkFactory) -> str:
     if not math.isfinite(outcome.scores.log_loss):
         raise DataFault("model", f"{outcome.version}: its log loss is not a number; the former model stays")
@@ -99,6 +109,7 @@ def _register(outcome: TrainingOutcome, now: datetime, uow: UnitOfWorkFactory) -
     model = _version_of(outcome, now, ModelState.REJECTED if reason else ModelState.CHAMPION)
     with uow() as work:
         work.add_model(model)
+        note(work, Change(now, model.version, Fate.REJECTED if reason else Fate.LIVE, reason))
         work.publish(_told(model, reason), market_time=now)
         work.commit("model")
     scores = outcome.scores

@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot.app import BotApp, BotParts, build_app
+from bot.model_desk import ModelDesk
 from bot.ownership import Identity
 from core.clock import SystemClock, VirtualClock
 from core.domain.views import Health
@@ -137,6 +138,7 @@ async def a_line(
     fence: Callable[[], None] = lambda: None,
     environ: dict[str, str] | None = None,
     lookup: SymbolLookup | None = None,
+    models: Callable[[Database], ModelDesk] | None = None,
 ) -> AsyncIterator[Line]:
     owner = owner or FakeOwner()
     with a_ledger(folder) as ledger:
@@ -151,6 +153,7 @@ async def a_line(
             fence=fence,
             environ=environ,
             lookup=lookup,
+            models=models(ledger) if models is not None else None,
         ) as line:
             yield line
 
@@ -177,6 +180,7 @@ async def _a_line(
     fence: Callable[[], None] = lambda: None,
     environ: dict[str, str] | None = None,
     lookup: SymbolLookup | None = None,
+    models: ModelDesk | None = None,
 ) -> AsyncIterator[Line]:
     phone = BotApiServer(folder / "phone.sqlite")
     health, codes = HealthLog(), []
@@ -199,6 +203,7 @@ async def _a_line(
                 fixed_owner=Identity(phone.owner_id, phone.owner_id) if paired else None,
                 fence=fence,
                 lookup=lookup,
+                models=models,
             )
         )
         await app.start()

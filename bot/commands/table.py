@@ -13,6 +13,7 @@ from bot.commands import (
     fills,
     hand,
     market,
+    model,
     monitor,
     notices,
     real_money,
@@ -52,6 +53,7 @@ CHAPTERS: tuple[Chapter, ...] = (
             Command("pending", "", "what waits for you", monitor.pending),
             Command("signals", "", "how each asset is judged", monitor.signals),
             Command("why", "SPY", "why it was bought or not", monitor.why),
+            Command("model", "", "what it learned, how good it is, the way back", model.model),
             Command("watch", "add DIA", "what is traded: add a symbol, remove one", watch.watch),
             Command("report", "", "the day so far, against buy and hold", monitor.report),
             Command("bars", "SPY", "how complete the price data is", market.bars),
@@ -107,7 +109,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     ),
 )
 COMMANDS: tuple[Command, ...] = tuple(command for chapter in CHAPTERS for command in chapter.commands)
-DEEDS: Mapping[str, Deed] = {**hand.DEEDS, **watch.DEEDS}
+DEEDS: Mapping[str, Deed] = {**hand.DEEDS, **watch.DEEDS, **model.DEEDS}
 """What a confirmed card does, by its kind."""
 _BY_NAME = {command.name: command for command in COMMANDS}
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from bot.hands import Hands
 from bot.live_status import LiveStatusDesk
 from bot.message import Message
+from bot.model_desk import ModelDesk
 from bot.second_factor import SecondFactor
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.feed.coverage import Coverage
@@ -34,7 +35,8 @@ class Talk:
     """The engine as commands see it. `book` holds the settings; `lookup` is asked about symbols, `coverage` about how
     complete the stored bars are. What the owner wants to be told, and how, and what waits for his word, is kept in the
     `ledger` by the commands themselves. `clock` is the system's: the owner's own time. `factor` is asked before
-    what raises risk, where real money is traded and the owner wants it so."""
+    what raises risk, where real money is traded and the owner wants it so. `models` knows the models and the way back
+    to one of them."""
 
     owner: Owner
     hands: Hands
@@ -46,6 +48,7 @@ class Talk:
     lookup: SymbolLookup | None = None
     coverage: Callable[[], Sequence[Coverage]] | None = None
     factor: SecondFactor | None = None
+    models: ModelDesk | None = None
 
     @property
     def symbols(self) -> Sequence[str]:

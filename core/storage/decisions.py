@@ -37,6 +37,8 @@ _DECIDED_AT = (
 )
 _ADD_MODEL = insert(_M)
 _ARCHIVE = update(_M).where(_M.c.state == bindparam("former")).values(state=bindparam("now", type_=_M.c.state.type))
+_RAISE = update(_M).where(_M.c.version == bindparam("of_version")).values(state=bindparam("now", type_=_M.c.state.type))
+_MODEL = select(_M).where(_M.c.version == bindparam("of_version"))
 _CHAMPION = select(_M).where(_M.c.state == ModelState.CHAMPION).order_by(_M.c.number.desc()).limit(1)
 _MODELS = select(_M).order_by(_M.c.number.desc()).limit(bindparam("most"))
 
@@ -101,8 +103,21 @@ class Decisions(Predictions):
     def add_model(self, model: ModelVersion) -> None:
         """A new CHAMPION archives the former one."""
         if model.state is ModelState.CHAMPION:
-            self._write(_ARCHIVE, {"former": ModelState.CHAMPION, "now": ModelState.ARCHIVED})
+            self._archive_champion()
         self._write(_ADD_MODEL, row_of(model))
+
+    def promote_model(self, version: str) -> None:
+        """An earlier model is the champion again, and the former one archived. Raises KeyError for an unknown one."""
+        self._archive_champion()
+        if self._write(_RAISE, {"of_version": version, "now": ModelState.CHAMPION}).rowcount != 1:
+            raise KeyError(version)
+
+    def _archive_champion(self) -> None:
+        self._write(_ARCHIVE, {"former": ModelState.CHAMPION, "now": ModelState.ARCHIVED})
+
+    def model(self, version: str) -> ModelVersion | None:
+        row = self._row(_MODEL, {"of_version": version})
+        return _model_of(row) if row else None
 
     def champion(self) -> ModelVersion | None:
         return self._recalled(_M, _CHAMPION, self._read_champion)

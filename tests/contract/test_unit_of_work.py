@@ -375,6 +375,22 @@ def test_a_new_champion_archives_the_former_one(uow: UnitOfWork) -> None:
     assert len(uow.models(limit=1)) == 1
 
 
+@pytest.mark.feature("S5")
+def test_an_earlier_model_can_be_the_champion_again(uow: UnitOfWork) -> None:
+    uow.add_model(a_model("m1"))
+    uow.add_model(a_model("m2"))
+    uow.promote_model("m1")
+    assert uow.champion() == a_model("m1")
+    assert [(model.version, model.state) for model in uow.models()] == [
+        ("m2", ModelState.ARCHIVED),
+        ("m1", ModelState.CHAMPION),
+    ]
+    assert uow.model("m2") == a_model("m2", state=ModelState.ARCHIVED)
+    assert uow.model("m9") is None
+    with pytest.raises(KeyError):
+        uow.promote_model("m9")
+
+
 @pytest.mark.feature("S6")
 def test_predictions_are_scored_once_and_counted_since_a_time(uow: UnitOfWork) -> None:
     assert uow.prediction_scores(START) == (0, 0)

@@ -19,6 +19,7 @@ from bot.hands import Hands
 from bot.live_status import LiveStatusDesk
 from bot.market_work import Retraining, market_work
 from bot.message import Message
+from bot.model_desk import ModelDesk
 from bot.opening import greet, kept_seed, open_accounts
 from bot.ownership import Identity
 from bot.pairing import Pairing
@@ -253,7 +254,8 @@ class House:
             status=lambda: Message("how things are"),
         )
         live = LiveStatusDesk(ledger, self.clock, self.clock)
-        self.talk = Talk(self.owner, self.hands, self.clock, self.engine.book, ledger, live, self.clock)
+        models = ModelDesk(ledger, self.database.reading, self.engine.models, self.clock, lambda: None)
+        self.talk = Talk(self.owner, self.hands, self.clock, self.engine.book, ledger, live, self.clock, models=models)
 
     # what a process does
 

@@ -10,6 +10,7 @@ from typing import Any
 from telegram import Update
 
 from bot.commands import hand, waiting
+from bot.commands.model import model
 from bot.commands.notices import notify, quiet
 from bot.commands.settings import settings
 from bot.commands.table import DEEDS
@@ -21,10 +22,13 @@ from bot.importing import Importer, ImportOptions
 from bot.restoring import _settle as settle_restored
 from bot.second_factor import SecondFactor
 from core.adapters.bar_folder import BarFolder
+from core.checkpoints import calling
 from core.domain.accounts import Mode
+from core.domain.events import ModelRestored
 from core.domain.records import JobOutcome, QuestionChoice
 from core.feed.bar_files import Wanted
 from jobs.table import GUARD, REPORT, RETRAIN, TICK
+from tests.fault.kill_setup import stump
 from tests.fault.points_house import COIN, House, Scene, Step
 from tests.fault.points_steps import (
     BUY_CARD,
@@ -38,6 +42,7 @@ from tests.fault.points_steps import (
     job,
     order,
 )
+from tests.forest_builders import save
 
 DAY_END = Scene(
     "a day is reported, predictions are scored, a model is trained",
@@ -228,6 +233,40 @@ BY_HAND = Scene(
     venue="simulated",
     expect=holds(account="simulated"),
     varies="a sale whose process died before its note is in the audit as a tap alone",
+)
+
+
+def _has_models(house: House) -> None:
+    """Two that were in use one after the other."""
+    with calling(house.checkpoint, "train"):
+        made = [save(replace(stump(), version=name), house.settings.models_dir) for name in ("first", "second")]
+    with house.desk.ledger() as work:
+        if work.champion() is None:
+            for each in made:
+                work.add_model(each)
+            work.commit("model")
+
+
+def _is_back(house: House) -> None:
+    with house.database.reading() as work:
+        model = work.champion()
+        told = [row.event for row in work.messages() if isinstance(row.event, ModelRestored)]
+    assert model is not None
+    assert model.version == "first"
+    assert [event.version for event in told] == ["first"]
+
+
+GONE_BACK = Scene(
+    "the owner goes back to the former model",
+    (
+        Step(_has_models),
+        Step(asks(model, "back first"), 1),
+        Step(_confirms),
+        Step(job(RETRAIN), 1),
+        Step(delivered),
+    ),
+    venue="",
+    expect=_is_back,
 )
 
 

@@ -13,12 +13,15 @@ from core.domain.bars import BarSize
 from core.domain.decisions import ModelState
 from core.domain.events import ModelTrained
 from core.domain.instruments import instrument_for
+from core.domain.views import AnswerKind
 from core.errors import DataFault, Transient
 from core.learning.training import TrainingOutcome
 from core.learning.validation import Scores
 from core.series import BarSeries, time_of
 from core.storage.store import Database, open_database
 from core.strategy.predictor import ForestPredictor
+from jobs.going_back import HOLDS, go_back
+from jobs.model_changes import Fate, changes
 from jobs.retrain import objection, retrain
 from jobs.schedule import JobSkipped
 from jobs.worker import SpawnedWorker
@@ -162,6 +165,45 @@ def test_a_model_far_worse_than_the_base_rate_is_rejected_and_the_former_stays(h
         house.retrain(later, InlineWorker())
     with pytest.raises(JobSkipped, match="set aside"):
         house.retrain(later, InlineWorker(), force=True)
+
+
+@pytest.mark.feature("S5")
+def test_what_goes_live_and_what_is_rejected_is_noted_with_its_reason(house: House) -> None:
+    house.retrain(NOW, InlineWorker())
+    house.retrain(NOW + 30 * DAY, InlineWorker(worsened(0.06)))
+    with house.database.reading() as work:
+        rejected, live = changes(work)
+    assert (live.at, live.version, live.fate, live.why) == (NOW, house.champion().version, Fate.LIVE, "")
+    assert (rejected.at, rejected.fate) == (NOW + 30 * DAY, Fate.REJECTED)
+    assert "0.0600 above the base rate's" in rejected.why
+
+
+@pytest.mark.feature("S5")
+def test_training_waits_while_the_owner_wants_an_earlier_model(house: House) -> None:
+    worker = InlineWorker()
+    house.retrain(NOW, worker)
+    first = house.champion().version
+    house.retrain(NOW + 20 * DAY, worker)
+    store = ModelFiles(house.models, ForestPredictor.from_bytes)
+    second, back = house.champion().version, NOW + 21 * DAY
+    uow = house.database.unit_of_work
+    assert go_back(first, second, uow=uow, store=store, now=back, by="owner").kind is AnswerKind.DONE
+    with pytest.raises(JobSkipped, match=f"you went back to model {first}; training waits until"):
+        house.retrain(back + 20 * DAY, worker)
+    assert house.champion().version == first
+    assert "live" in house.retrain(back + HOLDS, worker)
+    assert house.champion().version != first
+
+
+@pytest.mark.feature("S5")
+def test_damaged_files_of_a_model_that_was_gone_back_to_do_not_wait(house: House) -> None:
+    house.retrain(NOW, InlineWorker())
+    first = house.champion().version
+    house.retrain(NOW + 20 * DAY, InlineWorker())
+    store = ModelFiles(house.models, ForestPredictor.from_bytes)
+    second = house.champion().version
+    go_back(first, second, uow=house.database.unit_of_work, store=store, now=NOW + 21 * DAY, by="owner")
+    assert "live" in house.retrain(NOW + 30 * DAY, InlineWorker(), force=True)
 
 
 def test_a_score_that_is_no_number_is_an_error_and_changes_nothing(house: House) -> None:

@@ -20,7 +20,15 @@ from core.domain.events.cards import (
     QuestionSettled,
 )
 from core.domain.events.guards import BrakeReleased, BrakeSet, GuardMoved, NearStop, PositionUnguarded, ProtectionFailed
-from core.domain.events.house import EngineStarted, ErrorRaised, HealthChanged, LedgerRestored, ModelTrained, Welcome
+from core.domain.events.house import (
+    EngineStarted,
+    ErrorRaised,
+    HealthChanged,
+    LedgerRestored,
+    ModelRestored,
+    ModelTrained,
+    Welcome,
+)
 from core.domain.events.owner import LiveStatus, ModeChanged, OwnerReturned, OwnerSilent, SettingsDiffer, StrangerSpoke
 from core.domain.events.real_money import RealMoneyAsked, RealMoneyChanged, RealMoneyHeldBack
 from core.domain.events.reports import DailyReport, ReportAccount, ReportPosition
@@ -56,6 +64,7 @@ __all__ = [
     "LedgerRestored",
     "LiveStatus",
     "ModeChanged",
+    "ModelRestored",
     "ModelTrained",
     "NearStop",
     "OrderFilled",
@@ -138,6 +147,7 @@ Event = (
     | RealMoneyAsked
     | RealMoneyChanged
     | RealMoneyHeldBack
+    | ModelRestored
     | LiveStatus
 )
 

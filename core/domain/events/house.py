@@ -57,6 +57,21 @@ class ModelTrained:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelRestored:
+    """The owner went back from the model `former` to the earlier `version`; nothing is trained before `held_until`."""
+
+    version: str
+    former: str
+    trained_at: datetime
+    last_bar_at: datetime
+    event: str
+    log_loss: float
+    baseline_log_loss: float
+    held_until: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class HealthChanged:
     component: str
     state: str
