@@ -38,6 +38,7 @@ from core.execution.desk import Desk
 from core.performance import Held, Performance, bought_and_held, measure
 from core.series import BarSeries, seconds_of
 from core.settings import Settings
+from core.strategy.policy import Policy, Strategy
 from jobs.fan_out import FanOut
 from jobs.walk_forward import Cadence, Past, Promises, Trained, kept_promises, made, planned
 
@@ -92,10 +93,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BacktestResult:
-    """`runs` begin with that of all symbols. `market` is SPY bought and held, where its bars are there. `promises` are
-    what the models foresaw for each daily bar of the period, and what came of it."""
+    """`policy` is what was obeyed. `runs` begin with that of all symbols. `market` is SPY bought and held, where its
+    bars are there. `promises` are what the models foresaw for each daily bar of the period, and what came of it."""
 
     options: BacktestOptions
+    policy: Policy
     runs: Sequence[Run]
     market: Held | None
     promises: Promises
@@ -132,6 +134,7 @@ class Backtest:
         lines = lines_for(self._options.symbols) if self._options.beside else lines_for(self._options.symbols)[:1]
         return BacktestResult(
             options=self._options,
+            policy=self._policy,
             runs=[self._run(line, models, begin) for line in lines],
             market=self._hold((MARKET,), f"{MARKET}, held"),
             promises=kept_promises(self._past(), models.probabilities, self._start),
@@ -156,6 +159,8 @@ class Backtest:
         return SourceBars(self._source, universe.all(), self._sizes, self._start, self._end, clock)
 
     def _train(self, begin: Begin) -> list[Trained]:
+        if self._policy.strategy is Strategy.RULE:
+            return []
         options = self._options
         past = self._past()
         every, least = options.retrain, self._settings.retrain_min_new_labels

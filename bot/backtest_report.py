@@ -20,6 +20,7 @@ from core.domain.dust import without_dust
 from core.errors import Fatal
 from core.performance import Performance, table
 from core.ports import Worker
+from core.strategy.policy import Strategy
 from jobs.verdict import committed_verdict
 
 SECONDS_TO_DRAW = 120.0
@@ -79,6 +80,8 @@ def _of_prices(options: BacktestOptions) -> str:
 
 
 def _of_models(result: BacktestResult) -> str:
+    if result.policy.strategy is Strategy.RULE:
+        return "No model: the plain rule decides, and buys a size once that it keeps until it sells."
     refused = sum(bool(each.objection) for each in result.trained)
     if not result.trained:
         return "No model could be trained: too few labelled rows before the period. Nothing was bought."

@@ -17,6 +17,7 @@ from bot.markup import esc, line
 from core.domain.decisions import Verdict
 
 _NAMES = {
+    "rule": "Plain rule",
     "sma": "Trend",
     "rsi": "RSI",
     "macd": "MACD",

@@ -13,7 +13,7 @@ from bot.message import Button, Keyboard, Message
 from bot.render_marks import fits_a_button, headline
 from bot.render_moves import what_moved
 from core.domain.accounts import Badge
-from core.domain.decisions import Reasons, Signal
+from core.domain.decisions import RULE_GATE, Reasons, Signal
 from core.domain.views import Explanation
 
 
@@ -41,9 +41,10 @@ def _facts(signal: Signal, zone: ZoneInfo) -> str:
         rows.append(("Newest bar", f"{numbers.span(signal.at - signal.bar_closed_at)} old"))
     made = signal.prediction
     if made is None:
-        return table([*rows, ("Confidence", "– (no forecast)")])
+        return table([*rows, ("Confidence", "– (no forecast)")] if _is_asked(signal) else rows)
+    asked = "" if _is_asked(signal) else " (not asked)"
     rows += [
-        ("Confidence", numbers.percent(made.probability)),
+        ("Confidence", f"{numbers.percent(made.probability)}{asked}"),
         ("Daily bar", numbers.moment(made.bar_closed_at, zone)),
         ("Model", made.model_version),
     ]
@@ -65,9 +66,18 @@ def signals(judged: Sequence[Signal], marks: tuple[Badge, ...], zone: ZoneInfo) 
     )
 
 
+def _chance(signal: Signal) -> str:
+    made = signal.prediction
+    return f" {numbers.percent(made.probability)}" if made is not None and _is_asked(signal) else ""
+
+
+def _is_asked(signal: Signal) -> bool:
+    """Whether the forest had a say: where the plain rule is followed it has none."""
+    return all(verdict.gate != RULE_GATE for verdict in signal.verdicts)
+
+
 def _verdict(signal: Signal, zone: ZoneInfo) -> str:
-    chance = f" {numbers.percent(signal.prediction.probability)}" if signal.prediction else ""
-    name = f"{'🟢' if signal.is_buy else '▫️'} {bold(line(signal.symbol, 20))}{chance}"
+    name = f"{'🟢' if signal.is_buy else '▫️'} {bold(line(signal.symbol, 20))}{_chance(signal)}"
     if signal.veto is None:
         return f"{name}: {'buy' if signal.is_buy else 'no gate was asked'}"
     return f"{name}: {render_reasons.gates([signal.veto], zone)}"
@@ -78,8 +88,7 @@ def why(
 ) -> Message:
     """The stored judgement of one asset: what the model saw and what moved it, every gate in order with its words."""
     said = "buy" if signal.is_buy else "no entry"
-    chance = f" {numbers.percent(signal.prediction.probability)}" if signal.prediction else ""
-    title = headline("🔎", f"{line(signal.symbol, 20)}{chance}: {said}, why", marks)
+    title = headline("🔎", f"{line(signal.symbol, 20)}{_chance(signal)}: {said}, why", marks)
     age = f"Judged {numbers.span(market_now - signal.at)} ago."
     keyboard = ((Button("📈 All signals", menu_token("signals")),), *_why_buttons([signal.symbol]))
     return Message(

@@ -21,7 +21,8 @@ from core.ports import Calendar, Predictor
 from core.series import BarSeries
 from core.strategy.decide import decide
 from core.strategy.features import FEATURE_NAMES, FEATURE_VERSION
-from core.strategy.policy import Policy
+from core.strategy.plain_rule import rule_verdict
+from core.strategy.policy import Policy, Strategy
 from core.strategy.predictor import ForestPredictor
 from core.strategy.snapshot import AccountView, MarketView, Snapshot
 from jobs.schedule import TICK_PERIOD, every
@@ -52,11 +53,13 @@ class ScoutTask:
     latest: datetime
 
 
-Train = Callable[[Sequence[BarSeries]], Predictor]
+Train = Callable[[Sequence[BarSeries]], Predictor | None]
 
 
 def scout(task: ScoutTask, recipe: Recipe) -> datetime | None:
-    """`lively_start` with the real training: what the worker runs."""
+    """`lively_start` with the real training: what the worker runs. The plain rule needs none."""
+    if task.policy.strategy is Strategy.RULE:
+        return lively_start(task, lambda _known: None, lambda _known: None)
     from core.learning.labels import event_name, training_rows
     from core.learning.training import fit, flatten
 
@@ -97,7 +100,7 @@ def _known(daily: Mapping[str, BarSeries], now: datetime) -> list[BarSeries]:
     return [series.until(now) for series in daily.values()]
 
 
-def _entries(task: ScoutTask, predictor: Predictor, start: datetime, end: datetime) -> Iterator[datetime]:
+def _entries(task: ScoutTask, predictor: Predictor | None, start: datetime, end: datetime) -> Iterator[datetime]:
     """At most one entry a day, in (start, end]: the first tick at which the decision holds an order."""
     rule, now = every(TICK_PERIOD), start
     while (now := rule(now)) <= end:
@@ -110,8 +113,11 @@ def _entries(task: ScoutTask, predictor: Predictor, start: datetime, end: dateti
             now += DAY
 
 
-def _likely(task: ScoutTask, predictor: Predictor, now: datetime) -> list[Instrument]:
-    """Instruments whose daily probability passes the gate; only they can make an entry."""
+def _likely(task: ScoutTask, predictor: Predictor | None, now: datetime) -> list[Instrument]:
+    """Instruments whose daily probability passes the gate, or that the plain rule wants; only they can make an
+    entry."""
+    if predictor is None:
+        return [each for each in task.instruments if rule_verdict(task.daily[each.symbol].until(now)).passed]
     found = []
     for instrument in task.instruments:
         prediction = predictor.predict(task.daily[instrument.symbol].until(now))

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.backtest.curve import prices_at
-from core.series import BarSeries, Floats, Seconds, seconds_of, time_of
-from core.strategy.policy import Policy
-from core.strategy.screen import may_confirm
+from core.series import BarSeries, Floats, Mask, Seconds, seconds_of, time_of
+from core.strategy.policy import Policy, Strategy
+from core.strategy.screen import may_confirm, may_hold, may_leave
 
 Ticks = NDArray[np.int64]
 """Indices into the ticks of a run."""
@@ -28,7 +28,8 @@ class SymbolAhead:
     """One symbol: `tick` is the first that sees each of its confirming bars in the period; `closed`, `low` and
     `high` are theirs.
 
-    `wanted` are the ticks at which an entry may be decided; `price` is what each tick knows, shape of the ticks.
+    `wanted` are the ticks at which an entry may be decided, `unwanted` those at which the plain rule may sell it;
+    `price` is what each tick knows, shape of the ticks.
     """
 
     tick: Ticks
@@ -36,6 +37,7 @@ class SymbolAhead:
     low: Floats
     high: Floats
     wanted: Ticks
+    unwanted: Ticks
     price: Floats
 
     def next_reach(self, after: int, stop: float, target: float, none: int) -> int:
@@ -60,8 +62,15 @@ class SymbolAhead:
         return row < len(self.wanted) and int(self.wanted[row]) == tick
 
     def next_wanted(self, after: int, none: int) -> int:
-        row = int(np.searchsorted(self.wanted, after, side="right"))
-        return int(self.wanted[row]) if row < len(self.wanted) else none
+        return _next(self.wanted, after, none)
+
+    def next_unwanted(self, after: int, none: int) -> int:
+        return _next(self.unwanted, after, none)
+
+
+def _next(ticks: Ticks, after: int, none: int) -> int:
+    row = int(np.searchsorted(ticks, after, side="right"))
+    return int(ticks[row]) if row < len(ticks) else none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,14 +126,25 @@ def symbol_ahead(
     tick = np.searchsorted(ticks, confirm.closed_at[first:]).astype(np.int64)
     # Of bars that one tick sees together the newest is judged; a bar that no tick sees is never judged.
     newest = np.append(tick[1:] != tick[:-1], True) if len(tick) else np.empty(0, np.bool_)
-    may = may_confirm(confirm, policy)[first:] & newest & (tick < len(ticks))
-    likely = probability > policy.min_probability
-    may[may] = likely[tick[may]]
+    may = newest & (tick < len(ticks))
+    if policy.strategy is Strategy.RULE:
+        held, left = (_known_at(ticks, daily, each) for each in (may_hold(daily), may_leave(daily)))
+        may[may] = held[tick[may]]
+        unwanted = np.flatnonzero(left)
+    else:
+        may &= may_confirm(confirm, policy)[first:]
+        may[may] = (probability > policy.min_probability)[tick[may]]
+        unwanted = np.empty(0, np.int64)
     price = prices_at([confirm] if confirm.size is daily.size else [confirm, daily], ticks) * units
     then = units[np.minimum(tick, len(ticks) - 1)]
-    return SymbolAhead(
-        tick, confirm.closed_at[first:], confirm.low[first:] * then, confirm.high[first:] * then, tick[may], price
-    )
+    low, high = confirm.low[first:] * then, confirm.high[first:] * then
+    return SymbolAhead(tick, confirm.closed_at[first:], low, high, tick[may], unwanted, price)
+
+
+def _known_at(ticks: Seconds, daily: BarSeries, values: Mask) -> Mask:
+    """What is true after the newest of `daily` that each tick knows; false before the first."""
+    row = np.searchsorted(daily.closed_at, ticks, side="right") - 1
+    return (row >= 0) & values[np.maximum(row, 0)] if len(daily) else np.zeros(len(ticks), np.bool_)
 
 
 def units_at(splits: Sequence[tuple[datetime, float]], ticks: Seconds) -> Floats:

@@ -1,9 +1,10 @@
 """Which ticks of a run can be passed over, and what is written down in their stead.
 
 A tick may be passed over while nothing is under way but stops and targets that rest at the venue, no bar reaches one of
-them, nothing may be bought, no brake ends or falls due, and no dividend or split comes: then the live tick would only
-write that nothing happened. What a later tick would find written (which bars were judged, from where losses are
-counted, when a stop was last seen) is brought up to where it would stand. Proven equal in tests/golden.
+them, nothing may be bought, the plain rule wants what is held, no brake ends or falls due, and no dividend or split
+comes: then the live tick would only write that nothing happened. What a later tick would find written (which bars were
+judged, from where losses are counted, when a stop was last seen) is brought up to where it would stand. Proven equal in
+tests/golden.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from core.execution.equity import record_equity, record_of
 from core.execution.protect import SEEN_EVERY
 from core.reporting import AccountRecord
 from core.series import time_of
+from core.strategy.policy import Strategy
 
 ROOM = 1e-9
 _DAILY = (BarSize.D1,)
@@ -64,7 +66,8 @@ class Skipper:
         found = min(self._next_entry(done, portfolio), self._next_end_of_brake(done), ahead.last)
         for symbol, (stop, target) in levels.items():
             reached = ahead.symbols[symbol].next_reach(done, stop, target, ahead.last)
-            found = min(found, reached, ahead.next_action(symbol, done))
+            left = ahead.symbols[symbol].next_unwanted(done, ahead.last)
+            found = min(found, reached, left, ahead.next_action(symbol, done))
         found, self._bars.levels = max(found, done + 1), levels
         held = self._held(portfolio)
         if found > done + 1 and held:
@@ -76,7 +79,9 @@ class Skipper:
 
     def active(self, tick: int) -> set[str]:
         """The symbols that a tick has to look at: what is held or ordered, and what may be bought. Of the others it
-        would only write why not."""
+        would only write why not. The plain rule shares its target out among all of them."""
+        if self._desk.policy.strategy is Strategy.RULE:
+            return set(self._ahead.symbols)
         symbols = {order.symbol for order in self._books.live.values()}
         symbols |= self._books.portfolios[self._account].positions.keys()
         return symbols | {name for name, symbol in self._ahead.symbols.items() if symbol.is_wanted(tick)}

@@ -45,6 +45,11 @@ class Reasons:
         return self.base + sum(each.points for each in self.contributions)
 
 
+RULE_GATE = "rule"
+"""The gate that stands in the place of probability, SMA, RSI and MACD where the plain rule is followed; also the tag of
+the rule's sales."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One gate's answer, with its numbers in words. `gate` is a short stable name (probability, sma, cap, cash ...)."""

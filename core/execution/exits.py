@@ -49,10 +49,10 @@ def sell_out(
     origin: str,
     wanted: Iterable[Order],
     reachable: frozenset[str],
-    choose: Callable[[Snapshot], tuple[Order, ...]] = exits,
+    choose: Callable[[Snapshot], tuple[Order, ...]] | None = None,
 ) -> SoldOut:
     """Sells the positions of the `wanted` exits, as far as the venues let go of what rests there. `choose` says anew
-    what is to be sold once something was cancelled."""
+    what is to be sold once something was cancelled; None: what `exits` say."""
     orders, blocked, withdrawn = tuple(wanted), set[Place](), set[str]()
     for _ in range(ROUNDS):
         cleared = {_place(order) for order in orders if order.state is not OrderState.AWAITING_OWNER}
@@ -64,7 +64,8 @@ def sell_out(
         reachable = reconcile(desk, now).reachable
         snapshot = take_picture(desk, now, origin, reachable, only_held=True)
         places = {_place(order) for order in orders}
-        orders = tuple(order for order in choose(snapshot) if _place(order) in places)
+        again = choose(snapshot) if choose is not None else exits(snapshot, desk.policy)
+        orders = tuple(order for order in again if _place(order) in places)
     ready = tuple(order for order in orders if _place(order) not in blocked)
     if not ready:
         return SoldOut(waiting=len(blocked))

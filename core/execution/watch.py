@@ -93,7 +93,7 @@ def _sell_what_is_due(
     desk: Desk, now: datetime, origin: str, reachable: frozenset[str]
 ) -> tuple[SoldOut, Mapping[str, Decimal]]:
     snapshot = take_picture(desk, now, origin, reachable, only_held=True)
-    wanted = exits(snapshot)
+    wanted = exits(snapshot, desk.policy)
     sold = sell_out(desk, now, origin, wanted, reachable) if wanted else SoldOut()
     return sold, prices_of(snapshot)
 

@@ -12,19 +12,20 @@ from types import MappingProxyType
 
 import numpy as np
 
+from core.domain.instruments import AssetClass
 from core.learning.events import deviation_of_returns
 from core.learning.history import History
 from core.learning.market import Market
 from core.learning.portfolio import Plan, Result, Rules, simulate
 from core.series import Floats
 from core.strategy.features import sma
+from core.strategy.plain_rule import AVERAGE_BARS, DAYS_A_YEAR, DEVIATION_RETURNS
 
 CHANNELS = (20, 55, 100)
 VOLATILITY_TARGET = 0.12
 """What a rule aims at for the whole account, a year."""
 ASSET_CAP = 0.25
-PERIODS = 60
-_YEAR_STOCK, _YEAR_CRYPTO = 252.0, 365.0
+PERIODS = DEVIATION_RETURNS
 
 
 def donchian(close: Floats, high: Floats, low: Floats, period: int) -> Floats:
@@ -51,11 +52,11 @@ def channel_share(history: History) -> Floats:
 
 def yearly_deviation(history: History, is_crypto: bool) -> Floats:
     """Deviation of the last 60 daily returns, a year: shape (bars,)."""
-    scale = math.sqrt(_YEAR_CRYPTO if is_crypto else _YEAR_STOCK)
+    scale = math.sqrt(DAYS_A_YEAR[AssetClass.CRYPTO if is_crypto else AssetClass.STOCK])
     return deviation_of_returns(history.bars.close, PERIODS) * scale
 
 
-def above_average(history: History, period: int = 200) -> Floats:
+def above_average(history: History, period: int = AVERAGE_BARS) -> Floats:
     """1 where the close is above its mean of `period` bars, else 0; NaN before."""
     mean = sma(history.bars.close, period)
     return np.where(np.isnan(mean), np.nan, (history.bars.close > mean).astype(np.float64))

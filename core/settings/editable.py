@@ -58,6 +58,7 @@ class Editable:
 
 _PERCENT, _MINUTES, _HOURS, _COUNT = Unit.PERCENT, Unit.MINUTES, Unit.HOURS, Unit.COUNT
 _TABLE: tuple[tuple[str, Group, Unit, str], ...] = (
+    ("STRATEGY", Group.RISK, Unit.NAME, "0"),
     ("MIN_PROBABILITY", Group.RISK, _PERCENT, "0.01"),
     ("STOP_LOSS", Group.RISK, _PERCENT, "0.01"),
     ("TAKE_PROFIT", Group.RISK, _PERCENT, "0.01"),
@@ -67,6 +68,7 @@ _TABLE: tuple[tuple[str, Group, Unit, str], ...] = (
     ("MAX_EXPOSURE_FRACTION", Group.RISK, _PERCENT, "0.10"),
     ("MAX_CRYPTO_FRACTION", Group.RISK, _PERCENT, "0.10"),
     ("DAILY_RISK_FRACTION", Group.RISK, _PERCENT, "0.0025"),
+    ("VOLATILITY_TARGET", Group.RISK, _PERCENT, "0.01"),
     ("DAILY_LOSS_LIMIT", Group.RISK, _PERCENT, "0.01"),
     ("DRAWDOWN_LIMIT", Group.RISK, _PERCENT, "0.05"),
     ("LOSS_STREAK", Group.RISK, _COUNT, "1"),

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.domain.accounts import Mode
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.settings.checks import AnyCase, Symbols
-from core.strategy.policy import NoAnswer, Policy
+from core.strategy.policy import NoAnswer, Policy, Strategy
 
 
 def setting(name: str, default: object, example: str, about: str, *, words: str = "", **limits: Any) -> Any:
@@ -36,6 +36,12 @@ class TradingSettings(BaseModel):
         "confirm",
         "How decisions become orders: auto, confirm, manual or observe",
         words="auto for play and paper money, else manual",
+    )
+    strategy: Annotated[Strategy, AnyCase] = setting(
+        "STRATEGY",
+        Strategy.FOREST,
+        "rule",
+        "What proposes purchases: forest (with SMA, RSI and MACD) or rule (held above its mean of 200 days)",
     )
     min_probability: float = setting(
         "MIN_PROBABILITY",
@@ -112,6 +118,14 @@ class TradingSettings(BaseModel):
         Decimal("0.0075"),
         "0.0075",
         "What one position may win or lose on an ordinary day, fraction of the account's value",
+        gt=0,
+        le=1,
+    )
+    volatility_target: Decimal = setting(
+        "VOLATILITY_TARGET",
+        Decimal("0.12"),
+        "0.12",
+        "What the plain rule lets all win or lose together in an ordinary year, fraction of the account's value",
         gt=0,
         le=1,
     )
@@ -221,6 +235,7 @@ class TradingSettings(BaseModel):
     def policy(self) -> Policy:
         """The numbers the strategy obeys; what has no setting keeps the policy's default."""
         return Policy(
+            strategy=self.strategy,
             min_probability=self.min_probability,
             max_asset_fraction=self.max_asset_fraction,
             stop_fraction=self.stop_loss,
@@ -234,6 +249,7 @@ class TradingSettings(BaseModel):
             max_exposure_fraction=self.max_exposure_fraction,
             max_crypto_fraction=self.max_crypto_fraction,
             daily_risk_fraction=self.daily_risk_fraction,
+            volatility_target=self.volatility_target,
             first_day_fraction=self.first_day_exposure,
             trailing_fraction=self.trailing_stop,
             break_even_fraction=self.break_even_at,

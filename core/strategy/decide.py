@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from core.domain.accounts import Mode
-from core.domain.decisions import BrakeKind, Decision, Prediction, Signal, Verdict
+from core.domain.decisions import RULE_GATE, BrakeKind, Decision, Prediction, Signal, Verdict
 from core.domain.dust import is_left
 from core.domain.instruments import Instrument, instrument_for
 from core.domain.orders import Cover, Order, OrderState, Purpose, Side, cover_of
@@ -15,7 +15,8 @@ from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ZERO, exact, floor_to, nearest
 from core.ports import Predictor
 from core.series import time_of
-from core.strategy.policy import Policy
+from core.strategy.plain_rule import Part, part_of, rule_verdict, sale_by_rule, share_of, yearly_deviation
+from core.strategy.policy import Policy, Strategy
 from core.strategy.risk import DATA_RULES, ENTRY_RULES, Case, entry_account, has_live_exit
 from core.strategy.signal import signal_verdicts
 from core.strategy.sizing import Purchase, Sizing, size_entry
@@ -33,11 +34,12 @@ class _Candidate:
     market: MarketView
     prediction: Prediction | None
     verdicts: tuple[Verdict, ...]
+    merit: float
 
     @property
     def rank(self) -> tuple[float, str]:
-        """The likeliest first, then by name: who gets the cash when it is short."""
-        return (-(self.prediction.probability if self.prediction else 0.0), self.market.instrument.symbol)
+        """The likeliest first, of the rule the largest, then by name: who gets the cash when it is short."""
+        return (-self.merit, self.market.instrument.symbol)
 
 
 def decide(snapshot: Snapshot, predictor: Predictor | None, policy: Policy) -> Decision:
@@ -47,12 +49,12 @@ def decide(snapshot: Snapshot, predictor: Predictor | None, policy: Policy) -> D
     """
     seen = replace(snapshot, markets=tuple(_as_of_now(snapshot, market) for market in snapshot.markets))
     signals, entries = _entries(seen, predictor, policy)
-    return Decision(snapshot.now, snapshot.entry_account or "", signals, (*exits(seen), *entries))
+    return Decision(snapshot.now, snapshot.entry_account or "", signals, (*exits(seen, policy), *entries))
 
 
-def exits(snapshot: Snapshot) -> tuple[Order, ...]:
-    """A sale for every position whose price is at or through its stop or target and that no venue guards, and for
-    every one that is to be flattened.
+def exits(snapshot: Snapshot, policy: Policy) -> tuple[Order, ...]:
+    """A sale for every position whose price is at or through its stop or target and that no venue guards, for every
+    one that is to be flattened, and for every one that the plain rule no longer wants, where that is followed.
 
     A venue's stop that the price has left behind for two bars has failed, one with a limit as soon as the price is at
     it: then the position is sold, too. What rests without a target is sold at its target. A sale is for all of it,
@@ -60,14 +62,14 @@ def exits(snapshot: Snapshot) -> tuple[Order, ...]:
     position that live exits sell gets no second. Of an account whose place another one took
     nothing can be sold.
     """
-    return tuple(_exits_of(snapshot))
+    return tuple(_exits_of(snapshot, policy))
 
 
 def _as_of_now(snapshot: Snapshot, market: MarketView) -> MarketView:
     return replace(market, daily=market.daily.until(snapshot.now), confirm=market.confirm.until(snapshot.now))
 
 
-def _exits_of(snapshot: Snapshot) -> Iterator[Order]:
+def _exits_of(snapshot: Snapshot, policy: Policy) -> Iterator[Order]:
     markets = {market.instrument.symbol: market for market in snapshot.markets}
     for view in snapshot.accounts:
         if not view.connected:
@@ -81,6 +83,7 @@ def _exits_of(snapshot: Snapshot) -> Iterator[Order]:
             found = (
                 _flattened(snapshot, view, symbol)
                 or _level_reached(view, view.guards.get(symbol), market, cover_of(view.orders_in(symbol)))
+                or sale_by_rule(market, policy)
                 or _left_over(view, position, instrument)
             )
             if found:
@@ -195,7 +198,8 @@ def _entries(
     signals, orders = dict[str, Signal](), list[Order]()
     for candidate in candidates:
         account = entry_account(snapshot, candidate.market.instrument.symbol)
-        sizing = _sized(candidate, account, stakes, policy)
+        part = part_of(snapshot, candidate.market, policy) if policy.strategy is Strategy.RULE else None
+        sizing = _sized(candidate, account, stakes, policy, part)
         signal = _signal(snapshot, candidate, sizing)
         signals[signal.symbol] = signal
         if signal.is_buy and account is not None and sizing is not None:
@@ -210,17 +214,26 @@ def _judge(snapshot: Snapshot, market: MarketView, predictor: Predictor | None, 
     """Every gate but the size, in a fixed order; each is asked even where an earlier one said no."""
     prediction = predictor.predict(market.daily) if predictor and len(market.daily) else None
     why_none = "no valid features yet" if predictor else "no trained model"
-    case = Case(snapshot, market, policy)
-    verdicts = (
-        *(rule(case) for rule in DATA_RULES),
-        *signal_verdicts(prediction, market.confirm, policy, why_none),
-        *(rule(case) for rule in ENTRY_RULES),
-    )
-    return _Candidate(market, prediction, verdicts)
+    case, merit = Case(snapshot, market, policy), prediction.probability if prediction else 0.0
+    if policy.strategy is Strategy.RULE:
+        wanted, merit = [rule_verdict(market.daily)], _share_by_rule(snapshot, market, policy)
+    else:
+        wanted = signal_verdicts(prediction, market.confirm, policy, why_none)
+    verdicts = (*(rule(case) for rule in DATA_RULES), *wanted, *(rule(case) for rule in ENTRY_RULES))
+    return _Candidate(market, prediction, verdicts, merit)
+
+
+def _share_by_rule(snapshot: Snapshot, market: MarketView, policy: Policy) -> float:
+    deviation = yearly_deviation(market)
+    return 0.0 if deviation is None else share_of(part_of(snapshot, market, policy), deviation)
 
 
 def _sized(
-    candidate: _Candidate, account: AccountView | None, stakes: Mapping[str, Stakes], policy: Policy
+    candidate: _Candidate,
+    account: AccountView | None,
+    stakes: Mapping[str, Stakes],
+    policy: Policy,
+    part: Part | None,
 ) -> Sizing | None:
     """None where there is no price or no account to size for: the gates have said so."""
     price = _reference_price(candidate.market)
@@ -228,7 +241,7 @@ def _sized(
         return None
     own = stakes[account.account.id]
     others = tuple(each for name, each in stakes.items() if name != account.account.id and each.world is own.world)
-    return size_entry(Purchase(candidate.market, price, own, others, policy, first_day=account.first_day))
+    return size_entry(Purchase(candidate.market, price, own, others, policy, first_day=account.first_day, part=part))
 
 
 def _reference_price(market: MarketView) -> Decimal | None:
@@ -256,7 +269,7 @@ def _entry(snapshot: Snapshot, candidate: _Candidate, view: AccountView, sizing:
 
 
 _IN_DOUBT = frozenset({OrderState.SUBMITTING, OrderState.UNKNOWN})
-_TELLING = ("probability", "sma", "rsi", "macd")
+_TELLING = ("probability", "sma", "rsi", "macd", RULE_GATE)
 
 
 def _order(

@@ -17,13 +17,23 @@ class NoAnswer(StrEnum):
     REMIND = "remind"
 
 
+class Strategy(StrEnum):
+    """What proposes purchases: the forest, confirmed by SMA, RSI and MACD; or the plain rule, which also sells what it
+    no longer wants."""
+
+    FOREST = "forest"
+    RULE = "rule"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Fractions of equity or price as Decimal (0.25 is 25 %), probability as a float from 0 to 1.
 
     `gap_fraction` is how much dearer an entry that waits for an open may become: cash is kept back for it.
     `daily_risk_fraction` is the part of equity that one position may gain or lose on an ordinary day (one standard
-    deviation over `volatility_bars` daily returns). `trailing_fraction` and `break_even_fraction` None mean: off.
+    deviation over `volatility_bars` daily returns); the plain rule shares out `volatility_target` in its stead, the
+    part of equity that everything together may gain or lose in an ordinary year.
+    `trailing_fraction` and `break_even_fraction` None mean: off.
     `daily_loss_fraction`, `drawdown_fraction` and `loss_streak` are the losses from which nothing is bought: until the
     trading day ends, until the owner releases it, and for `loss_streak_pause`. `max_exposure_fraction` is the most that
     may be invested in all assets together, `max_crypto_fraction` in all coins, `first_day_fraction` in a live account
@@ -41,6 +51,7 @@ class Policy:
     A reported price that is off the market by more than `far_price_fraction` is asked about a second time.
     """
 
+    strategy: Strategy = Strategy.FOREST
     min_probability: float = 0.60
     max_asset_fraction: Decimal = Decimal("0.25")
     stop_fraction: Decimal = Decimal("0.05")
@@ -64,6 +75,7 @@ class Policy:
     max_crypto_fraction: Decimal = Decimal("0.50")
     daily_risk_fraction: Decimal = Decimal("0.0075")
     volatility_bars: int = 20
+    volatility_target: Decimal = Decimal("0.12")
     first_day_fraction: Decimal = Decimal("0.10")
     trailing_fraction: Decimal | None = None
     break_even_fraction: Decimal | None = None

@@ -1,4 +1,5 @@
-"""At which of many bars SMA, RSI and MACD may agree at all: a quick look ahead for backtests.
+"""At which of many bars SMA, RSI and MACD may agree at all, and what the plain rule may want: a quick look ahead for
+backtests.
 
 It needs pandas, which the engine that judges one bar at a time does without.
 """
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.series import BarSeries, Floats
 from core.strategy.features import FAST, FLAT, SIGNAL, SLOW, sma
+from core.strategy.plain_rule import AVERAGE_BARS
 from core.strategy.policy import Policy
 from core.strategy.signal import MIN_CONFIRM_BARS
 
@@ -40,6 +42,19 @@ def may_confirm(bars: BarSeries, policy: Policy) -> NDArray[np.bool_]:
     line = smooth(close, SLOW - 1, FAST, 2 / (FAST + 1)) - smooth(close, SLOW - 1, SLOW, 2 / (SLOW + 1))
     histogram = line - smooth(line, SLOW + SIGNAL - 2, SIGNAL, 2 / (SIGNAL + 1))
     may: NDArray[np.bool_] = enough & trend & banded & (histogram > -_NEAR * close)
+    return may
+
+
+def may_hold(daily: BarSeries) -> NDArray[np.bool_]:
+    """Whether the plain rule may want the asset after each daily bar, shape (len(daily),): false only where it does
+    not."""
+    may: NDArray[np.bool_] = daily.close * (1 + _NEAR) > sma(daily.close, AVERAGE_BARS)
+    return may
+
+
+def may_leave(daily: BarSeries) -> NDArray[np.bool_]:
+    """Whether the plain rule may sell the asset after each daily bar, shape as above."""
+    may: NDArray[np.bool_] = daily.close * (1 - _NEAR) <= sma(daily.close, AVERAGE_BARS)
     return may
 
 

@@ -16,6 +16,7 @@ from core.domain.decisions import Verdict
 from core.domain.orders import Bracket
 from core.domain.values import ONE, ZERO, ceil_to, exact, floor_to, plain
 from core.series import BarSeries
+from core.strategy.plain_rule import DEVIATION_RETURNS, Part, share_of, yearly_deviation
 from core.strategy.policy import Policy
 from core.strategy.snapshot import MarketView
 from core.strategy.stakes import Stakes, worst_case
@@ -26,7 +27,8 @@ class Purchase:
     """One question to the limits: how much of `market` may be bought at `price` (USD)?
 
     `own` are the stakes of the account that buys, `others` those of the other accounts of its world; entries of the
-    same tick are in them.
+    same tick are in them. `part` is what the plain rule, where that is followed, gives the instrument of the account's
+    volatility.
     """
 
     market: MarketView
@@ -35,6 +37,7 @@ class Purchase:
     others: tuple[Stakes, ...]
     policy: Policy
     first_day: bool = False
+    part: Part | None = None
 
     @property
     def symbol(self) -> str:
@@ -97,8 +100,11 @@ def first_day_cap(purchase: Purchase) -> Limit:
 
 
 def volatility(purchase: Purchase) -> Limit:
-    """An ordinary day may move the position by at most `daily_risk_fraction` of the account's equity."""
+    """An ordinary day may move the position by at most `daily_risk_fraction` of the account's equity; by the plain rule
+    an ordinary year by its part of the target."""
     policy = purchase.policy
+    if purchase.part is not None:
+        return _by_rule(purchase, purchase.part)
     sigma = daily_deviation(purchase.market.daily, policy.volatility_bars)
     if sigma is None:
         known = max(0, len(purchase.market.daily) - 1)
@@ -111,6 +117,19 @@ def volatility(purchase: Purchase) -> Limit:
     room = risk / exact(sigma) - purchase.own.of_symbol.get(purchase.symbol, ZERO)
     words = f"{moves}: {_percent(policy.daily_risk_fraction)} of equity at risk"
     return _limit("volatility", purchase, room, _banded(purchase), words)
+
+
+def _by_rule(purchase: Purchase, part: Part) -> Limit:
+    sigma = yearly_deviation(purchase.market)
+    if sigma is None:
+        known = max(0, len(purchase.market.daily) - 1)
+        reason = f"cannot be measured: {DEVIATION_RETURNS} daily returns are needed, {known} are known"
+        return Limit(Verdict("volatility", False, reason), ZERO)
+    moves = f"{100 * sigma:.1f} % in an ordinary year ({DEVIATION_RETURNS} days)"
+    if sigma == 0:
+        return Limit(Verdict("volatility", True, moves), None)
+    room = exact(share_of(part, sigma)) * purchase.own.equity - purchase.own.of_symbol.get(purchase.symbol, ZERO)
+    return _limit("volatility", purchase, room, _banded(purchase), f"{moves}: {part.words}")
 
 
 def cash(purchase: Purchase) -> Limit:

@@ -132,6 +132,19 @@ async def test_signals_shows_the_newest_judgement_of_each_asset_with_its_first_v
         await line.until_said("SPY 67.0%: no entry, why · PAPER")
 
 
+@pytest.mark.feature("S21")
+async def test_where_the_plain_rule_is_followed_no_forecast_stands_beside_an_asset(tmp_path: Path) -> None:
+    told = "daily close 522.10 is above its mean of 200 days, 480.00 (+8.8 %)"
+    ruled = replace(JUDGED, verdicts=(JUDGED.verdicts[0], Verdict("rule", True, told)))
+    async with a_line(tmp_path, FakeOwner(judged=[ruled])) as line:
+        await line.person.sends("/signals")
+        assert "🟢 SPY: buy" in await line.until_said("Signals: 1 of 1 say buy")
+        await line.person.sends("/why SPY")
+        shown = await line.until_said("SPY: buy, why")
+        assert "Plain rule: daily close 522.10 is above its mean of 200 days, 480.00 (+8.8%)" in shown
+        assert "67.0% (not asked)" in shown
+
+
 @pytest.mark.feature("U1")
 async def test_why_tells_the_stored_judgement_gate_by_gate_with_age_and_model(tmp_path: Path) -> None:
     async with a_line(tmp_path, FakeOwner(judged=[JUDGED])) as line:

@@ -37,6 +37,13 @@ EAGER = {
     "TIME_ZONE": "UTC",
 }
 NARROW = {"STOP_LOSS": "0.004", "TAKE_PROFIT": "0.006", "MIN_TRADE_GAP_MINUTES": "60", "DAILY_LOSS_LIMIT": "0.005"}
+RULED = {
+    "STRATEGY": "rule",
+    "STOP_LOSS": "0.30",
+    "TAKE_PROFIT": "1",
+    "MODEL_TREES": "10",
+    "RETRAIN_MIN_NEW_LABELS": "900",
+}
 FOUR = ("SPY", "QQQ", "BTC-USD", "ETH-USD")
 
 
@@ -128,6 +135,25 @@ def test_a_day_of_five_minutes_trades_the_same_whether_idle_ticks_are_made_or_no
     assert np.array_equal(result.runs[0].holdings.value, whole.runs[0].holdings.value)
 
 
+@pytest.mark.feature("S21")
+def test_the_plain_rule_buys_and_sells_without_a_model_as_in_a_replay_that_trains_one(tmp_path: Path) -> None:
+    chosen = options(tmp_path, "2026-04-05", "2026-04-24")
+    replayed = in_replay(tmp_path / "replay", chosen, **RULED)
+    found, every = in_backtest(tmp_path, replace(chosen, every_tick=True), **RULED)
+    assert not every.trained
+    assert len(replayed.fills) >= 8 and {fill.symbol for fill in replayed.fills} == {SPY, BTC}
+    assert without_forecasts(found) == without_forecasts(replayed)
+    assert found.fills == replayed.fills
+    quick, result = in_backtest(tmp_path, chosen, **RULED)
+    assert quick.fills == replayed.fills
+    assert result.runs[0].played.made < len(found.decisions)
+
+
+def without_forecasts(course: Course) -> list[tuple[object, ...]]:
+    """What a forest foresees is written down while the rule is followed, and is heard by nobody."""
+    return [(*each[:3], *each[4:]) for each in judged(course)]
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.shared_data
@@ -138,6 +164,7 @@ def test_a_day_of_five_minutes_trades_the_same_whether_idle_ticks_are_made_or_no
         pytest.param("2024-10-31", "2024-11-05", BarSize.M5, FOUR, NARROW, id="the clocks go back"),
         pytest.param("2024-11-27", "2024-11-30", BarSize.M5, FOUR, NARROW, id="a half day"),
         pytest.param("2024-07-01", "2024-12-31", BarSize.D1, FOUR, {}, id="half a year of days"),
+        pytest.param("2024-07-29", "2024-08-09", BarSize.M5, FOUR, RULED, id="the plain rule on five minutes"),
     ],
 )
 def test_real_prices_are_judged_and_traded_as_in_a_replay(
@@ -152,7 +179,8 @@ def test_real_prices_are_judged_and_traded_as_in_a_replay(
     replayed = in_replay(tmp_path / "replay", chosen, **changes)
     found, _ = in_backtest(tmp_path, replace(chosen, every_tick=True), **changes)
     assert replayed.fills
-    assert judged(found) == judged(replayed)
+    told = without_forecasts if "STRATEGY" in changes else judged
+    assert told(found) == told(replayed)
     assert found.fills == replayed.fills
     quick, _ = in_backtest(tmp_path, chosen, **changes)
     assert quick.fills == replayed.fills

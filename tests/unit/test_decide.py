@@ -169,12 +169,8 @@ def test_a_speck_that_no_order_could_sell_does_not_count_as_held() -> None:
     dust = position("BTC-USD", "0.0000004", "0.02")
     decision = decide(snapshot(market("BTC-USD", "50000"), accounts=[account_view("10000", dust)]), SURE, POLICY)
     assert [order.side for order in decision.orders] == [Side.BUY]
-    assert (
-        exits(
-            snapshot(market("BTC-USD", "1"), accounts=[account_view("0", dust, guards=[guard("BTC-USD", "9", "99")])])
-        )
-        == ()
-    )
+    fallen = snapshot(market("BTC-USD", "1"), accounts=[account_view("0", dust, guards=[guard("BTC-USD", "9", "99")])])
+    assert exits(fallen, POLICY) == ()
 
 
 @pytest.mark.feature("S8")
@@ -231,7 +227,7 @@ def test_the_owner_is_asked_where_the_mode_or_the_account_wants_it(mode: Mode, a
 @pytest.mark.parametrize("kind", [GuardKind.ENGINE, GuardKind.OWNER])
 def test_a_price_at_or_through_stop_or_target_sells_the_position(price: str, tag: str | None, kind: GuardKind) -> None:
     view = account_view("0", position("SPY", "7", "700"), guards=[guard("SPY", "95", "115", kind)])
-    found = exits(snapshot(market("SPY", price), accounts=[view]))
+    found = exits(snapshot(market("SPY", price), accounts=[view]), POLICY)
     assert [order.tags for order in found] == ([(tag,)] if tag else [])
     for order in found:
         assert (order.side, order.purpose, order.quantity, order.state) == (
@@ -251,7 +247,7 @@ def test_what_the_venue_guards_or_an_exit_already_sells_is_left_alone() -> None:
     )
     asked = replace(selling, live_orders=(exit_order("SPY", "7", OrderState.AWAITING_OWNER),))
     for view in (at_venue, selling, asked):
-        assert exits(snapshot(stopped, accounts=[view])) == ()
+        assert exits(snapshot(stopped, accounts=[view]), POLICY) == ()
 
 
 @pytest.mark.feature("S13")
@@ -265,7 +261,7 @@ def test_an_exit_goes_to_the_account_that_holds_and_waits_for_the_owner_where_it
             guards=[guard("SPY", "95", "115", GuardKind.OWNER, "manual")],
         ),
     ]
-    found = exits(snapshot(market("SPY", "90"), accounts=views))
+    found = exits(snapshot(market("SPY", "90"), accounts=views), POLICY)
     assert [(order.account, order.quantity, order.state) for order in found] == [
         ("simulated", 7, OrderState.SUBMITTING),
         ("manual", 2, OrderState.AWAITING_OWNER),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -15,7 +16,7 @@ from core.domain.instruments import instrument_for
 from core.learning.training import Recipe
 from core.ports import Predictor
 from core.series import BarSeries, time_of
-from core.strategy.policy import Policy
+from core.strategy.policy import Policy, Strategy
 from jobs.scout import BLOCK, WATCHED, ScoutTask, lively_start, scout
 from tests.series_builders import poisoned_after, rising
 
@@ -131,3 +132,11 @@ def test_the_scout_trains_on_as_many_bars_as_the_live_job(monkeypatch: pytest.Mo
     with pytest.raises(InterruptedError):
         scout(task(), Recipe(newest=300))
     assert asked == [300]
+
+
+@pytest.mark.feature("S21")
+def test_the_plain_rule_finds_a_start_without_any_training() -> None:
+    policy = Policy(strategy=Strategy.RULE)
+    assert scout(task(policy=policy), Recipe()) is not None
+    falling = replace(DAILY, close=DAILY.close[::-1].copy())
+    assert scout(task(falling, policy=policy), Recipe()) is None
