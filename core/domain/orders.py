@@ -81,6 +81,7 @@ TRANSITIONS: Mapping[OrderState, frozenset[OrderState]] = {
 FINAL = frozenset({_S.FILLED, _S.CANCELED, _S.REJECTED, _S.EXPIRED})
 LIVE = frozenset(set(OrderState) - FINAL)
 RESTING = frozenset({_S.ACCEPTED, _S.PARTIALLY_FILLED})
+PROTECTING = frozenset({Purpose.STOP, Purpose.TARGET})
 _STAYS_WHEN_PARTLY_FILLED = frozenset({_S.CANCEL_PENDING, _S.CANCELED, _S.EXPIRED, _S.FILLED})
 
 

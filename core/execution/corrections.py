@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from core.domain.orders import FINAL, LIVE, TRANSITIONS, Order, OrderState, Purpose, Side
+from core.domain.orders import FINAL, LIVE, PROTECTING, TRANSITIONS, Order, OrderState, Purpose, Side
 from core.domain.portfolio import Fill, Portfolio, PositionAdjustment
 from core.domain.values import ZERO
 from core.domain.venue import Activity, VenueAccount, VenueOrder
@@ -290,6 +290,9 @@ def _ended(order: Order, at_venue: VenueOrder | None, now: datetime) -> Order:
         # The venue never heard of the cancellation, or would not: what rests there counts again.
         is_over = order.updated_at is not None and now - order.updated_at >= CANCEL_GRACE
         return order.moved(at_venue.state, now) if is_over else order
+    if at_venue.state is OrderState.CANCEL_PENDING and order.purpose in PROTECTING and order.state in WORKING:
+        # Somebody else cancels it: nobody can be sure any more that it protects.
+        return order.moved(OrderState.CANCEL_PENDING, now)
     end = _end_of(order, at_venue)
     if end is None:
         return order

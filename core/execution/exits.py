@@ -13,13 +13,14 @@ from datetime import datetime
 
 from core.domain.decisions import Decision
 from core.domain.events import Event, ProtectionFailed
-from core.domain.orders import FINAL, RESTING, Order, OrderState, Purpose
+from core.domain.orders import FINAL, PROTECTING, RESTING, Order, OrderState, Purpose
 from core.domain.values import plain
 from core.domain.views import Health
 from core.errors import Ambiguous, Transient
 from core.execution.desk import Desk
 from core.execution.executor import commit_intents, submit_all
 from core.execution.picture import take_picture
+from core.execution.protect import refresh_guards
 from core.execution.reconcile import reconcile
 from core.strategy.decide import exits
 from core.strategy.snapshot import Snapshot
@@ -62,6 +63,8 @@ def sell_out(
         blocked |= withdraw(desk, resting, now, tell=_unsold(desk, orders, resting))
         withdrawn |= {order.client_order_id for order in resting}
         reachable = reconcile(desk, now).reachable
+        # A venue that did not say it in time may have said it since, with every fill of what is gone.
+        blocked &= {_place(order) for order in _in_the_way(desk, blocked)}
         snapshot = take_picture(desk, now, origin, reachable, only_held=True)
         places = {_place(order) for order in orders}
         again = choose(snapshot) if choose is not None else exits(snapshot, desk.policy)
@@ -84,7 +87,8 @@ def withdraw(
 ) -> set[Place]:
     """Cancels orders at their venues and asks whether they are gone; returns the places where one is not, for sure.
 
-    The intention is committed before the venue hears of it, together with what the owner is to be told.
+    The intention is committed before the venue hears of it, together with what the owner is to be told. From that very
+    commit on the engine watches what the orders have guarded: whether they still do, nobody can be sure of any more.
     """
     orders = tuple(resting)
     doubtful = {_place(order) for order in orders if order.state in IN_DOUBT}
@@ -94,6 +98,8 @@ def withdraw(
         with desk.committing("withdraw") as work:
             for order in fresh:
                 work.save_order(order.moved(OrderState.CANCEL_PENDING, now, reason=reason))
+            for account in sorted({order.account for order in fresh if order.purpose in PROTECTING}):
+                refresh_guards(work, desk, account, now, seen_now=False)
             for event in tell:
                 work.publish(event, market_time=now)
     return doubtful | {_place(order) for order in going if not _is_gone(desk, order)}

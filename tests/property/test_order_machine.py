@@ -27,14 +27,14 @@ from core.clock import VirtualClock
 from core.cycle import recover
 from core.domain.dust import without_dust
 from core.domain.instruments import instrument_for
-from core.domain.orders import OrderState, Purpose, Side
-from core.domain.portfolio import Fill
+from core.domain.orders import OrderState, Purpose, Side, cover_of
+from core.domain.portfolio import Fill, GuardKind
 from core.domain.values import ZERO, floor_to
 from core.domain.venue import Resting, VenueOrder
 from core.execution.protect import UNGUARDED
 from core.execution.watch import guard
 from core.strategy.policy import Policy
-from tests.builders import MONDAY, Bench
+from tests.builders import COIN, MONDAY, Bench
 from tests.fakes_chaos import ChaosVenue, Mishap
 from tests.ledger_builders import one_engine_a_file
 
@@ -75,7 +75,7 @@ class Trading(RuleBasedStateMachine):
     def install(self, coin_fee: Decimal, rests: Resting) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
-        self.price, self.compared = Decimal(100), 0
+        self.price, self.compared, self.taps = Decimal(100), 0, 0
         # What the venue takes in coin is finer than what it trades: some dust is always left.
         self.venue = ChaosVenue(VirtualClock(MONDAY), lambda _symbol: self.price, coin_fee=coin_fee, rests=rests)
         self.bench = Bench(self.folder, policy=PATIENT, wrap=lambda _real: self.venue)
@@ -140,6 +140,12 @@ class Trading(RuleBasedStateMachine):
         self._advance(MINUTE)
         guard(self.bench.desk, self.bench.clock.now())
 
+    @rule(part=st.sampled_from([Decimal("0.4"), Decimal(1)]))
+    def the_owner_sells(self, part: Decimal) -> None:
+        """Whatever rests there has to be withdrawn first."""
+        self.taps += 1
+        self.bench.owner.close(COIN, part, "owner", f"tap-{self.taps}")
+
     @rule(steps=st.integers(0, 25), tick=st.booleans())
     def the_process_dies(self, steps: int, tick: bool) -> None:
         """Somewhere within a tick or a guard, or between two of them; the next one recovers."""
@@ -190,6 +196,18 @@ class Trading(RuleBasedStateMachine):
     def no_more_is_offered_than_is_held(self) -> None:
         if hasattr(self, "venue"):
             assert all(self.venue.free_units(symbol) >= 0 for symbol in self.bench.symbols), self.venue.live()
+
+    @invariant()
+    def no_guard_trusts_a_stop_that_may_be_gone(self) -> None:
+        """Nor one that is being withdrawn: whoever does not rest for sure has the engine in his place."""
+        if not hasattr(self, "bench"):
+            return
+        live = self.bench.read(lambda work: work.live_orders(ACCOUNT))
+        positions = self.bench.read(lambda work: work.portfolio(ACCOUNT)).positions
+        for each in self.bench.read(lambda work: work.guards(ACCOUNT)):
+            if each.kind is GuardKind.VENUE:
+                whole = floor_to(positions[each.symbol].quantity, instrument_for(each.symbol).quantity_step)
+                assert cover_of(order for order in live if order.symbol == each.symbol).stop >= whole, each
 
     @invariant()
     def the_ledger_books_only_what_happened(self) -> None:
