@@ -169,7 +169,7 @@ class AlpacaBook:
         return self._list({"status": "all", "nested": "true", "symbols": symbols, "after": utc_text(after)})
 
     def _parent_of(self, leg: Row) -> Row:
-        """The order that was told with `leg`, or is told with what took its place; the leg itself where there is none."""
+        """The order that was told with `leg`, or with what took its place; the leg itself where there is none."""
         versions = {text(row, "id") for row in self._versions(leg)}
         for before in (AROUND, LONG_BEFORE):
             for head in self._nested([leg], before):
