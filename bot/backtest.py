@@ -240,6 +240,7 @@ class Backtest:
             confirm_size=self._options.bar,
             predictor=lambda: models.at(clock.now()),
             default_mode=Mode.AUTO,
+            briefly=not self._options.every_tick,
         )
         return Stage(
             desk=desk,

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from core.domain.accounts import Mode
 from core.domain.decisions import Decision
-from core.domain.orders import Purpose
 from core.execution import alerts, manual
 from core.execution.desk import MANUAL, Desk
 from core.execution.equity import record_equity
@@ -19,7 +18,7 @@ from core.execution.reasons import note_reasons
 from core.execution.reconcile import Reconciled, reconcile
 from core.execution.watch import clear_up, look_after
 from core.ports import Predictor
-from core.strategy.decide import decide
+from core.strategy.decide import enter
 from core.strategy.snapshot import Snapshot
 
 FIRST_CARD = "first_card"
@@ -74,7 +73,8 @@ def run_cycle(
     alerts.look_at_bars(desk, now)
     snapshot = take_picture(desk, now, origin, reachable, faults)
     predictor = desk.predictor()
-    decision = _entries(_news(snapshot, decide(snapshot, predictor, desk.policy)))
+    # Exits have gone out before, by the one way there is to sell.
+    decision = _news(snapshot, enter(snapshot, predictor, desk.policy, briefly=desk.briefly))
     committed = _commit(desk, snapshot, decision, predictor)
     submit_all(desk, committed.to_submit, now)
     instructed = committed.instructed + sold.instructed
@@ -93,27 +93,18 @@ def _first_card(desk: Desk, snapshot: Snapshot, decision: Decision, predictor: P
     """The first entry ever made at a broker comes as a card for the manual account too, so that a newcomer has
     something to tap (DESIGN 8): decided by the same rules with the manual account's own cash. None where no card fits.
     """
-    entries = [order.symbol for order in decision.orders if order.purpose is Purpose.ENTRY and order.account != MANUAL]
+    entries = [order.symbol for order in decision.orders if order.account != MANUAL]
     if not entries:
         return None
     with desk.reading() as work:
         if work.value(FIRST_CARD) is not None:
             return None
-    twin = decide(replace(snapshot, mode=Mode.MANUAL, entry_account=MANUAL), predictor, desk.policy)
-    orders = [
-        order
-        for order in twin.orders
-        if order.account == MANUAL and order.purpose is Purpose.ENTRY and order.symbol in entries
-    ][:1]
+    twin = enter(replace(snapshot, mode=Mode.MANUAL, entry_account=MANUAL), predictor, desk.policy)
+    orders = [order for order in twin.orders if order.account == MANUAL and order.symbol in entries][:1]
     if not orders:
         return None
     signals = tuple(signal for signal in twin.signals if signal.symbol == orders[0].symbol)
     return Decision(snapshot.now, MANUAL, signals, tuple(orders))
-
-
-def _entries(decision: Decision) -> Decision:
-    """The decision without exits: those have gone out before, by the one way there is to sell."""
-    return replace(decision, orders=tuple(order for order in decision.orders if order.purpose is Purpose.ENTRY))
 
 
 def _news(snapshot: Snapshot, decision: Decision) -> Decision:

@@ -52,6 +52,17 @@ class SymbolAhead:
             row, size = row + size, 4 * size
         return none
 
+    def next_price(self, after: int, target: float, before: int) -> int:
+        """The first tick after `after`, and before `before`, that knows a price of `target` or more; `before` without
+        one."""
+        row, size, roof = after + 1, CHUNK, target * (1 - NEAR)
+        while row < before:
+            hit = self.price[row : min(row + size, before)] >= roof
+            if hit.any():
+                return row + int(hit.argmax())
+            row, size = row + size, 4 * size
+        return before
+
     def newest(self, tick: int) -> int | None:
         """When the newest confirming bar of the period closed that the tick knows; None before the first."""
         row = int(np.searchsorted(self.tick, tick, side="right")) - 1
@@ -61,16 +72,14 @@ class SymbolAhead:
         row = int(np.searchsorted(self.wanted, tick))
         return row < len(self.wanted) and int(self.wanted[row]) == tick
 
-    def next_wanted(self, after: int, none: int) -> int:
-        return _next(self.wanted, after, none)
+    def wanted_between(self, after: int, before: int) -> Ticks:
+        """The wanted ticks after `after` and before `before`."""
+        first, last = np.searchsorted(self.wanted, (after + 1, before))
+        return self.wanted[first:last]
 
     def next_unwanted(self, after: int, none: int) -> int:
-        return _next(self.unwanted, after, none)
-
-
-def _next(ticks: Ticks, after: int, none: int) -> int:
-    row = int(np.searchsorted(ticks, after, side="right"))
-    return int(ticks[row]) if row < len(ticks) else none
+        row = int(np.searchsorted(self.unwanted, after, side="right"))
+        return int(self.unwanted[row]) if row < len(self.unwanted) else none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +112,7 @@ class Ahead:
         row = 0 if known is None else int(np.searchsorted(known, after, side="right"))
         return max(int(known[row]) - 1, after + 1) if known is not None and row < len(known) else self.last
 
-    def value(self, cash: float, held: Mapping[str, float], part: slice) -> Floats:
+    def value(self, cash: float, held: Mapping[str, float], part: slice | Ticks) -> Floats:
         """What cash and units held are worth at a part of the ticks, USD."""
         worth = np.full(len(self.ticks[part]), cash)
         for symbol, units in held.items():

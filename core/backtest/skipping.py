@@ -16,25 +16,29 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core.backtest.ahead import Ahead
+from core.backtest.ahead import CHUNK, Ahead, Ticks
 from core.backtest.bars import Levels, SourceBars
 from core.backtest.ledger import Books
 from core.domain.bars import BarSize
 from core.domain.decisions import BrakeKind
 from core.domain.dust import without_dust
+from core.domain.instruments import Instrument, instrument_for
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import Guard, GuardKind, Portfolio
 from core.domain.values import exact
 from core.execution.desk import Desk
 from core.execution.equity import record_equity, record_of
-from core.execution.protect import SEEN_EVERY
+from core.execution.protect import SEEN_EVERY, protect
 from core.reporting import AccountRecord
 from core.series import time_of
 from core.strategy.policy import Strategy
+from core.strategy.screen import may_afford
 
 ROOM = 1e-9
 _DAILY = (BarSize.D1,)
+NOTHING: Levels = (0.0, float("inf"))
 
 
 class Skipper:
@@ -62,25 +66,39 @@ class Skipper:
         if levels is None or self._is_triggered(done):
             self._note_judged(done + 1)
             return done + 1
-        portfolio = self._books.portfolios[self._account]
-        found = min(self._next_entry(done, portfolio), self._next_end_of_brake(done), ahead.last)
-        for symbol, (stop, target) in levels.items():
-            reached = ahead.symbols[symbol].next_reach(done, stop, target, ahead.last)
-            left = ahead.symbols[symbol].next_unwanted(done, ahead.last)
-            found = min(found, reached, left, ahead.next_action(symbol, done))
-        found, self._bars.levels = max(found, done + 1), levels
+        portfolio, self._bars.levels = self._books.portfolios[self._account], levels
         held = self._held(portfolio)
+        found = max(min(self._next_reach(done, levels), self._next_end_of_brake(done)), done + 1)
+        found = max(self._next_entry(done, found, portfolio, held), done + 1)
         if found > done + 1 and held:
             found = self._next_loss(done, found, portfolio, held)
-        if found > done + 1:
+        if found > done + 1 and self._see_guards(done + 1):
             self._make_good(done, found, portfolio, held)
+        else:
+            found = done + 1
         self._note_judged(found)
+        return found
+
+    def _next_reach(self, done: int, levels: Mapping[str, Levels]) -> int:
+        """Where a bar reaches what rests, a price what is watched, the plain rule may let go, or a dividend or split is
+        due."""
+        ahead = self._ahead
+        found = ahead.last
+        for symbol, (stop, target) in levels.items():
+            known = ahead.symbols[symbol]
+            reached = min(known.next_reach(done, stop, target, ahead.last), known.next_unwanted(done, ahead.last))
+            found = min(found, reached, ahead.next_action(symbol, done))
+            guard = self._books.guards.get((self._account, symbol))
+            if guard is not None:
+                # Where the stop rests alone the engine watches the target.
+                found = known.next_price(done, float(guard.target), found)
         return found
 
     def active(self, tick: int) -> set[str]:
         """The symbols that a tick has to look at: what is held or ordered, and what may be bought. Of the others it
-        would only write why not. The plain rule shares its target out among all of them."""
-        if self._desk.policy.strategy is Strategy.RULE:
+        would only write why not. The first one judges what had closed before the period, too. The plain rule shares its
+        target out among all of them."""
+        if tick == 0 or self._desk.policy.strategy is Strategy.RULE:
             return set(self._ahead.symbols)
         symbols = {order.symbol for order in self._books.live.values()}
         symbols |= self._books.portfolios[self._account].positions.keys()
@@ -93,7 +111,7 @@ class Skipper:
         for order in books.live.values():
             if not _rests(order):
                 return None
-            stop, target = levels.get(order.symbol, (0.0, float("inf")))
+            stop, target = levels.get(order.symbol, NOTHING)
             if order.stop_price is not None:
                 stop = max(stop, float(order.stop_price))
             elif order.limit_price is not None:
@@ -106,12 +124,8 @@ class Skipper:
         if positions and follows:
             return None
         for symbol in positions:
-            guard = books.guards.get((self._account, symbol))
-            if guard is None or guard.kind is not GuardKind.VENUE or symbol not in levels:
+            if (self._account, symbol) not in books.guards or levels.get(symbol, NOTHING)[0] <= 0:
                 return None
-            # Where the stop rests alone the engine watches the target.
-            stop, target = levels[symbol]
-            levels[symbol] = (stop, min(target, float(guard.target)))
         return levels
 
     def _is_triggered(self, done: int) -> bool:
@@ -128,16 +142,39 @@ class Skipper:
     def _held(self, portfolio: Portfolio) -> dict[str, float]:
         return {symbol: float(position.quantity) for symbol, position in portfolio.positions.items()}
 
-    def _next_entry(self, done: int, portfolio: Portfolio) -> int:
-        """Where an entry may be decided: nothing is bought while a brake on everything holds."""
-        ahead, books = self._ahead, self._books
-        if any(brake.scope in ("*", self._account) for brake in books.brakes.values()):
-            return ahead.last
-        found = ahead.last
+    def _next_entry(self, done: int, before: int, portfolio: Portfolio, held: Mapping[str, float]) -> int:
+        """The first tick after `done` at which an entry may be decided, `before` without one: nothing is bought while a
+        brake on everything holds, soon after a sale, or where the limits leave no room."""
+        if any(brake.scope in ("*", self._account) for brake in self._books.brakes.values()):
+            return before
         for instrument in self._desk.instruments:
-            if abs(portfolio.quantity(instrument.symbol)) < instrument.quantity_step:
-                found = min(found, ahead.symbols[instrument.symbol].next_wanted(done, ahead.last))
-        return found
+            symbol = instrument.symbol
+            if abs(portfolio.quantity(symbol)) >= instrument.quantity_step:
+                continue
+            ticks = self._ahead.symbols[symbol].wanted_between(self._gap_until(done, symbol, portfolio), before)
+            for first in range(0, len(ticks), CHUNK):
+                part = ticks[first : first + CHUNK]
+                may = self._may_afford(instrument, part, portfolio, held)
+                if may.any():
+                    before = int(part[may.argmax()])
+                    break
+        return before
+
+    def _gap_until(self, done: int, symbol: str, portfolio: Portfolio) -> int:
+        """The last tick at which it is too soon to buy again, `done` at least."""
+        traded = portfolio.last_trade_at.get(symbol)
+        if traded is None:
+            return done
+        return max(done, self._ahead.index_at(traded + self._desk.policy.min_trade_gap) - 1)
+
+    def _may_afford(
+        self, instrument: Instrument, ticks: Ticks, portfolio: Portfolio, held: Mapping[str, float]
+    ) -> NDArray[np.bool_]:
+        ahead, cash = self._ahead, float(portfolio.cash)
+        coins = {symbol: units for symbol, units in held.items() if instrument_for(symbol).is_crypto}
+        price, equity = ahead.symbols[instrument.symbol].price[ticks], ahead.value(cash, held, ticks)
+        in_coins = ahead.value(0.0, coins, ticks)
+        return may_afford(instrument, price, equity, equity - cash, in_coins, cash, self._desk.policy)
 
     def _next_end_of_brake(self, done: int) -> int:
         brakes = self._books.brakes.values()
@@ -171,6 +208,14 @@ class Skipper:
         if BrakeKind.DRAWDOWN not in standing:
             due |= 1 - index / peak >= float(policy.drawdown_fraction) - ROOM
         return done + 1 + int(due.argmax()) if due.any() else before
+
+    def _see_guards(self, following: int) -> bool:
+        """Whether every position is guarded by the venue once the tick after this one has looked at what rests there,
+        as it begins with: until then the engine watches a stop that was just placed."""
+        books = self._books
+        if any(guard.kind is not GuardKind.VENUE for guard in books.guards.values()):
+            protect(self._desk, self._at(following), (self._account,))
+        return all(guard.kind is GuardKind.VENUE for guard in books.guards.values())
 
     def _make_good(self, done: int, found: int, portfolio: Portfolio, held: Mapping[str, float]) -> None:
         """Writes what the ticks between `done` and `found` would have left behind."""

@@ -69,7 +69,7 @@ class Desk:
     LeaseLost when another process may hold the ledger by now: asked last before every call that changes something
     outside. `rules` gives the numbers in force, `universe` what is traded, `zone` his own: the owner may change them
     between two decisions. `reader` gives units of work that only read and wait for nobody; without it reads go
-    through `ledger`.
+    through `ledger`. `briefly`: nobody reads why something was not bought.
     """
 
     ledger: UnitOfWorkFactory
@@ -99,6 +99,7 @@ class Desk:
     zone: Callable[[], ZoneInfo] = _utc
     tick_job: str = "tick"
     real_money: RealMoney | None = None
+    briefly: bool = False
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:

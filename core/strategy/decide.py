@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -47,9 +47,22 @@ def decide(snapshot: Snapshot, predictor: Predictor | None, policy: Policy) -> D
 
     Only bars closed at or before `snapshot.now` are looked at, whatever the snapshot holds.
     """
-    seen = replace(snapshot, markets=tuple(_as_of_now(snapshot, market) for market in snapshot.markets))
-    signals, entries = _entries(seen, predictor, policy)
-    return Decision(snapshot.now, snapshot.entry_account or "", signals, (*exits(seen, policy), *entries))
+    entered = enter(snapshot, predictor, policy)
+    return replace(entered, orders=(*exits(_seen(snapshot), policy), *entered.orders))
+
+
+def enter(snapshot: Snapshot, predictor: Predictor | None, policy: Policy, *, briefly: bool = False) -> Decision:
+    """`decide` without its exits. With `briefly` a market that a rule says no to is left there and has no signal: the
+    orders are the same, and nothing says why there are not more of them."""
+    seen = _seen(snapshot)
+    markets = seen.markets
+    if briefly:
+        markets = tuple(market for market in markets if _obeys_rules(Case(seen, market, policy)))
+    candidates = [_judge(seen, market, predictor, policy) for market in markets]
+    if briefly:
+        candidates = [candidate for candidate in candidates if all(each.passed for each in candidate.verdicts)]
+    signals, entries = _entries(seen, candidates, policy)
+    return Decision(snapshot.now, snapshot.entry_account or "", signals, entries)
 
 
 def exits(snapshot: Snapshot, policy: Policy) -> tuple[Order, ...]:
@@ -65,8 +78,18 @@ def exits(snapshot: Snapshot, policy: Policy) -> tuple[Order, ...]:
     return tuple(_exits_of(snapshot, policy))
 
 
+def _seen(snapshot: Snapshot) -> Snapshot:
+    """Only what had closed by then; the snapshot itself where that is all of it."""
+    markets = tuple(_as_of_now(snapshot, market) for market in snapshot.markets)
+    same = all(ours is given for ours, given in zip(markets, snapshot.markets, strict=True))
+    return snapshot if same else replace(snapshot, markets=markets)
+
+
 def _as_of_now(snapshot: Snapshot, market: MarketView) -> MarketView:
-    return replace(market, daily=market.daily.until(snapshot.now), confirm=market.confirm.until(snapshot.now))
+    daily, confirm = market.daily.until(snapshot.now), market.confirm.until(snapshot.now)
+    if daily is market.daily and confirm is market.confirm:
+        return market
+    return replace(market, daily=daily, confirm=confirm)
 
 
 def _exits_of(snapshot: Snapshot, policy: Policy) -> Iterator[Order]:
@@ -188,15 +211,12 @@ def _beside(view: AccountView, symbol: str) -> str:
 
 
 def _entries(
-    snapshot: Snapshot, predictor: Predictor | None, policy: Policy
+    snapshot: Snapshot, candidates: Sequence[_Candidate], policy: Policy
 ) -> tuple[tuple[Signal, ...], tuple[Order, ...]]:
-    candidates = sorted(
-        (_judge(snapshot, market, predictor, policy) for market in snapshot.markets),
-        key=lambda candidate: candidate.rank,
-    )
-    stakes = stakes_of(snapshot, policy)
+    """The signal of each candidate, in their order, and the purchases, the likeliest first."""
+    stakes = stakes_of(snapshot, policy) if candidates else {}
     signals, orders = dict[str, Signal](), list[Order]()
-    for candidate in candidates:
+    for candidate in sorted(candidates, key=lambda each: each.rank):
         account = entry_account(snapshot, candidate.market.instrument.symbol)
         part = part_of(snapshot, candidate.market, policy) if policy.strategy is Strategy.RULE else None
         sizing = _sized(candidate, account, stakes, policy, part)
@@ -207,7 +227,11 @@ def _entries(
             own = stakes[account.account.id].buying(signal.symbol, value, sizing.reserve)
             stakes = {**stakes, account.account.id: own}
             orders.append(_entry(snapshot, candidate, account, sizing))
-    return tuple(signals[market.instrument.symbol] for market in snapshot.markets), tuple(orders)
+    return tuple(signals[candidate.market.instrument.symbol] for candidate in candidates), tuple(orders)
+
+
+def _obeys_rules(case: Case) -> bool:
+    return all(rule(case).passed for rule in (*ENTRY_RULES, *DATA_RULES))
 
 
 def _judge(snapshot: Snapshot, market: MarketView, predictor: Predictor | None, policy: Policy) -> _Candidate:

@@ -1,5 +1,5 @@
-"""At which of many bars SMA, RSI and MACD may agree at all, and what the plain rule may want: a quick look ahead for
-backtests.
+"""Where among many bars the rules of core.strategy may say yes at all: a quick look ahead for backtests, in floats and
+with room for their roundings. What passes has still to be judged by the rules themselves.
 
 It needs pandas, which the engine that judges one bar at a time does without.
 """
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from core.domain.instruments import Instrument
 from core.series import BarSeries, Floats
 from core.strategy.features import FAST, FLAT, SIGNAL, SLOW, sma
 from core.strategy.plain_rule import AVERAGE_BARS
@@ -55,6 +56,28 @@ def may_hold(daily: BarSeries) -> NDArray[np.bool_]:
 def may_leave(daily: BarSeries) -> NDArray[np.bool_]:
     """Whether the plain rule may sell the asset after each daily bar, shape as above."""
     may: NDArray[np.bool_] = daily.close * (1 - _NEAR) <= sma(daily.close, AVERAGE_BARS)
+    return may
+
+
+def may_afford(
+    instrument: Instrument,
+    price: Floats,
+    equity: Floats,
+    invested: Floats,
+    in_coins: Floats,
+    cash: float,
+    policy: Policy,
+) -> NDArray[np.bool_]:
+    """Whether the limits of core.strategy.sizing may leave room for a smallest order of something that is not held:
+    false only where they do not. All in USD, of the one account that holds anything; arrays of one shape."""
+    rooms = [float(policy.max_asset_fraction) * equity, float(policy.max_exposure_fraction) * equity - invested]
+    if instrument.is_crypto:
+        rooms.append(float(policy.max_crypto_fraction) * equity - in_coins)
+    slack = 1 + float(min(policy.band_fraction, policy.gap_fraction))
+    rooms.append(cash / (1 + float(policy.cost_fraction)) * np.ones(len(price)))
+    room = np.min(rooms, axis=0) + _NEAR * np.abs(equity)
+    least = np.maximum(float(instrument.min_order_value), float(instrument.quantity_step) * price)
+    may: NDArray[np.bool_] = room >= least * slack * (1 - _NEAR)
     return may
 
 

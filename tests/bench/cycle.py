@@ -32,7 +32,7 @@ STAGES = {
     "reconcile": ("reconcile",),
     "guards": ("protect", "clear_up", "look_after"),
     "picture": ("take_picture",),
-    "decide": ("decide",),
+    "decide": ("enter",),
     "commit": ("_commit",),
     "submit": ("submit_all",),
 }

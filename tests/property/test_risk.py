@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.domain.accounts import Mode
+from core.domain.accounts import Mode, World
 from core.domain.bars import BarSize
 from core.domain.decisions import Decision
 from core.domain.orders import Order, Purpose, Side
 from core.domain.portfolio import Fill, Position
 from core.domain.values import ZERO
-from core.strategy.decide import decide
+from core.strategy.decide import decide, enter
 from core.strategy.policy import Policy
+from core.strategy.screen import may_afford
+from core.strategy.sizing import Purchase, size_entry
 from core.strategy.snapshot import AccountView, MarketView, Snapshot
+from core.strategy.stakes import Stakes
 from tests.snapshot_builders import MANUAL, NOW, FixedPredictor, account_view, entry_order, market, position, snapshot
 
 pytestmark = pytest.mark.feature("S8")
@@ -246,3 +249,28 @@ def test_an_order_exists_exactly_where_every_gate_passed_and_input_order_changes
     turned = decided(replace(seen, markets=seen.markets[::-1]), likely)
     assert turned.orders == decision.orders
     assert turned.signals == decision.signals[::-1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(snapshots(), st.dictionaries(st.sampled_from(SYMBOLS), probabilities), policies)
+def test_what_is_judged_briefly_is_bought_alike(seen: Snapshot, likely: dict[str, float], policy: Policy) -> None:
+    predictor = FixedPredictor({**dict.fromkeys(SYMBOLS, 0.9), **likely})
+    whole, brief = decide(seen, predictor, policy), enter(seen, predictor, policy, briefly=True)
+    assert list(brief.orders) == bought(whole)
+    assert {signal for signal in brief.signals if signal.is_buy} == {each for each in whole.signals if each.is_buy}
+    assert set(brief.signals) <= set(whole.signals)
+
+
+@settings(max_examples=80, deadline=None)
+@given(markets(), prices, st.decimals("1", "50000", places=2), st.decimals("0", "1", places=6), policies)
+def test_where_a_look_ahead_sees_no_room_nothing_is_bought(
+    seen: MarketView, price: Decimal, equity: Decimal, share: Decimal, policy: Policy
+) -> None:
+    invested, coins = share * equity, share * equity / 2
+    stakes = Stakes(World.REAL, equity, equity - invested, {}, invested, coins)
+    sized = size_entry(Purchase(seen, price, stakes, (), policy))
+    at, worth = np.array([float(price)]), np.array([float(equity)])
+    left = may_afford(
+        seen.instrument, at, worth, worth * float(share), worth * float(share) / 2, float(equity - invested), policy
+    )
+    assert left[0] or sized.quantity == 0
