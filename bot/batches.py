@@ -29,6 +29,7 @@ from core.domain.events import (
     QuestionAsked,
     QuestionSettled,
     SignalRaised,
+    SkillChanged,
     StrangerSpoke,
     UnitsAdjusted,
 )
@@ -49,6 +50,7 @@ _FOLDABLE = (
     BrakeReleased,
     HealthChanged,
     ModelTrained,
+    SkillChanged,
     StrangerSpoke,
 )
 

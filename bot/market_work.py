@@ -155,7 +155,7 @@ def market_work(
         return done
 
     def report(due: datetime) -> str:
-        scored = score_predictions(due, desk.ledger, desk.bars, desk.policy.label_horizon)
+        scored = score_predictions(due, desk.ledger, desk.bars, desk.calendar)
         if not publish_daily_report(desk, due):
             raise JobSkipped("this trading day has its report")
         return f"published; {scored} predictions scored"

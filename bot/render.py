@@ -19,6 +19,7 @@ from bot import (
     render_report,
     render_safety,
     render_settings,
+    render_skill,
     render_system,
     render_trades,
 )
@@ -55,6 +56,7 @@ from core.domain.events import (
     RealMoneyHeldBack,
     SettingsDiffer,
     SignalRaised,
+    SkillChanged,
     StrangerSpoke,
     Welcome,
 )
@@ -80,6 +82,7 @@ def render(event: Event, zone: ZoneInfo) -> Message:
             | EngineStarted()
             | ModelTrained()
             | ModelRestored()
+            | SkillChanged()
             | HealthChanged()
             | ErrorRaised()
             | StrangerSpoke()
@@ -131,6 +134,7 @@ def _house(
     | EngineStarted
     | ModelTrained
     | ModelRestored
+    | SkillChanged
     | HealthChanged
     | ErrorRaised
     | StrangerSpoke
@@ -146,6 +150,8 @@ def _house(
             return render_model.restored(event, zone)
         case ModelTrained():
             return render_system.model(event, zone)
+        case SkillChanged():
+            return render_skill.changed(event)
         case HealthChanged():
             return render_system.health(event, zone)
         case ErrorRaised():

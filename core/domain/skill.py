@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -17,10 +17,10 @@ ALL = "*"
 class TrackedPrediction:
     """A journalled prediction and, once its event is known, whether it `came_true`; None while that waits.
 
-    The outcome was decided at the close of a bar at `ended_at` and could be told whatever happened from `known_at` on,
-    the whole horizon after the prediction. `base_rate` is how often the event had come true in the asset by the time
-    of the prediction. These three are None in scores of before they were kept. `recipe` is that of the model, empty
-    for those of before recipes had names.
+    The outcome was decided at the close of a bar at `ended_at` and could be told from `known_at` on: later where a
+    jump of the price had to be looked at first. `base_rate` is how often the event had come true in the asset by the
+    time of the prediction. These three are None in scores of before they were kept. `recipe` is that of the model,
+    empty for those of before recipes had names.
     """
 
     prediction: Prediction
@@ -60,11 +60,16 @@ class Standings:
     """Those that are not trusted, by symbol, of the models of one recipe."""
 
     recipe: str = ""
-    doubted: Mapping[str, Standing] | None = None
+    doubted: Mapping[str, Standing] = field(default_factory=dict)
+
+    def trust_in(self, symbol: str) -> Trust:
+        """Of the symbol's own record, or that of ALL, alone."""
+        found = self.doubted.get(symbol)
+        return found.trust if found is not None else Trust.TRUSTED
 
     def of(self, symbol: str) -> Standing | None:
         """The stricter one of the symbol's own and that of all together; None where both are trusted."""
-        both = [found for name in (ALL, symbol) if (found := (self.doubted or {}).get(name)) is not None]
+        both = [found for name in (ALL, symbol) if (found := self.doubted.get(name)) is not None]
         return max(both, key=lambda each: each.trust is Trust.OBSERVED, default=None)
 
 

@@ -29,12 +29,15 @@ def live_skill(work: UnitOfWork) -> LiveSkill | None:
 def standings(work: UnitOfWork) -> Standings:
     """Whose entries are halved or held back by the live record of the champion's recipe. Those of another recipe's
     record say nothing about this one: then all are trusted until the next scoring."""
-    text = work.value(STANDINGS)
-    if not text:
-        return TRUSTED
-    kept = _standings_of(text)
+    kept = kept_standings(work)
     champion = work.champion()
     return kept if champion is None or champion.recipe == kept.recipe else TRUSTED
+
+
+def kept_standings(work: UnitOfWork) -> Standings:
+    """As the last scoring left them, whatever recipe is in force now."""
+    text = work.value(STANDINGS)
+    return _standings_of(text) if text else TRUSTED
 
 
 def keep_live_skill(work: UnitOfWork, skill: LiveSkill) -> None:

@@ -27,6 +27,7 @@ from core.domain.events.house import (
     LedgerRestored,
     ModelRestored,
     ModelTrained,
+    SkillChanged,
     Welcome,
 )
 from core.domain.events.owner import LiveStatus, ModeChanged, OwnerReturned, OwnerSilent, SettingsDiffer, StrangerSpoke
@@ -84,6 +85,7 @@ __all__ = [
     "ReportPosition",
     "SettingsDiffer",
     "SignalRaised",
+    "SkillChanged",
     "StaleSeries",
     "StopLeft",
     "StrangerSpoke",
@@ -117,6 +119,7 @@ Event = (
     | OrderUncertain
     | PositionUnguarded
     | ModelTrained
+    | SkillChanged
     | DailyReport
     | HealthChanged
     | ErrorRaised

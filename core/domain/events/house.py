@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.domain.accounts import Badge, Mode
+from core.domain.skill import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,18 @@ class ModelRestored:
     baseline_log_loss: float
     held_until: datetime
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkillChanged:
+    """What live forecasts of a symbol, or of core.domain.skill.ALL, have earned is another thing now. `reason` holds
+    the figures in words; `in_force` False: the owner has switched the throttle off, and nothing follows."""
+
+    symbol: str
+    trust: Trust
+    before: Trust
+    reason: str
+    in_force: bool = True
 
 
 @dataclass(frozen=True, slots=True)
