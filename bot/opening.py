@@ -73,8 +73,10 @@ def greet(desk: Desk, speed: float, book: SettingsBook | None = None, left_behin
             since = datetime.fromisoformat(seen) if seen else None
             work.publish(_started(desk, work, now, system_now, since), market_time=now)
         differs = book.tell_differences(work) if book is not None else None
-        if differs is not None:
-            work.publish(differs, market_time=now)
+        against = book.tell_contradictions(work) if book is not None else None
+        for event in (differs, against):
+            if event is not None:
+                work.publish(event, market_time=now)
         work.commit("greeting")
 
 

@@ -15,6 +15,7 @@ from bot import (
     render_broker,
     render_cards,
     render_model,
+    render_profiles,
     render_real_money,
     render_report,
     render_safety,
@@ -51,6 +52,7 @@ from core.domain.events import (
     OwnerReturned,
     OwnerSilent,
     PositionUnguarded,
+    ProfileContradicted,
     RealMoneyAsked,
     RealMoneyChanged,
     RealMoneyHeldBack,
@@ -91,6 +93,7 @@ def render(event: Event, zone: ZoneInfo) -> Message:
             return _house(event, zone)
         case (
             SettingsDiffer()
+            | ProfileContradicted()
             | OwnerSilent()
             | OwnerReturned()
             | RealMoneyAsked()
@@ -164,6 +167,7 @@ def _house(
 
 def _owner(
     event: SettingsDiffer
+    | ProfileContradicted
     | OwnerSilent
     | OwnerReturned
     | RealMoneyAsked
@@ -179,6 +183,8 @@ def _owner(
             return Message("📍 Live status: it follows with the next cycle.")
         case SettingsDiffer():
             return render_settings.differs(event)
+        case ProfileContradicted():
+            return render_profiles.contradicted(event)
         case OwnerSilent():
             return render_away.silent(event, zone)
         case OwnerReturned():

@@ -12,9 +12,10 @@ from bot.message import Button, Keyboard, Message, in_rows
 from bot.render_marks import first_line
 from core.domain.events import SettingsDiffer
 from core.settings import Settings
-from core.settings.book import Change, SettingsBook
+from core.settings.book import Change, SettingsBook, Source
 from core.settings.checks import WorldChoice
-from core.settings.editable import CHANGEABLE, EDITABLE, Editable, Group, Unit
+from core.settings.editable import CHANGEABLE, CHOSEN, EDITABLE, Editable, Group, Unit
+from core.settings.profiles import PROFILE_NAMES, PROFILES
 
 _UNITS = {Unit.MINUTES: "min", Unit.HOURS: "h", Unit.DAYS: "days", Unit.COUNT: ""}
 _UNIT_WORDS = {
@@ -29,6 +30,13 @@ _GROUPS = {
     Group.RISK: ("🛡", "how much, and what brakes"),
     Group.SCHEDULE: ("⏰", "how long things wait"),
     Group.STYLE: ("🗣", "how I talk to you"),
+}
+_MARKS = {Source.CHAT: "• ", Source.ENV: "◦ ", Source.PROFILE: "▸ ", Source.DEFAULT: ""}
+_WHENCE = {
+    Source.CHAT: "your change here",
+    Source.ENV: ".env",
+    Source.PROFILE: "the profile",
+    Source.DEFAULT: "the default",
 }
 
 
@@ -69,8 +77,10 @@ def groups(book: SettingsBook) -> Message:
     )
     buttons = [Button(f"{_GROUPS[group][0]} {group.value.capitalize()}", _here(group.value)) for group in Group]
     buttons.append(Button("🔔 Messages", menu_token("notify")))
+    buttons.append(Button("🎚 Profile", _here("profile")))
+    profile = f"🎚 Profile: {bold(book.current.profile.value)}, {_WHENCE[book.source(CHOSEN)]}"
     return Message(
-        paragraphs(f"⚙️ {bold('Settings')}", lines, _money(book.environment), elsewhere),
+        paragraphs(f"⚙️ {bold('Settings')}", lines, profile, _money(book.environment), elsewhere),
         (*in_rows(buttons), *_undo_row(book.last_change())),
     )
 
@@ -85,11 +95,10 @@ def _money(environment: Settings) -> str:
 
 
 def group(book: SettingsBook, which: Group) -> Message:
-    """Its settings with their values; what the owner has changed is marked."""
+    """Its settings with their values, each marked with where its value comes from."""
     known = [each for each in EDITABLE.values() if each.group is which]
     rows = [
-        (f"{'• ' if book.override(each.name) else ''}{spoken(each.name)}", shown(each, book.value(each.name)))
-        for each in known
+        (f"{_MARKS[book.source(each.name)]}{spoken(each.name)}", shown(each, book.value(each.name))) for each in known
     ]
     buttons = [Button(spoken(each.name).removesuffix(" share"), _here(each.name)) for each in known]
     more: Keyboard = ((Button("🔔 Messages", menu_token("notify")), Button("🌙 Quiet hours", menu_token("quiet"))),)
@@ -97,7 +106,7 @@ def group(book: SettingsBook, which: Group) -> Message:
         paragraphs(
             f"{_GROUPS[which][0]} {bold(f'Settings: {which.value.capitalize()}')}",
             table(rows),
-            italic("• is changed from here, the others are as .env or the defaults say."),
+            italic(f"• is changed from here, ◦ is as .env says, ▸ as the profile {book.current.profile} says."),
         ),
         (
             *in_rows(buttons),
@@ -108,7 +117,8 @@ def group(book: SettingsBook, which: Group) -> Message:
 
 
 def setting(book: SettingsBook, name: str) -> Message:
-    """One setting: what it is, its value, default, .env value, unit and limits, and buttons to change it."""
+    """One setting: what it is, its value and where that comes from, the default, profile's and .env value, unit and
+    limits, and buttons to change it."""
     known = EDITABLE[name]
     env, override = book.env_value(name), book.override(name)
     rows = [
@@ -118,6 +128,9 @@ def setting(book: SettingsBook, name: str) -> Message:
         ("Unit", _UNIT_WORDS[known.unit]),
         ("Limits", limits(known)),
     ]
+    if name in PROFILE_NAMES:
+        rows.insert(2, ("Profile", shown(known, PROFILES[book.current.profile].values[name])))
+    rows.append(("Counts", _WHENCE[book.source(name)]))
     if override is not None:
         rows.append(("Changed", f"by {'you' if override.by == 'owner' else override.by}, here"))
     return Message(

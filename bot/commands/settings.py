@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from bot import render_settings
-from bot.commands import second, waiting, watch
+from bot.commands import profiles, second, waiting, watch
 from bot.commands.amounts import parse_amount
 from bot.commands.talk import Reply, Request, Talk, reply
 from bot.commands.waiting import Answer
@@ -17,18 +17,21 @@ from bot.message import Message, asking
 from core.domain.values import plain
 from core.settings import SettingsError
 from core.settings.book import Change
-from core.settings.editable import EDITABLE, WATCHED, Editable, Group, Unit
+from core.settings.editable import CHOSEN, EDITABLE, WATCHED, Editable, Group, Unit
 
 ASKED_SETTING = "setting"
+PROFILE = "profile"
 _OFF = frozenset({"off", "none", "no", "0%", "0"})
 
 
 async def settings(talk: Talk, request: Request) -> Reply:
-    """`/settings`, `/settings risk`, `/settings STOP_LOSS`, `/settings STOP_LOSS 4%`; the buttons say set, type, env
-    and undo."""
+    """`/settings`, `/settings risk`, `/settings profile`, `/settings STOP_LOSS`, `/settings STOP_LOSS 4%`; the buttons
+    say set, type, env and undo."""
     verb, rest = _cut(request.words)
     if not verb:
         return reply(render_settings.groups(talk.book))
+    if verb == PROFILE:
+        return await profiles.choose(talk, request, rest)
     if verb in {group.value for group in Group}:
         return reply(render_settings.group(talk.book, Group(verb)))
     if verb == "undo":
@@ -39,6 +42,8 @@ async def settings(talk: Talk, request: Request) -> Reply:
     name = _named(verb)
     if name is None:
         return _unknown(verb)
+    if name == CHOSEN and action is not _back:
+        return await profiles.choose(talk, request, rest)
     if action is not None:
         return await action(talk, request, name, rest)
     return await _set(talk, request, name, rest) if rest.strip() else reply(render_settings.setting(talk.book, name))
@@ -124,7 +129,7 @@ def _shown(talk: Talk, name: str, changes: list[Change], unchanged: str) -> Repl
     """The setting as it is now; the outcome is the toast, and a line of its own where there is none."""
     outcome = "; ".join(render_settings.changed(each) for each in changes)
     outcome = outcome or f"{render_settings.spoken(name)} {unchanged}"
-    message = render_settings.setting(talk.book, name)
+    message = profiles.shown(talk) if name == CHOSEN else render_settings.setting(talk.book, name)
     told = f"✅ {esc(outcome)}. It counts from the next decision on." if changes else f"{esc(outcome)}."
     return Reply((Message(paragraphs(told, message.text), message.keyboard),), outcome)
 

@@ -16,6 +16,7 @@ from bot.commands import (
     model,
     monitor,
     notices,
+    profiles,
     real_money,
     safety,
     second,
@@ -109,7 +110,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     ),
 )
 COMMANDS: tuple[Command, ...] = tuple(command for chapter in CHAPTERS for command in chapter.commands)
-DEEDS: Mapping[str, Deed] = {**hand.DEEDS, **watch.DEEDS, **model.DEEDS}
+DEEDS: Mapping[str, Deed] = {**hand.DEEDS, **watch.DEEDS, **model.DEEDS, **profiles.DEEDS}
 """What a confirmed card does, by its kind."""
 _BY_NAME = {command.name: command for command in COMMANDS}
 

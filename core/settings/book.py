@@ -10,15 +10,17 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from pydantic import ValidationError
 
-from core.domain.events import SettingsDiffer
+from core.domain.events import ProfileContradicted, SettingsDiffer
 from core.domain.records import AuditRecord
 from core.ports import Clock, UnitOfWork, UnitOfWorkFactory
-from core.settings.editable import CHANGEABLE, attribute_of
+from core.settings.editable import CHANGEABLE, CHOSEN, attribute_of
 from core.settings.load import in_words
+from core.settings.profiles import PROFILE_NAMES, ProfileName
 from core.settings.rows import text_of
 from core.settings.table import Settings, SettingsError
 from core.strategy.policy import Policy
@@ -27,7 +29,17 @@ _LOG = logging.getLogger(__name__)
 _KEY = "setting:"
 _HISTORY = "settings_history"
 _COUNT = "settings_changes"
+_AGAINST = "profile_contradicted"
 _REMEMBERED = 20
+
+
+class Source(StrEnum):
+    """From the strongest to the weakest."""
+
+    CHAT = "chat"
+    ENV = "env"
+    PROFILE = "profile"
+    DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +106,21 @@ class SettingsBook:
     def override(self, name: str) -> Override | None:
         return self._overrides.get(name)
 
+    def source(self, name: str) -> Source:
+        """Where the value in force comes from."""
+        if name in self._overrides:
+            return Source.CHAT
+        if attribute_of(name) in self.environment.model_fields_set:
+            return Source.ENV
+        is_profile = name in PROFILE_NAMES and self._current.profile is not ProfileName.MISSION
+        return Source.PROFILE if is_profile else Source.DEFAULT
+
+    def in_profile(self, name: ProfileName) -> Mapping[str, str]:
+        """What the settings of a profile would be if it were chosen: the owner's own values stay above it."""
+        chosen = Override(name.value, "", "", "")
+        settings = self._with({**self._overrides, CHOSEN: chosen})
+        return {each: _written(settings, each) for each in PROFILE_NAMES}
+
     def change(self, values: Mapping[str, str], by: str) -> list[Change]:
         """Sets all of `values`, or none: raises SettingsError with every problem at once. Returns what has changed.
 
@@ -135,6 +162,29 @@ class SettingsBook:
             return None
         newest = history[-1]
         return Change(newest["number"], newest["name"], newest["before"], newest["after"], newest["by"])
+
+    def against_profile(self, profile: ProfileName | None = None) -> tuple[tuple[str, str, str], ...]:
+        """(name, the environment's value, the profile's) where the environment says otherwise than `profile`, by
+        default the one in force. Nobody chose the mission's numbers who did not name them."""
+        chosen = profile or self._current.profile
+        if profile is None and self.source(CHOSEN) is Source.DEFAULT:
+            return ()
+        pure = Settings.model_validate({CHOSEN: chosen})
+        own = [name for name in PROFILE_NAMES if self.source(name) is Source.ENV]
+        other = [
+            name for name in own if getattr(pure, attribute_of(name)) != getattr(self._current, attribute_of(name))
+        ]
+        return tuple((name, self.value(name), _written(pure, name)) for name in other)
+
+    def tell_contradictions(self, work: UnitOfWork) -> ProfileContradicted | None:
+        """What the environment says otherwise than the chosen profile, told once for each such list, in the caller's
+        transaction. The environment's value counts."""
+        found = self.against_profile()
+        told = json.dumps([self._current.profile, found]) if found else None
+        if told == work.value(_AGAINST):
+            return None
+        work.set_value(_AGAINST, told)
+        return ProfileContradicted(self._current.profile.value, found) if found else None
 
     def tell_differences(self, work: UnitOfWork) -> SettingsDiffer | None:
         """What the environment says otherwise since the owner chose: told once, in the caller's transaction.

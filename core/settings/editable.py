@@ -58,6 +58,7 @@ class Editable:
 
 _PERCENT, _MINUTES, _HOURS, _COUNT = Unit.PERCENT, Unit.MINUTES, Unit.HOURS, Unit.COUNT
 _TABLE: tuple[tuple[str, Group, Unit, str], ...] = (
+    ("PROFILE", Group.RISK, Unit.NAME, "0"),
     ("STRATEGY", Group.RISK, Unit.NAME, "0"),
     ("MIN_PROBABILITY", Group.RISK, _PERCENT, "0.01"),
     ("STOP_LOSS", Group.RISK, _PERCENT, "0.01"),
@@ -120,6 +121,8 @@ def _is_choice(kind: object) -> TypeGuard[type[StrEnum]]:
 
 
 EDITABLE: Mapping[str, Editable] = {row[0]: _editable(*row) for row in _TABLE}
+CHOSEN = "PROFILE"
+"""Many values at once: shown before and after, and changed when that is confirmed."""
 WATCHED = "SYMBOLS"
 """What is traded: changed by /watch alone, which asks the source of prices first."""
 CHANGEABLE: Mapping[str, Editable] = {**EDITABLE, WATCHED: _editable(WATCHED, Group.STYLE, Unit.NAME, "0")}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.domain.accounts import Mode
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.settings.checks import AnyCase, Symbols
+from core.settings.profiles import PROFILES, ProfileName
 from core.strategy.policy import NoAnswer, Policy, Strategy
 
 
@@ -29,6 +32,12 @@ class TradingSettings(BaseModel):
 
     symbols: Symbols = setting(
         "SYMBOLS", DEFAULT_SYMBOLS, "SPY,QQQ,BTC-USD", "What is traded: Yahoo's symbols, separated by commas"
+    )
+    profile: Annotated[ProfileName, AnyCase] = setting(
+        "PROFILE",
+        ProfileName.MISSION,
+        "moderate",
+        "Values of risk as one choice: mission, conservative, moderate, aggressive or rule",
     )
     mode: Annotated[Mode | None, AnyCase] = setting(
         "MODE",
@@ -232,6 +241,12 @@ class TradingSettings(BaseModel):
         le=1_440,
     )
 
+    def model_post_init(self, _context: Any) -> None:
+        """What nobody set has the profile's value; it does not count as set."""
+        for attribute, value in _values_of(self.profile).items():
+            if attribute not in self.model_fields_set:
+                self.__dict__[attribute] = value
+
     def policy(self) -> Policy:
         """The numbers the strategy obeys; what has no setting keeps the policy's default."""
         return Policy(
@@ -262,3 +277,13 @@ class TradingSettings(BaseModel):
             stale_bars=self.stale_bars,
             outage_patience=timedelta(minutes=self.fallback_minutes),
         )
+
+
+@cache
+def _values_of(profile: ProfileName) -> Mapping[str, object]:
+    """By attribute, read and checked by the table itself; the mission's are its defaults."""
+    if profile is ProfileName.MISSION:
+        return {}
+    values = {name: text or None for name, text in PROFILES[profile].values.items()}
+    found = TradingSettings.model_validate(values)
+    return {attribute: getattr(found, attribute) for attribute in found.model_fields_set}

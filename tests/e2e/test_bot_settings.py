@@ -88,6 +88,34 @@ async def test_a_value_is_typed_after_the_question_and_a_wrong_one_asks_again(tm
         await line.until_said("Take profit: 20% → 25%")
 
 
+@pytest.mark.feature("S21")
+async def test_a_profile_is_chosen_by_buttons_after_before_and_after_were_shown_and_undone(tmp_path: Path) -> None:
+    async with a_line(tmp_path, environ={"STOP_LOSS": "0.06"}) as line:
+        await line.person.sends("/settings")
+        shown = await message_with(line, "🎚 Profile: mission, the default")
+        await line.person.taps(shown["message_id"], buttons(shown)["🎚 Profile"])
+        listed = await message_with(line, "conservative")
+        assert "🎚 mission" not in buttons(listed)
+        await line.person.taps(shown["message_id"], buttons(listed)["🎚 conservative"])
+        card = await message_with(line, "🎚 mission → conservative?")
+        assert "Max exposure share: 100% → 50%" in card["text"]
+        assert not chosen(line, "PROFILE")
+        await line.person.sends("/settings PROFILE moderate")
+        other = await message_with(line, "🎚 mission → moderate?")
+        await line.person.taps(card["message_id"], buttons(card)["✅ Choose conservative"])
+        await line.until_said("Profile: mission → conservative. It counts from the next decision on")
+        assert chosen(line, "PROFILE")
+        await line.person.taps(other["message_id"], buttons(other)["✅ Choose moderate"])
+        await line.until_said("The profile is conservative by now")
+        await line.person.sends("/settings MAX_EXPOSURE_FRACTION")
+        assert "Profile  50%" in (await message_with(line, "MAX_EXPOSURE_FRACTION"))["text"]
+        await line.person.sends("/settings undo")
+        await line.until_said("Profile: conservative → mission")
+        await eventually(lambda: not chosen(line, "PROFILE"))
+        await line.person.sends("/settings profile bold")
+        await line.until_said("Profiles are mission, conservative, moderate, aggressive, rule. Nothing was changed.")
+
+
 @pytest.mark.feature("C5")
 @pytest.mark.feature("U6")
 async def test_another_time_zone_counts_for_the_very_next_message(tmp_path: Path) -> None:

@@ -30,7 +30,15 @@ from core.domain.events.house import (
     SkillChanged,
     Welcome,
 )
-from core.domain.events.owner import LiveStatus, ModeChanged, OwnerReturned, OwnerSilent, SettingsDiffer, StrangerSpoke
+from core.domain.events.owner import (
+    LiveStatus,
+    ModeChanged,
+    OwnerReturned,
+    OwnerSilent,
+    ProfileContradicted,
+    SettingsDiffer,
+    StrangerSpoke,
+)
 from core.domain.events.real_money import RealMoneyAsked, RealMoneyChanged, RealMoneyHeldBack
 from core.domain.events.reports import DailyReport, ReportAccount, ReportPosition
 from core.domain.events.trades import ExitQueued, OrderFilled, OrderRefused, OrderUncertain, SignalRaised
@@ -75,6 +83,7 @@ __all__ = [
     "OwnerSilent",
     "PositionUnguarded",
     "Priority",
+    "ProfileContradicted",
     "ProtectionFailed",
     "QuestionAsked",
     "QuestionSettled",
@@ -138,6 +147,7 @@ Event = (
     | EntryUndone
     | LedgerRestored
     | SettingsDiffer
+    | ProfileContradicted
     | OwnerSilent
     | OwnerReturned
     | BarSourcesChanged

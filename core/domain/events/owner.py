@@ -35,6 +35,15 @@ class SettingsDiffer:
 
 
 @dataclass(frozen=True, slots=True)
+class ProfileContradicted:
+    """The environment says otherwise than the chosen profile, and its values count. `kept` are (name, the environment's
+    value, the profile's), as they would be written in .env."""
+
+    profile: str
+    kept: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OwnerSilent:
     """No sign of the owner since `since`; from `until` on nothing new is bought. Both by the system clock."""
 
