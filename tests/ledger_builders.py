@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,16 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
-
 from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, World
 from core.domain.decisions import Decision, ModelVersion, Prediction, Signal, Verdict
 from core.domain.orders import Order, Purpose, Side
 from core.domain.portfolio import CashKind, CashMovement, Fill
 from core.domain.records import Instruction
-from core.storage import store
-from core.storage.engine import engine_for
 from core.storage.migrate import migrate
 from core.storage.store import Database, open_database
 
@@ -36,17 +31,6 @@ def lay_out(path: Path) -> None:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_empty_ledger())
-
-
-@contextmanager
-def one_engine_a_file() -> Iterator[None]:
-    """Every opening of the same path uses one engine, so that statements are compiled once and not at each opening.
-
-    Nothing else outlives a closed ledger: its connections are gone, and with them what they remembered.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "engine_for", cache(engine_for))
-        yield
 
 
 @cache

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 from core.checkpoints import Checkpoint
 from core.errors import Fatal, Transient
 from core.storage.advice import in_words
+from core.storage.compiled import sharing_engine
 from core.storage.memory import memory_of
 
 BUSY_SECONDS = 10
@@ -39,7 +40,7 @@ def engine_for(path: Path, *, durable: bool) -> Engine:
 
     `durable` waits for the disk at every commit; without it a power cut may damage the file.
     """
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
+    engine = sharing_engine(f"/{path}", connect_args={"timeout": BUSY_SECONDS})
     pragmas = (
         "PRAGMA journal_mode=WAL",
         f"PRAGMA synchronous={'FULL' if durable else 'OFF'}",

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, NullPool, create_engine, select
+from sqlalchemy import Connection, NullPool, select
 from sqlalchemy.exc import DBAPIError
 
 from core.domain.accounts import World
 from core.storage import tables
 from core.storage.chain import Head
+from core.storage.compiled import sharing_engine
 from core.storage.schema import HEAD
 from core.storage.verify import check_links, verify_chain
 from core.storage.witness import Witness, read_witness
@@ -51,7 +52,7 @@ def looking(path: Path) -> Iterator[Connection]:
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(f"file:{quote(str(path))}?{options}", uri=True, timeout=10, isolation_level=None)
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    engine = sharing_engine("", creator=connect, poolclass=NullPool)
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")

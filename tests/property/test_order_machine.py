@@ -36,7 +36,6 @@ from core.execution.watch import guard
 from core.strategy.policy import Policy
 from tests.builders import COIN, MONDAY, Bench
 from tests.fakes_chaos import ChaosVenue, Mishap
-from tests.ledger_builders import one_engine_a_file
 
 UNDECIDED = (OrderState.SUBMITTING, OrderState.UNKNOWN)
 ACCOUNT = "simulated"
@@ -284,7 +283,7 @@ SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.fi
 
 def live(lives: int, steps: int) -> None:
     base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="orders-", dir=base) as place, one_engine_a_file():
+    with tempfile.TemporaryDirectory(prefix="orders-", dir=base) as place:
         run_state_machine_as_test(
             type("Trading", (Trading,), {"folder": Path(place) / "life"}),
             settings=settings(

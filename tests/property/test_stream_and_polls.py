@@ -22,7 +22,6 @@ from core.execution.watch import guard
 from tests.alpaca_broker_stand import Watch, broker_at
 from tests.builders import COIN, MONDAY, Bench, an_entry
 from tests.fakes_chaos import ChaosVenue
-from tests.ledger_builders import one_engine_a_file
 from tests.servers.alpaca_trading_server import AlpacaTradingServer
 
 UNITS = 10
@@ -180,14 +179,14 @@ def plays(play: Play, steps: list[tuple]) -> None:  # type: ignore[type-arg]
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(STEPS)
 def test_each_fill_is_booked_and_told_once_whatever_arrives_twice_late_or_not_at_all(steps: list[tuple]) -> None:  # type: ignore[type-arg]
-    with tempfile.TemporaryDirectory() as folder, one_engine_a_file():
+    with tempfile.TemporaryDirectory() as folder:
         plays(Play(Path(folder)), steps)
 
 
 @pytest.mark.long
 @pytest.mark.feature("S10")
 def test_each_fill_at_alpaca_is_booked_and_told_once_whatever_gets_lost() -> None:
-    with AlpacaTradingServer(lambda: MONDAY) as server, one_engine_a_file():
+    with AlpacaTradingServer(lambda: MONDAY) as server:
 
         @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
         @given(STEPS)
