@@ -38,12 +38,14 @@ from core.execution.desk import Desk
 from core.performance import Held, Performance, bought_and_held, measure
 from core.series import BarSeries, seconds_of
 from core.settings import Settings
+from core.settings.profiles import ProfileName
 from core.strategy.policy import Policy, Strategy
 from jobs.fan_out import FanOut
 from jobs.walk_forward import Cadence, Past, Promises, Trained, kept_promises, made, planned
 
 FIRST_EPOCH = 1
 MARKET = "SPY"
+PLAIN = "plain rule"
 LIVE_PERIOD = timedelta(hours=1)
 Begin = Callable[[str, int], Callable[[int], object]]
 """begin(what, steps): something of so many steps begins; what it answers is told of each number of steps done."""
@@ -57,7 +59,7 @@ class BacktestOptions:
     where finished trainings are kept. After `unlock` a brake on the drawdown is released,
     as an owner would; None: never. `delay` is how much later than decided
     orders reach the venue, as those of an owner who trades by hand. `stored` is the ledger whose bars are taken where
-    no `data` is named. `beside` False leaves out the lines of parts of the symbols.
+    no `data` is named. `beside` False leaves out the lines of parts of the symbols and the plain rule.
     """
 
     data: Path | None
@@ -93,13 +95,18 @@ class Run:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BacktestResult:
-    """`policy` is what was obeyed. `runs` begin with that of all symbols. `market` is SPY bought and held, where its
-    bars are there. `promises` are what the models foresaw for each daily bar of the period, and what came of it."""
+    """`profile` and `policy` are what was obeyed. `runs` begin with that of all symbols. `market` is SPY bought and
+    held, where its bars are there. `plain` is the plain rule over all symbols, on daily bars with its profile's
+    numbers; None where it was not asked for or was tested itself, and where it could not be played, which `unplayed`
+    explains. `promises` are what the models foresaw for each daily bar of the period, and what came of it."""
 
     options: BacktestOptions
+    profile: str
     policy: Policy
     runs: Sequence[Run]
     market: Held | None
+    plain: Run | None
+    unplayed: str
     promises: Promises
     trained: Sequence[Trained]
     left_out: Sequence[str]
@@ -127,20 +134,36 @@ class Backtest:
             if not len(bars.whole(symbol, options.bar).after(self._start)):
                 raise Fatal(f"{symbol} cannot be tested: there is no {options.bar} bar of it in the period")
 
-    def run(self, begin: Begin) -> BacktestResult:
-        """Trains, decides and measures. The same files and settings give the same figures to the last digit."""
+    def run(self, begin: Begin, plain: Run | None = None) -> BacktestResult:
+        """Trains, decides and measures. The same files and settings give the same figures to the last digit. `plain` is
+        the plain rule over the same symbols and period, where it was played before."""
         trained = self._train(begin)
         models = self._models(trained)
         lines = lines_for(self._options.symbols) if self._options.beside else lines_for(self._options.symbols)[:1]
+        plain, unplayed = (plain, "") if plain is not None else self._plain(begin)
         return BacktestResult(
             options=self._options,
+            profile=self._settings.profile.value,
             policy=self._policy,
             runs=[self._run(line, models, begin) for line in lines],
             market=self._hold((MARKET,), f"{MARKET}, held"),
+            plain=plain,
+            unplayed=unplayed,
             promises=kept_promises(self._past(), models.probabilities, self._start),
             trained=trained,
             left_out=rows_left_out(self._source),
         )
+
+    def _plain(self, begin: Begin) -> tuple[Run | None, str]:
+        """The rule that learning has to beat, by the same code over the same period, costs in."""
+        if not self._options.beside or self._policy.strategy is Strategy.RULE:
+            return None, ""
+        options = replace(self._options, bar=BarSize.D1, beside=False, every_tick=False)
+        try:
+            tested = Backtest(self._settings.in_profile(ProfileName.RULE), options)
+        except Fatal as missing:
+            return None, str(missing)
+        return tested._run(Line(PLAIN, options.symbols), ModelsInTime([]), begin), ""
 
     def _make_source(self) -> HistorySource:
         if self._options.stored is not None:

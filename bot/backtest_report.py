@@ -32,12 +32,14 @@ def words(result: BacktestResult) -> str:
 
 
 def rows(result: BacktestResult) -> list[Performance]:
-    """Each run beside the same assets bought and held, then the market."""
+    """Each run beside the same assets bought and held, then the plain rule and the market."""
     found: list[Performance] = []
     for run in result.runs:
         found.append(run.strategy)
         if run.held is not None:
             found.append(run.held.performance)
+    if result.plain is not None:
+        found.append(result.plain.strategy)
     if result.market is not None:
         found.append(result.market.performance)
     return found
@@ -59,9 +61,10 @@ def _caveats(result: BacktestResult) -> Iterator[str]:
         "spread, slippage and fees are paid. At most a tenth of a bar's volume is taken where the bars tell it."
     )
     yield _of_models(result)
+    yield _of_plain(result)
     yield committed_verdict()
     yield _of_choice(result)
-    yield from (_of_brake(run) for run in result.runs)
+    yield from (_of_brake(run) for run in _all_runs(result))
     held = without_dust(whole.portfolio.positions)
     yield f"At the end {len(held)} positions are open and counted at their last price." if held else ""
     yield (
@@ -89,6 +92,19 @@ def _of_models(result: BacktestResult) -> str:
         f"{len(result.trained)} models, each trained only on what was known by then and used only after it; "
         f"{refused} were refused by the rule that guards the live engine."
     )
+
+
+def _of_plain(result: BacktestResult) -> str:
+    if result.plain is None:
+        return f"The plain rule could not be played beside it: {result.unplayed}." if result.unplayed else ""
+    return (
+        "The plain rule (held above the mean of 200 days) is the profile 'rule' on daily bars, by the same code with "
+        "the same costs: what learning has to beat."
+    )
+
+
+def _all_runs(result: BacktestResult) -> list[Run]:
+    return [*result.runs, *([result.plain] if result.plain is not None else [])]
 
 
 def _of_choice(result: BacktestResult) -> str:
@@ -121,7 +137,7 @@ def figures(result: BacktestResult) -> str:
         {
             "figures": [encode(asdict(row)) for row in rows(result)],
             "caveats": caveats(result),
-            "runs": [_figures(run) for run in result.runs],
+            "runs": [_figures(run) for run in _all_runs(result)],
             "models": [
                 {
                     "at": encode(each.at),

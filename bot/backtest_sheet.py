@@ -13,7 +13,8 @@ from bot.backtest_views import Group, by_asset, by_reason, daily, drawdown, expo
 from bot.svg import Drawn, lines, promises, stacked
 from core.performance import Curve, Performance
 
-OURS, NO_COINS, NO_LATE, HELD, MARKET, COINS = "#1f6feb", "#0e9f6e", "#8b5cf6", "#9aa4b2", "#d97706", "#f0b429"
+OURS, NO_COINS, NO_LATE, PLAIN = "#1f6feb", "#0e9f6e", "#8b5cf6", "#be185d"
+HELD, MARKET, COINS = "#9aa4b2", "#d97706", "#f0b429"
 COLOURS = (OURS, NO_COINS, NO_LATE)
 MOST_RATIO = 1000
 WARNING = "The past of assets that were chosen afterwards. No returns are promised."
@@ -89,7 +90,8 @@ def _facts(result: BacktestResult) -> tuple[str, ...]:
         f"{options.bar} bars",
         f"{options.capital:,.0f} USD",
         source,
-        f"{len(result.trained)} models, walk-forward",
+        f"profile {result.profile}",
+        f"{len(result.trained)} models, walk-forward" if result.trained else "no model",
     )
 
 
@@ -111,10 +113,11 @@ def _tiles(result: BacktestResult, whole: Run) -> str:
         _tile("closed trades", f"{ours.trades:,}", _beside("won", _share(ours.win_rate))),
         _tile("fees", f"{ours.costs:,.0f} USD", _beside("turnover", f"{ours.turnover:.1f} x")),
     ]
+    beside = [*result.runs[1:], *([result.plain] if result.plain is not None else [])]
     lines_beside = "".join(
         f"<p class='beside'><b>{escape(run.line.name)}</b> {_percent(run.strategy.annualised, True)} a year, "
         f"Sharpe {_number(run.strategy.sharpe)}, drawdown {_percent(-run.strategy.max_drawdown)}</p>"
-        for run in result.runs[1:]
+        for run in beside
     )
     return f'<div class="tiles">{"".join(tiles)}</div>{lines_beside}'
 
@@ -155,6 +158,8 @@ def _curves(result: BacktestResult) -> Iterator[tuple[str, str, Curve, bool]]:
     for run, colour in zip(result.runs, COLOURS, strict=False):
         yield f"AutoTrader, {run.line.name}", colour, run.holdings.curve(), False
     whole = result.runs[0]
+    if result.plain is not None:
+        yield result.plain.line.name, PLAIN, result.plain.holdings.curve(), False
     if whole.held is not None:
         yield "all, held", HELD, whole.held.curve, True
     if result.market is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from core.domain.bars import BarSize
 from core.errors import AutoTraderError
+from core.settings.profiles import ProfileName
 
 INTERRUPTED = 128 + 2  # as shells report SIGINT
 
@@ -112,6 +113,8 @@ def _add_backtest(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     command.add_argument(
         "--unlock", default="never", metavar="DAYS", help="release a drawdown brake after so long: 30d (default never)"
     )
+    named = "the values of this profile instead of yours; named more than once, the profiles side by side"
+    command.add_argument("--profile", action="append", type=ProfileName, choices=tuple(ProfileName), help=named)
     late = "how much later than decided you place each order by hand (default 0)"
     command.add_argument("--delay", choices=("0", "1h", "1d"), default="0", help=late)
     command.add_argument("--jobs", type=int, metavar="N", help="processes that train (default: one a processor)")

@@ -109,13 +109,13 @@ def backtest(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """autotrader backtest: ends with the table of figures; what it writes goes to --out."""
     from tqdm import tqdm
 
-    from bot import backtest_report
-    from bot.backtest import Backtest
+    from bot import backtest_profiles, backtest_report
     from bot.backtest_options import options_of
     from jobs.worker import SpawnedWorker
 
     settings = _settings(options, environ, seed=options.seed)
-    tested = Backtest(settings, options_of(options, settings, environ))
+    chosen = options_of(options, settings, environ)
+    tested = backtest_profiles.prepared(settings, chosen, options.profile or [])
     bars: list[tqdm[Any]] = []
 
     def begin(what: str, steps: int) -> Callable[[int], object]:
@@ -126,14 +126,15 @@ def backtest(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return step
 
     try:
-        result = tested.run(begin)
+        results = backtest_profiles.played(tested, begin)
     finally:
         for bar in bars:
             bar.close()
-    print(backtest_report.words(result))
-    if options.out is not None:
-        missing = backtest_report.write(result, options.out, SpawnedWorker())
-        print(f"\nwritten into {options.out}" + (f"; {missing}" if missing else ""))
+    print(backtest_report.words(results[0]) if len(results) == 1 else backtest_profiles.side_by_side(results))
+    for result in results if options.out is not None else ():
+        folder = options.out if len(results) == 1 else options.out / result.profile
+        missing = backtest_report.write(result, folder, SpawnedWorker())
+        print(f"\nwritten into {folder}" + (f"; {missing}" if missing else ""))
     return 0
 
 

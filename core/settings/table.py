@@ -30,6 +30,7 @@ from core.settings.checks import (
     WorldChoice,
     ZoneName,
 )
+from core.settings.profiles import PROFILE_NAMES, ProfileName
 from core.settings.trading import TradingSettings, setting
 
 
@@ -240,6 +241,12 @@ class Settings(TradingSettings):
     def trades_real_money(self) -> bool:
         """Whether the keys are those of a live account."""
         return self.alpaca_keys is not None and not self.alpaca_paper
+
+    def in_profile(self, name: ProfileName) -> Settings:
+        """With all values of a profile, whatever the environment says; everything else stays."""
+        kept = {each: getattr(self, each) for each in self.model_fields_set}
+        own = {each for each, field in type(self).model_fields.items() if field.alias in PROFILE_NAMES}
+        return Settings.model_validate({**{each: kept[each] for each in kept.keys() - own}, "profile": name})
 
     def remarks(self) -> tuple[str, ...]:
         """What is set and does nothing as things are, in sentences; none of it is wrong."""

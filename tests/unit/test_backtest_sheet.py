@@ -18,6 +18,7 @@ import pytest
 
 from bot.backtest import Backtest, BacktestOptions, BacktestResult
 from bot.backtest_options import options_of
+from bot.backtest_profiles import prepared, side_by_side
 from bot.backtest_report import caveats, figures, trades_csv, words, write
 from bot.backtest_views import by_asset, by_reason, monthly
 from bot.bootstrap import SIMULATED
@@ -29,6 +30,7 @@ from core.domain.orders import Purpose
 from core.errors import Fatal
 from core.series import time_of
 from core.settings import load_settings
+from core.settings.profiles import ProfileName
 from core.storage.store import open_database
 from tests.series_builders import random_walk
 
@@ -107,6 +109,34 @@ def test_no_figure_of_all_assets_stands_without_the_lines_of_its_parts(result: B
     assert all(name in shown for name in ("no coins", "no ADA, SOL", "all, held", "SPY, held"))
     assert any("chosen knowing how they went" in line for line in caveats(result))
     assert any("shown to add" in line for line in caveats(result))
+
+
+@pytest.mark.feature("S21")
+def test_the_plain_rule_stands_beside_the_strategy_as_the_same_profile_by_itself(
+    result: BacktestResult, tmp_path: Path
+) -> None:
+    write(result, tmp_path, HereWorker())
+    page, told = (tmp_path / "sheet.html").read_text("utf-8"), json.loads(figures(result))
+    assert result.plain is not None and result.plain.portfolio.closed
+    assert page.count("plain rule") >= 4 and "plain rule" in words(result)
+    assert [each["name"] for each in told["figures"]][-2:] == ["plain rule", "SPY, held"]
+    (ruled,) = prepared(load_settings({"STATE_DIR": str(tmp_path)}, None), result.options, [ProfileName.RULE])
+    alone = ruled.run(lambda _what, _steps: lambda _done: None)
+    assert alone.plain is None and not alone.trained
+    assert alone.runs[0].portfolio.closed == result.plain.portfolio.closed
+    assert replace(alone.runs[0].strategy, name="") == replace(result.plain.strategy, name="")
+    together = side_by_side([result, alone])
+    assert all(name in together for name in ("mission, all", "rule, all", "rule, no ADA, SOL", "SPY, held"))
+    assert "- rule: No model: the plain rule decides" in together
+
+
+@pytest.mark.feature("S21")
+def test_a_named_profile_is_tested_with_its_own_values_whatever_the_environment_says() -> None:
+    asked = _parser().parse_args(["backtest", "--from", "2026-03-20", "--to", "2026-05-05", "--profile", "moderate"])
+    given = load_settings({"STOP_LOSS": "0.02", "MODEL_TREES": "10", "PROFILE": "rule"}, None)
+    chosen = given.in_profile(asked.profile[0])
+    assert chosen.policy() == load_settings({"PROFILE": "moderate"}, None).policy()
+    assert chosen.model_trees == 10
 
 
 def test_the_trades_add_up_to_what_the_account_gained(result: BacktestResult) -> None:
