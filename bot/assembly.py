@@ -52,6 +52,7 @@ from core.execution import away
 from core.execution.attesting import ask_weekly
 from core.execution.desk import Desk
 from core.execution.escalation import remind
+from core.execution.live_skill import SKILL
 from core.execution.owner import OwnerDesk
 from core.execution.unanswered import expire_instructions
 from core.feed.coverage import Coverage, covered
@@ -250,8 +251,8 @@ class LiveAssembly:
             self._settings.heartbeat_file,
             os.getpid(),
             self._checkpoint,
-            # What goes on all the same is no alarm: /status says it.
-            frozenset({MARKET_DATA, TRADE_STREAM, *(kind.value for kind in AccountKind)}),
+            # What goes on all the same is no alarm: /status says it. Skill has news of its own.
+            frozenset({MARKET_DATA, TRADE_STREAM, SKILL, *(kind.value for kind in AccountKind)}),
         )
 
     def _telephone(self, engine: Engine, prices: Prices, clock: SystemClock | ScaledClock) -> Telephone:

@@ -17,12 +17,14 @@ from core.collect import CollectReport
 from core.cycle import CycleResult, run_cycle
 from core.domain.views import Health
 from core.execution import watch
+from core.execution.live_skill import look_at_skill
 from core.execution.views import publish_daily_report
 from core.feed.backfill import BackFiller
 from core.feed.telling import BarTeller, places
 from core.learning.training import Recipe
 from core.ports import Worker
 from core.settings import Settings
+from core.strategy.policy import Throttle
 from jobs.retrain import retrain
 from jobs.schedule import JobSkipped
 from jobs.scoring import score_predictions
@@ -129,6 +131,7 @@ def market_work(
     """`after_cycle` runs behind each cycle, outside its transactions: what waits to be told is told then. `after_look`
     runs behind each cycle and each guard's run: guards may have changed."""
     desk, feed = engine.desk, _Feed(engine)
+    look_at_skill(desk)
 
     def collect(due: datetime) -> CollectReport:
         collected = engine.collector.collect(desk.instruments, engine.sizes, due)
@@ -155,7 +158,9 @@ def market_work(
         return done
 
     def report(due: datetime) -> str:
-        scored = score_predictions(due, desk.ledger, desk.bars, desk.calendar)
+        applied = desk.policy.skill_throttle is Throttle.APPLIED
+        scored = score_predictions(due, desk.ledger, desk.bars, desk.calendar, in_force=applied)
+        look_at_skill(desk)
         if not publish_daily_report(desk, due):
             raise JobSkipped("this trading day has its report")
         return f"published; {scored} predictions scored"

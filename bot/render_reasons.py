@@ -30,6 +30,7 @@ _NAMES = {
     "cap": "Asset cap",
     "exposure": "Invested",
     "crypto": "Coins",
+    "skill": "Live skill",
 }
 _ROUTINE = {
     "data": "fresh data",
@@ -42,6 +43,7 @@ _ROUTINE = {
     "pending": "nothing pending",
     "unknown": "nothing unsettled",
     "gap": "no recent trade",
+    "skill": "live skill",
     "account": "account answers",
     "bracket": "stop and target",
     "cap": "asset cap",
@@ -60,6 +62,7 @@ _STATES = {
 }
 """An order's state, as a reason gives it in brackets."""
 _QUEUES = "queues"
+_HALVED = "half the size"
 _PERCENT = re.compile(r"(?<=\d) %")
 _MINUS = re.compile(r"(?<![\w.,-])-(?=\d)")
 _RSI = re.compile(r"\bRSI 14 (?=\d)")
@@ -117,7 +120,8 @@ def listed(why: str, zone: ZoneInfo) -> str:
 
 def _is_routine(verdict: Verdict) -> bool:
     queued = verdict.gate == "session" and verdict.reason.startswith(_QUEUES)
-    return verdict.passed and verdict.gate in _ROUTINE and not queued
+    is_halved = verdict.gate == "skill" and verdict.reason.startswith(_HALVED)
+    return verdict.passed and verdict.gate in _ROUTINE and not queued and not is_halved
 
 
 def _gate_words(verdict: Verdict, zone: ZoneInfo) -> str:

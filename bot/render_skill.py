@@ -22,7 +22,7 @@ _MEANING = {
 }
 _RISEN = "Its forecasts have done better since: it is bought again, at half the size."
 _EXITS = "Stops, targets and sales of what is held go on as they are."
-_OFF = "Nothing follows: you have switched the throttle off (/settings)."
+_OFF = "Nothing follows: you have set SKILL_THROTTLE to ignored (/settings)."
 
 
 def changed(event: SkillChanged) -> Message:

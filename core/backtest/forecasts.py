@@ -94,6 +94,11 @@ class ModelsInTime:
                 found[seen] = model.values(symbol, daily[row[seen]])
         return found
 
+    @property
+    def event(self) -> str | None:
+        """What they foresee, in words; None without any."""
+        return self._models[0].event if self._models else None
+
     def at(self, now: datetime) -> Forecasts | None:
         index = bisect_left(self._since, now) - 1
         return self._models[index] if index >= 0 else None

@@ -12,14 +12,18 @@ from core.backtest.ahead import Ahead, SymbolAhead, Ticks, day_ends, first_ticks
 from core.backtest.bars import SourceBars
 from core.backtest.forecasts import ModelsInTime
 from core.backtest.ledger import Books
+from core.backtest.record import RecordInTime, record_in_time
 from core.backtest.skipping import Skipper
 from core.clock import VirtualClock
 from core.cycle import FIRST_CARD, recover, run_cycle
 from core.domain.bars import BarSize
 from core.domain.decisions import BrakeKind, Decision
+from core.domain.skill import Standings
 from core.execution.desk import Desk
+from core.execution.live_skill import STANDINGS, keep_standings
 from core.execution.locks import unlock
 from core.series import Floats, Seconds, seconds_of, time_of
+from core.strategy.policy import Strategy, Throttle
 
 TICK = timedelta(minutes=5)
 """How often the live engine looks (jobs.schedule)."""
@@ -82,11 +86,13 @@ def play(stage: Stage, progress: Callable[[datetime], object], *, every_tick: bo
         stage.books.decided = played.decisions.append
     begin(stage)
     skipper = Skipper(stage.desk, stage.books, stage.bars, ahead, stage.desk.broker_account or "", stage.patience)
+    record = _record(stage, ahead)
     index = 0
     while index <= ahead.last:
         now = time_of(ticks[index])
         stage.clock.move_to(now)
         _release(stage, now)
+        _note(stage, record.at(now))
         if not every_tick:
             stage.wanted.only(skipper.active(index))
         run_cycle(now, stage.desk, now, stage.bars.faults(now))
@@ -95,6 +101,21 @@ def play(stage: Stage, progress: Callable[[datetime], object], *, every_tick: bo
         stage.wanted.only(stage.wanted.all)
         index = index + 1 if every_tick else skipper.next(index)
     return played
+
+
+def _record(stage: Stage, ahead: Ahead) -> RecordInTime:
+    """Nothing where no decision would look at it."""
+    policy = stage.desk.policy
+    if policy.strategy is Strategy.RULE or policy.skill_throttle is Throttle.IGNORED:
+        return RecordInTime([])
+    return record_in_time(stage.bars, stage.models, stage.desk.calendar, ahead.symbols, ahead.ticks, stage.end)
+
+
+def _note(stage: Stage, standings: Standings) -> None:
+    """What the scoring of the last evening has left behind, if it is news."""
+    if standings.doubted or STANDINGS in stage.books.values:
+        with stage.desk.committing("scores") as work:
+            keep_standings(work, standings)
 
 
 def _release(stage: Stage, now: datetime) -> None:

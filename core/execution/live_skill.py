@@ -7,9 +7,14 @@ import json
 from functools import lru_cache
 
 from core.domain.codec import canonical, decode
-from core.domain.skill import LiveSkill, Standings
+from core.domain.skill import ALL, LiveSkill, Standings, Trust
+from core.domain.views import Health
+from core.execution.desk import Desk
 from core.ports import UnitOfWork
+from core.strategy.policy import Throttle
 
+SKILL = "live skill"
+"""The component of health."""
 LIVE_SKILL = "live_skill"
 STANDINGS = "standings"
 TRUSTED = Standings()
@@ -38,6 +43,18 @@ def kept_standings(work: UnitOfWork) -> Standings:
     """As the last scoring left them, whatever recipe is in force now."""
     text = work.value(STANDINGS)
     return _standings_of(text) if text else TRUSTED
+
+
+def look_at_skill(desk: Desk) -> None:
+    """Says to health whether the model has lost its entries. The change itself is told by the scoring, once."""
+    with desk.reading() as work:
+        whole = standings(work).doubted.get(ALL)
+    if whole is None or desk.policy.skill_throttle is Throttle.IGNORED:
+        desk.health(SKILL, Health.RUNNING, "forecasts hold against the base rate")
+    elif whole.trust is Trust.OBSERVED:
+        desk.health(SKILL, Health.DEGRADED, f"the model makes no entries, exits go on: {whole.reason}")
+    else:
+        desk.health(SKILL, Health.RUNNING, f"entries have half their size: {whole.reason}")
 
 
 def keep_live_skill(work: UnitOfWork, skill: LiveSkill) -> None:

@@ -14,6 +14,7 @@ from core.execution import refusals
 from core.execution.account_truth import buying_power
 from core.execution.desk import MANUAL, Desk
 from core.execution.failures import Trouble
+from core.execution.live_skill import standings
 from core.execution.market import market_view, quotes_of
 from core.execution.real_money import is_first_day
 from core.execution.venue_state import state_of
@@ -42,6 +43,7 @@ def take_picture(
         entry_account = entry_account_of(desk, mode)
         judged: Mapping[str, datetime] = {} if only_held else work.judged_until(entry_account or "")
         by_hand = refusals.by_hand(work, entry_account, now) if entry_account is not None else {}
+        doubted = standings(work)
     held = {symbol for view in accounts for symbol in view.portfolio.positions}
     instruments = [each for each in desk.instruments if not only_held or each.symbol in held]
     return Snapshot(
@@ -54,6 +56,7 @@ def take_picture(
         brakes=brakes,
         namespace=desk.namespace,
         by_hand=frozenset(by_hand),
+        standings=doubted,
     )
 
 

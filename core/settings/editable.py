@@ -61,6 +61,7 @@ _TABLE: tuple[tuple[str, Group, Unit, str], ...] = (
     ("PROFILE", Group.RISK, Unit.NAME, "0"),
     ("STRATEGY", Group.RISK, Unit.NAME, "0"),
     ("MIN_PROBABILITY", Group.RISK, _PERCENT, "0.01"),
+    ("SKILL_THROTTLE", Group.RISK, Unit.NAME, "0"),
     ("STOP_LOSS", Group.RISK, _PERCENT, "0.01"),
     ("TAKE_PROFIT", Group.RISK, _PERCENT, "0.01"),
     ("TRAILING_STOP", Group.RISK, _PERCENT, "0.01"),

@@ -14,7 +14,7 @@ from core.domain.accounts import Mode
 from core.domain.instruments import DEFAULT_SYMBOLS
 from core.settings.checks import AnyCase, Symbols
 from core.settings.profiles import PROFILES, ProfileName
-from core.strategy.policy import NoAnswer, Policy, Strategy
+from core.strategy.policy import NoAnswer, Policy, Strategy, Throttle
 
 
 def setting(name: str, default: object, example: str, about: str, *, words: str = "", **limits: Any) -> Any:
@@ -60,6 +60,12 @@ class TradingSettings(BaseModel):
         ge=0,
         lt=1,
         allow_inf_nan=False,
+    )
+    skill_throttle: Annotated[Throttle, AnyCase] = setting(
+        "SKILL_THROTTLE",
+        Throttle.APPLIED,
+        "ignored",
+        "Half or no entries where live forecasts prove worse than the base rate: applied or ignored",
     )
     max_asset_fraction: Decimal = setting(
         "MAX_ASSET_FRACTION",
@@ -251,6 +257,7 @@ class TradingSettings(BaseModel):
         """The numbers the strategy obeys; what has no setting keeps the policy's default."""
         return Policy(
             strategy=self.strategy,
+            skill_throttle=self.skill_throttle,
             min_probability=self.min_probability,
             max_asset_fraction=self.max_asset_fraction,
             stop_fraction=self.stop_loss,

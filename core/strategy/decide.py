@@ -17,9 +17,9 @@ from core.ports import Predictor
 from core.series import time_of
 from core.strategy.plain_rule import Part, part_of, rule_verdict, sale_by_rule, share_of, yearly_deviation
 from core.strategy.policy import Policy, Strategy
-from core.strategy.risk import DATA_RULES, ENTRY_RULES, Case, entry_account, has_live_exit
+from core.strategy.risk import DATA_RULES, ENTRY_RULES, Case, doubt_of, entry_account, has_live_exit
 from core.strategy.signal import signal_verdicts
-from core.strategy.sizing import Purchase, Sizing, size_entry
+from core.strategy.sizing import Purchase, Sizing, half_of, size_entry
 from core.strategy.snapshot import AccountView, MarketView, Snapshot
 from core.strategy.stakes import Stakes, prices_of, stakes_of
 
@@ -220,6 +220,8 @@ def _entries(
         account = entry_account(snapshot, candidate.market.instrument.symbol)
         part = part_of(snapshot, candidate.market, policy) if policy.strategy is Strategy.RULE else None
         sizing = _sized(candidate, account, stakes, policy, part)
+        if sizing is not None and doubt_of(snapshot, candidate.market.instrument.symbol, policy) is not None:
+            sizing = half_of(sizing, candidate.market, policy)
         signal = _signal(snapshot, candidate, sizing)
         signals[signal.symbol] = signal
         if signal.is_buy and account is not None and sizing is not None:

@@ -25,6 +25,13 @@ class Strategy(StrEnum):
     RULE = "rule"
 
 
+class Throttle(StrEnum):
+    """Whether assets whose live forecasts do worse than the base rate are bought at half the size, or not at all."""
+
+    APPLIED = "applied"
+    IGNORED = "ignored"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Fractions of equity or price as Decimal (0.25 is 25 %), probability as a float from 0 to 1.
@@ -53,6 +60,7 @@ class Policy:
 
     strategy: Strategy = Strategy.FOREST
     min_probability: float = 0.60
+    skill_throttle: Throttle = Throttle.APPLIED
     max_asset_fraction: Decimal = Decimal("0.25")
     stop_fraction: Decimal = Decimal("0.05")
     target_fraction: Decimal = Decimal("0.15")

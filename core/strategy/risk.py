@@ -14,8 +14,9 @@ from core.domain.accounts import AccountKind, Mode
 from core.domain.decisions import BrakeKind, Verdict
 from core.domain.dust import is_left
 from core.domain.orders import OrderState, Purpose, Side
+from core.domain.skill import Standing, Trust
 from core.series import time_of
-from core.strategy.policy import Policy
+from core.strategy.policy import Policy, Strategy, Throttle
 from core.strategy.snapshot import AccountView, MarketView, Snapshot
 
 
@@ -130,6 +131,26 @@ def account_is_reachable(case: Case) -> Verdict:
     return Verdict("account", view.reachable, f"{name} answers" if view.reachable else f"{name} does not answer")
 
 
+def skill_allows(case: Case) -> Verdict:
+    """The live forecasts of the asset, and those of all together, have not lost their trust (core.strategy.skill)."""
+    if case.policy.strategy is Strategy.RULE:
+        return Verdict("skill", True, "the plain rule buys without forecasts")
+    if case.policy.skill_throttle is Throttle.IGNORED:
+        return Verdict("skill", True, "the throttle is ignored, as you set it")
+    doubt = doubt_of(case.snapshot, case.symbol, case.policy)
+    if doubt is None:
+        return Verdict("skill", True, "nothing speaks against its live forecasts")
+    if doubt.trust is Trust.OBSERVED:
+        return Verdict("skill", False, f"observed only: {doubt.reason}")
+    return Verdict("skill", True, f"half the size: {doubt.reason}")
+
+
+def doubt_of(snapshot: Snapshot, symbol: str, policy: Policy) -> Standing | None:
+    """What halves or holds back entries of the symbol; None where its live forecasts are trusted or do not matter."""
+    matters = policy.strategy is Strategy.FOREST and policy.skill_throttle is Throttle.APPLIED
+    return snapshot.standings.of(symbol) if matters else None
+
+
 DATA_RULES: tuple[Rule, ...] = (data_is_usable, bar_is_new)
 ENTRY_RULES: tuple[Rule, ...] = (
     mode_allows,
@@ -140,6 +161,7 @@ ENTRY_RULES: tuple[Rule, ...] = (
     no_entry_pending,
     nothing_unknown,
     trade_gap_kept,
+    skill_allows,
     account_is_reachable,
 )
 

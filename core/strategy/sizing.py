@@ -7,7 +7,7 @@ that a venue takes. Caps count in the account that buys and over all accounts of
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
@@ -176,6 +176,24 @@ def size_entry(purchase: Purchase) -> Sizing:
     words = f"{plain(quantity)} units for {quantity * price:,.2f} USD, as many as {_NAMES[binding]} allows"
     reserve = quantity * price * worst_case(purchase.market, policy)
     return Sizing(price, quantity, reserve, bracket, (*verdicts, Verdict("size", True, words)))
+
+
+def half_of(sizing: Sizing, market: MarketView, policy: Policy) -> Sizing:
+    """Half of what the limits allow, for an asset whose live forecasts are doubted."""
+    if sizing.quantity == ZERO:
+        return sizing
+    quantity = floor_to(sizing.quantity / 2, market.instrument.quantity_step)
+    value, least = quantity * sizing.price, market.instrument.min_order_value
+    if quantity == ZERO or value < least:
+        why = f"half of {plain(sizing.quantity)} units is less than the smallest order"
+        return replace(sizing, quantity=ZERO, reserve=ZERO, verdicts=_resized(sizing, passed=False, words=why))
+    words = f"{plain(quantity)} units for {value:,.2f} USD, half of the {plain(sizing.quantity)} that the limits allow"
+    reserve = value * worst_case(market, policy)
+    return replace(sizing, quantity=quantity, reserve=reserve, verdicts=_resized(sizing, passed=True, words=words))
+
+
+def _resized(sizing: Sizing, *, passed: bool, words: str) -> tuple[Verdict, ...]:
+    return (*sizing.verdicts[:-1], Verdict("size", passed, words))
 
 
 def daily_deviation(daily: BarSeries, count: int) -> float | None:

@@ -37,8 +37,8 @@ years, because there is no telling earlier."""
 OBSERVE_AT = math.log(1000)
 TRUST_BELOW = math.log(10)
 ENOUGH = 10.0
-"""Independent outcomes before a record is judged at all: fewer would let two or three bold forecasts decide, and at
-the usual ten or so a quarter they are there before the evidence against a merely useless model is."""
+"""Independent outcomes before a record is judged at all: fewer would let two or three bold forecasts decide. A quarter
+brings twelve or more of each asset, long before there could be evidence against a merely useless model."""
 SURELY = 0.01
 """Probabilities are kept so far off 0 and 1: one outcome of a forecast that was sure is no proof by itself."""
 GROUP = 0.05

@@ -13,6 +13,7 @@ from core.domain.decisions import Brake
 from core.domain.instruments import Instrument
 from core.domain.orders import Order, OrderNamespace
 from core.domain.portfolio import Guard, Portfolio
+from core.domain.skill import Standings
 from core.series import BarSeries
 
 T = TypeVar("T")
@@ -77,7 +78,8 @@ class AccountView:
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """`origin` is the scheduled tick time, part of every derived order id. `entry_account` None: no entries at all.
-    `by_hand` are symbols that the broker does not trade: their entries are for the manual account."""
+    `by_hand` are symbols that the broker does not trade: their entries are for the manual account. `standings` say
+    whose live forecasts are doubted."""
 
     now: datetime
     origin: str
@@ -88,6 +90,7 @@ class Snapshot:
     brakes: tuple[Brake, ...]
     namespace: OrderNamespace
     by_hand: frozenset[str] = frozenset()
+    standings: Standings = field(default_factory=Standings)
     _known: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, question: Hashable, work_out: Callable[[], T]) -> T:

@@ -23,6 +23,7 @@ from core.domain.decisions import Decision, Verdict
 from core.domain.portfolio import Fill, PositionAdjustment
 from core.settings import Settings, load_settings
 from core.storage.chain import DECISION, FILL
+from core.strategy import skill
 from tests.fakes_bars import needs_shared_data
 from tests.golden.test_splits import raw_days
 
@@ -111,13 +112,29 @@ def without_card(verdict: Verdict) -> Verdict:
     return Verdict("pending", True, "no entry waits") if is_card else verdict
 
 
-@pytest.mark.feature("S17")
+@pytest.fixture
+def suspicious(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weeks instead of years are enough to doubt forecasts."""
+    for name, value in (("ENOUGH", 0.5), ("THROTTLE_AT", 0.02), ("OBSERVE_AT", 0.06), ("TRUST_BELOW", 0.01)):
+        monkeypatch.setattr(skill, name, value)
+
+
+@pytest.mark.feature("S6", "S17")
+@pytest.mark.usefixtures("suspicious")
 def test_weeks_of_daily_bars_are_judged_and_traded_as_in_a_replay(tmp_path: Path) -> None:
     chosen = options(tmp_path, "2026-04-05", "2026-05-05")
     replayed = in_replay(tmp_path / "replay", chosen)
     found, _ = in_backtest(tmp_path, replace(chosen, every_tick=True))
     assert len(replayed.fills) >= 6
     assert judged(found) == judged(replayed)
+    trust = [
+        each.reason[:4]
+        for decision in found.decisions
+        for signal in decision.signals
+        for each in signal.verdicts
+        if each.gate == "skill"
+    ]
+    assert {"half", "obse", "noth"} == set(trust)
     assert found.fills == replayed.fills
     quick, result = in_backtest(tmp_path, chosen)
     assert quick.fills == replayed.fills

@@ -65,7 +65,7 @@ def test_a_confirmed_signal_becomes_an_entry_with_its_protection() -> None:
 def test_every_gate_is_on_record_in_one_fixed_order_even_behind_a_veto() -> None:
     gates = [
         *("data", "bar", "probability", "sma", "rsi", "macd"),
-        *("mode", "pause", "brakes", "session", "held", "pending", "unknown", "gap", "account"),
+        *("mode", "pause", "brakes", "session", "held", "pending", "unknown", "gap", "skill", "account"),
         *("bracket", "cap", "exposure", "crypto", "volatility", "cash", "size"),
     ]
     decision = decide(snapshot(mode=Mode.OBSERVE), None, POLICY)
