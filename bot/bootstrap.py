@@ -177,6 +177,7 @@ def build_engine(
         health=hooks.health,
         components=hooks.components,
         looked=partial(_looked, listened),
+        sent=partial(_sent, listened),
         checkpoint=hooks.checkpoint,
         fence=hooks.fence,
         speed=hooks.speed,
@@ -220,6 +221,11 @@ def account_at(alpaca: Alpaca | None, settings: Settings) -> tuple[AlpacaBroker,
 def _looked(news: Mapping[str, TradeNews], account: str, found: int) -> None:
     if account in news:
         news[account].looked(found)
+
+
+def _sent(news: Mapping[str, TradeNews], account: str) -> None:
+    if account in news:
+        news[account].sent()
 
 
 def _gate(settings: Settings, broker: Broker | None) -> RealMoney | None:

@@ -77,6 +77,10 @@ class TradeStream:
         if self._look is not _nobody:
             self._thread.run()
 
+    def sent(self) -> None:
+        """An order was sent just now: what became of it is looked up soon, though no word should come."""
+        self._look()
+
     def trouble(self) -> str:
         """Why no word comes, in the owner's words; empty while all is well, and while it is too early to say."""
         words = self._words(self._clock.monotonic())

@@ -38,6 +38,10 @@ def _nobody_listens(_account: str, _found: int) -> None:
     """The hook for looks where no news of trades comes by another way."""
 
 
+def _nobody_waits(_account: str) -> None:
+    """The hook for orders that were sent where only the next minute looks what became of them."""
+
+
 def _no_components() -> tuple[ComponentHealth, ...]:
     return ()
 
@@ -65,7 +69,8 @@ class Desk:
     `brokers` maps account ids to the venues that may be dealt with now, the manual account's included.
     `trading_account` is the account that orders go to by themselves, None when there is only the manual account;
     `real_money` the gate before it where it is a live one. `speed` is how fast the market clock runs; `next_cycle_at`
-    when the tick is due next. `looked` is told how many new fills each look at an account has found. `fence` raises
+    when the tick is due next. `looked` is told how many new fills each look at an account has found, `sent` at which
+    account an order was placed that may be filled before its next look. `fence` raises
     LeaseLost when another process may hold the ledger by now: asked last before every call that changes something
     outside. `rules` gives the numbers in force, `universe` what is traded, `zone` his own: the owner may change them
     between two decisions. `reader` gives units of work that only read and wait for nobody; without it reads go
@@ -91,6 +96,7 @@ class Desk:
     health: Callable[[str, Health, str], None] = _unwatched
     components: Callable[[], tuple[ComponentHealth, ...]] = _no_components
     looked: Callable[[str, int], None] = _nobody_listens
+    sent: Callable[[str], None] = _nobody_waits
     checkpoint: Checkpoint = nowhere
     fence: Callable[[], None] = _unfenced
     speed: Callable[[], float] = _real_time

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from core.domain.accounts import Mode
 from core.domain.decisions import Brake, BrakeKind, Decision, Signal
 from core.domain.events import ErrorRaised, ExitQueued
-from core.domain.orders import Order, OrderState, Purpose
+from core.domain.orders import PROTECTING, Order, OrderState, Purpose
 from core.domain.venue import Accepted, AwaitingOwner, OrderRequest, Refused, Resting, SubmitResult, Unknown, VenueOrder
 from core.errors import Ambiguous, Transient
 from core.execution import manual, refusals, tidings
@@ -84,7 +84,10 @@ def submit(desk: Desk, order: Order, now: datetime) -> Order:
     except (Transient, Ambiguous) as error:
         # A submission that failed half-way may have arrived: only a look-up by its id can tell.
         answer = Unknown(str(error))
-    return _commit_answer(desk, order, answer, now)
+    settled = _commit_answer(desk, order, answer, now)
+    if settled.is_live and settled.purpose not in PROTECTING:
+        desk.sent(order.account)
+    return settled
 
 
 def _hold_back(desk: Desk, order: Order, now: datetime) -> Order | None:

@@ -83,6 +83,11 @@ class TradeNews(Protocol):
         be in a moment, unless the news has fallen silent."""
         ...
 
+    def sent(self) -> None:
+        """Notes that an order was sent just now, which may be filled at once: a look is asked for as by any news, and
+        the news that follows may be late or missing."""
+        ...
+
     def trouble(self) -> str:
         """Why no news comes, for the owner; empty while all is well, and while it is too early to say."""
         ...

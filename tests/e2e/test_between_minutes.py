@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bot.bootstrap import _looked
+from bot.bootstrap import _looked, _sent
 from bot.listening import TRADE_STREAM, Listening
 from core.adapters.alpaca_quotes import AlpacaQuotes
 from core.adapters.alpaca_socket import Patience
@@ -164,6 +164,25 @@ def test_a_streamed_quote_that_reaches_the_stop_sells_without_waiting_for_the_mi
     stage.streams(94.0)
     stage.streams(93.0)
     assert len(stage.venue.requests) == 2, "the entry and one exit"
+
+
+@pytest.mark.feature("S10")
+@pytest.mark.feature("S13")
+def test_what_an_order_fills_at_once_is_seen_and_watched_though_the_stream_says_nothing(stage: Stage) -> None:
+    def fills_a_part(checkpoint: str) -> None:
+        if checkpoint == "submit.after_call":
+            stage.venue.fill(entry.client_order_id, Decimal(4), HUNDRED)
+
+    stage.trades.mute = True
+    stage.listens()
+    entry = an_entry(stage.bench)
+    news = {"simulated": stage.news}
+    stage.bench.desk = replace(stage.desk, sent=partial(_sent, news), checkpoint=fills_a_part)
+    stage.bench.place(entry)
+    eventually(lambda: len(stage.looks) == 1)
+    (watched,) = stage.bench.read(lambda work: work.guards("simulated"))
+    assert (watched.kind, watched.stop) == (GuardKind.ENGINE, 95)
+    assert [event.quantity for event in stage.bench.events(OrderFilled)] == [4]
 
 
 @pytest.mark.feature("S10")

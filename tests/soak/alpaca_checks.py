@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from core.domain.accounts import AccountKind
@@ -15,6 +16,7 @@ from core.domain.instruments import instrument_for
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.portfolio import Entry, Fill, Guard, GuardKind, PositionAdjustment
 from core.domain.values import ZERO, floor_to
+from core.execution.protect import UNGUARDED
 from core.ports import UnitOfWork
 from tests.fault.kill_setup import EVERY
 
@@ -29,24 +31,35 @@ Truth = Mapping[str, Any]
 """What the venue's other door tells (tests.soak.alpaca_month_server)."""
 
 
+class Lack(StrEnum):
+    """Why something is held that no stop guards, whether at the venue or by the engine: it was filled and no look of
+    ours has seen it yet, the owner was told that only he can sell it, or, which must never be, we know of it."""
+
+    UNSEEN = "filled and not yet seen"
+    TOLD = "told to the owner as unguarded"
+    KNOWN = "known to us and bare"
+
+
 @dataclass
 class Bare:
-    """Something that is held without a stop: since when, and whether that was told."""
+    """Something that is held without a stop: why and since when, and whether that was said."""
 
+    lack: Lack
     since: datetime
-    is_told: bool = False
+    is_said: bool = False
 
 
 @dataclass
 class Watched:
-    """What is seen of one life. `bare` are minutes in which something was held that no stop guarded, whether at the
-    venue or by the engine; `words` how often the stream of trades asked for a look; `is_answered`:
+    """What is seen of one life. `bare` are the minutes in which something was held without a stop, and `spells` how
+    often that began, both by lack; `words` how often a look was asked for between two minutes; `is_answered`:
     nothing failed since the last look; `began` is when it began."""
 
     began: datetime
     looks: int = 0
     words: int = 0
-    bare: int = 0
+    bare: Counter[str] = field(default_factory=Counter)
+    spells: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
     _bare: dict[str, Bare] = field(default_factory=dict)
     _faults: int = 0
@@ -61,27 +74,57 @@ class Watched:
         self.is_answered = answered
         self.looks += 1
         if due > self._last:
-            self.bare += bool(self._bare) * round((due - self._last) / MINUTE)
+            for lack in {each.lack for each in self._bare.values()}:
+                self.bare[lack] += round((due - self._last) / MINUTE)
             self._last = due
-        guards = {guard.symbol: guard for guard in work.guards(ALPACA)}
-        found = [*_counts(truth), *self._guarding(truth, guards, left_in(work), due, answered=answered)]
+        found = [*_counts(truth), *self._guarding(truth, work, due, answered=answered)]
         self.broken += [f"{due:%m-%d %H:%M} {words}" for words in found]
 
-    def _guarding(
-        self, truth: Truth, guards: Mapping[str, Guard], left: Collection[str], due: datetime, *, answered: bool
-    ) -> Iterator[str]:
-        held = held_in(truth)
+    def _guarding(self, truth: Truth, work: UnitOfWork, due: datetime, *, answered: bool) -> Iterator[str]:
+        held, lacking = held_in(truth), lacks(truth, work)
         for symbol in sorted(held.keys() | self._bare.keys()):
-            if symbol in left or is_safe(truth, symbol, guards.get(symbol)):
+            lack = lacking.get(symbol)
+            if lack is None:
                 self._bare.pop(symbol, None)
                 continue
-            bare = self._bare.setdefault(symbol, Bare(due))
-            long = due - bare.since
-            if bare.is_told or not (long >= LONGEST_BARE or (answered and long >= BARE_AT_ALL)):
+            if symbol not in self._bare or self._bare[symbol].lack is not lack:
+                self._bare[symbol] = Bare(lack, due)
+                self.spells[lack] += 1
+            bare = self._bare[symbol]
+            if bare.is_said or not _is_broken(lack, due - bare.since, answered=answered):
                 continue
-            bare.is_told = True
+            bare.is_said = True
+            guard = next((each for each in work.guards(ALPACA) if each.symbol == symbol), None)
             orders = [order for order in truth["orders"] if order["symbol"] == symbol]
-            yield f"{symbol}: {held[symbol]} held and bare for {long / MINUTE:.0f} min; {guards.get(symbol)}; {orders}"
+            since = f"{(due - bare.since) / MINUTE:.0f} min"
+            yield f"{symbol}: {held[symbol]} held, {lack}, for {since}; {guard}; {orders}; {_ours(work, symbol)}"
+
+
+def _is_broken(lack: Lack, long: timedelta, *, answered: bool) -> bool:
+    if lack is Lack.UNSEEN:
+        return long >= LONGEST_BARE or (answered and long >= BARE_AT_ALL)
+    return lack is Lack.KNOWN
+
+
+def _ours(work: UnitOfWork, symbol: str) -> str:
+    live = [order for order in work.live_orders(ALPACA) if order.symbol == symbol]
+    return f"ours: {work.portfolio(ALPACA).quantity(symbol)}, {live}"
+
+
+def lacks(truth: Truth, work: UnitOfWork) -> Mapping[str, Lack]:
+    """By symbol why what is held has no stop; those that have one are left out."""
+    guards = {guard.symbol: guard for guard in work.guards(ALPACA)}
+    bare = {symbol for symbol in held_in(truth) if not is_safe(truth, symbol, guards.get(symbol))} - left_in(work)
+    told = (work.value(UNGUARDED) or "").split()
+    return {symbol: _lack(truth, work, symbol, is_told=f"{ALPACA}/{symbol}" in told) for symbol in sorted(bare)}
+
+
+def _lack(truth: Truth, work: UnitOfWork, symbol: str, *, is_told: bool) -> Lack:
+    """What the ledger knows of has its stops, or the owner, or nobody."""
+    ours = floor_to(work.portfolio(ALPACA).quantity(symbol), instrument_for(symbol).quantity_step)
+    if ours <= resting(truth, symbol):
+        return Lack.UNSEEN
+    return Lack.TOLD if is_told else Lack.KNOWN
 
 
 def _counts(truth: Truth) -> Iterator[str]:
@@ -130,11 +173,7 @@ def disagreements(truth: Truth, work: UnitOfWork) -> Iterator[str]:
     there = Counter((order["symbol"], order["side"], Decimal(order["remaining"])) for order in truth["orders"])
     if wanted - there:
         yield f"live in the ledger alone: {wanted - there}; at the venue: {truth['orders']}"
-    guards = {guard.symbol: guard for guard in work.guards(ALPACA)}
-    guarded = units.keys() - left_in(work)
-    yield from (
-        f"{symbol} is bare: {units[symbol]}" for symbol in guarded if not is_safe(truth, symbol, guards.get(symbol))
-    )
+    yield from (f"{symbol} is bare: {units[symbol]}, {lack}" for symbol, lack in lacks(truth, work).items())
     yield from _doubles(work.orders(ALPACA, limit=EVERY))
     yield from _on_top(entries)
 

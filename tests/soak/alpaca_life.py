@@ -248,6 +248,7 @@ class AlpacaLife:
             "looks": seen.looks,
             "words": seen.words,
             "bare": seen.bare,
+            "spells": seen.spells,
             "orders": orders,
             "broken": seen.broken,
         }

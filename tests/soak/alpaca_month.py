@@ -17,6 +17,7 @@ from core.domain.bars import BarSize
 from core.domain.instruments import instrument_for
 from tests.fault.crashing import Crash
 from tests.fault.kill_life import ORDERS_WRITTEN
+from tests.soak.alpaca_checks import Lack
 from tests.soak.alpaca_month_server import MonthServer
 from tests.soak.alpaca_nest import AlpacaNest, Ended
 
@@ -50,13 +51,15 @@ ELSEWHERE = (
 
 @dataclass
 class MonthOutcome:
-    """`bare` are minutes in which something was held that no stop guarded, by looks of a living product."""
+    """`bare` are the minutes in which something was held that no stop guarded, by looks of a living product, and
+    `spells` how often that began, both by why (tests.soak.alpaca_checks.Lack)."""
 
     days: float
     kills: list[str] = field(default_factory=list)
     looks: int = 0
     words_heard: int = 0
-    bare: int = 0
+    bare: Counter[str] = field(default_factory=Counter)
+    spells: Counter[str] = field(default_factory=Counter)
     asked: int = 0
     met: Counter[str] = field(default_factory=Counter)
     happened: Counter[str] = field(default_factory=Counter)
@@ -69,6 +72,7 @@ class MonthOutcome:
 
     def words(self) -> str:
         ways = ", ".join(f"{way} {count}" for way, count in sorted(self.met.items()))
+        bare = ", ".join(f"{lack} {self.bare[lack]} ({self.spells[lack]})" for lack in Lack)
         return (
             f"{self.days:g} days at the loopback Alpaca: {self.looks} runs of its jobs, "
             f"{self.words_heard} looks by word of the stream, {self.orders} "
@@ -76,8 +80,9 @@ class MonthOutcome:
             f"{sum(self.met.values())} of {self.asked} requests failed: {ways}\n"
             f"beside them: {', '.join(f'{what} {count}' for what, count in sorted(self.happened.items()))}\n"
             f"{len(self.kills)} kills: {'; '.join(self.kills)}\n"
-            f"{self.doubled} doubled orders; {self.bare} minutes with something unguarded; ledger and venue agree on "
-            f"{self.cash} USD, positions and {self.fills} fills: {not self.broken}; {len(self.broken)} promises broken"
+            f"minutes (spells) without a stop: {bare}\n"
+            f"{self.doubled} doubled orders; ledger and venue agree on {self.cash} USD, positions and {self.fills} "
+            f"fills: {not self.broken}; {len(self.broken)} promises broken"
         )
 
 
@@ -149,7 +154,8 @@ class Month:
         facts = ended.facts or {}
         self.outcome.looks += facts.get("looks", 0)
         self.outcome.words_heard += facts.get("words", 0)
-        self.outcome.bare += facts.get("bare", 0)
+        self.outcome.bare += Counter(facts.get("bare", {}))
+        self.outcome.spells += Counter(facts.get("spells", {}))
         self.outcome.orders = facts.get("orders", self.outcome.orders)
         self.outcome.broken += facts.get("broken", [])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.soak.alpaca_checks import Lack
 from tests.soak.alpaca_month import Month, MonthOutcome
 
 
@@ -21,7 +22,7 @@ def lived(folder: Path, days: float, kills: int, seed: int, *, listens: bool = F
 def test_six_hours_and_two_kills_at_alpaca_break_no_promise(tmp_path: Path) -> None:
     outcome = lived(tmp_path, 0.25, 2, 4)
     assert not outcome.broken, "\n".join(outcome.broken)
-    assert len(outcome.kills) == 2
+    assert (len(outcome.kills), outcome.spells[Lack.KNOWN]) == (2, 0)
     assert outcome.fills
 
 
@@ -31,6 +32,6 @@ def test_six_hours_and_two_kills_at_alpaca_break_no_promise(tmp_path: Path) -> N
 def test_a_month_and_ten_kills_at_alpaca_break_no_promise(tmp_path: Path) -> None:
     outcome = lived(tmp_path, 30, 10, 7, listens=True)
     assert not outcome.broken, "\n".join(outcome.broken)
-    assert (len(outcome.kills), outcome.doubled) == (10, 0)
+    assert (len(outcome.kills), outcome.doubled, outcome.spells[Lack.KNOWN]) == (10, 0, 0)
     assert min(outcome.met.values()) > 0
     assert outcome.fills > 100

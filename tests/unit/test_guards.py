@@ -83,6 +83,20 @@ def test_levels_follow_the_average_of_what_was_really_paid(tmp_path: Path) -> No
 
 
 @pytest.mark.feature("S13")
+def test_a_look_is_asked_for_after_what_may_fill_at_once_and_after_nothing_else(tmp_path: Path) -> None:
+    bench, venue = a_stage(tmp_path)
+    asked = list[str]()
+    bench.desk = replace(bench.desk, sent=asked.append)
+    hold(bench, venue, bracket=None)
+    assert asked == ["simulated"]
+    assert watch(bench) == "1 stops placed"
+    bench.place(an_entry(bench, origin="too much", symbol=ETH, quantity=Decimal(10_000)))
+    assert asked == ["simulated"], "neither a stop nor what was refused"
+    bench.place(an_exit(bench))
+    assert asked == ["simulated", "simulated"]
+
+
+@pytest.mark.feature("S13")
 def test_a_half_filled_entry_is_watched_and_its_exit_clears_the_way(tmp_path: Path) -> None:
     bench, venue = a_stage(tmp_path)
     hold(bench, venue, Decimal(4))

@@ -107,10 +107,14 @@ def test_what_the_owner_watches_is_collected_and_judged_from_the_next_tick_on(tm
 
 
 @pytest.mark.feature("S10")
-def test_word_of_trades_is_told_what_each_look_at_its_account_has_found(tmp_path: Path) -> None:
+def test_word_of_trades_is_told_what_each_look_at_its_account_has_found_and_what_was_sent(tmp_path: Path) -> None:
     class News:
         def __init__(self) -> None:
             self.told: list[int] = []
+            self.sent_times = 0
+
+        def sent(self) -> None:
+            self.sent_times += 1
 
         def looked(self, found: int) -> None:
             self.told.append(found)
@@ -131,4 +135,7 @@ def test_word_of_trades_is_told_what_each_look_at_its_account_has_found(tmp_path
     venue.is_down = True
     reconcile(engine.desk, clock.now())
     assert news.told == [0, 1]
+    engine.desk.sent(account.id)
+    engine.desk.sent("manual")
+    assert news.sent_times == 1
     engine.close()
