@@ -75,7 +75,7 @@ class MonthOutcome:
         bare = ", ".join(f"{lack} {self.bare[lack]} ({self.spells[lack]})" for lack in Lack)
         return (
             f"{self.days:g} days at the loopback Alpaca: {self.looks} runs of its jobs, "
-            f"{self.words_heard} looks by word of the stream, {self.orders} "
+            f"{self.words_heard} looks between two minutes, {self.orders} "
             f"orders of ours ({self.at_venue} at the venue with their legs), {self.fills} fills\n"
             f"{sum(self.met.values())} of {self.asked} requests failed: {ways}\n"
             f"beside them: {', '.join(f'{what} {count}' for what, count in sorted(self.happened.items()))}\n"
