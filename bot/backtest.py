@@ -192,7 +192,7 @@ class Backtest:
         return made(past, dues, options.folder, FanOut(options.jobs, options.dask).map, lambda: step(1))
 
     def _past(self) -> Past:
-        return Past(tuple(self._daily.values()), self._policy.label_horizon, recipe_of(self._settings))
+        return Past(tuple(self._daily.values()), recipe_of(self._settings))
 
     def _models(self, trained: Sequence[Trained]) -> ModelsInTime:
         """Those that the live engine would have let trade, each with its answers for the time until the next."""
@@ -201,7 +201,7 @@ class Backtest:
         until = [*(seconds_of(each.at) for each in good[1:]), seconds_of(self._end)][: len(good)]
         return ModelsInTime(
             [
-                (each.at, Forecasts.of(each.forest, rows, seconds_of(each.at), last))
+                (each.at, Forecasts.of(each.bundle, rows, seconds_of(each.at), last))
                 for each, last in zip(good, until, strict=True)
             ]
         )

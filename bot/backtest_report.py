@@ -141,7 +141,7 @@ def figures(result: BacktestResult) -> str:
             "models": [
                 {
                     "at": encode(each.at),
-                    "version": each.forest.version,
+                    "version": each.bundle.version,
                     "rows": each.rows,
                     "scores": asdict(each.scores),
                     "objection": each.objection,

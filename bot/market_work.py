@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -21,8 +21,8 @@ from core.execution.live_skill import look_at_skill
 from core.execution.views import publish_daily_report
 from core.feed.backfill import BackFiller
 from core.feed.telling import BarTeller, places
-from core.learning.training import Recipe
-from core.ports import Worker
+from core.learning.recipes import DEFAULT_RECIPE, RECIPES, Recipe
+from core.ports import Choosy, Predictor, Worker
 from core.settings import Settings
 from core.strategy.policy import Throttle
 from jobs.retrain import retrain
@@ -76,7 +76,7 @@ class Retraining:
 
     def _train(self, due: datetime, min_new_labels: int) -> str:
         desk, champion = self._engine.desk, self._engine.champion
-        champion()
+        live = champion()
         line = retrain(
             due,
             uow=desk.ledger,
@@ -84,9 +84,9 @@ class Retraining:
             instruments=desk.instruments,
             worker=self._worker,
             models_folder=self._settings.models_dir,
-            horizon=desk.policy.label_horizon,
-            recipe=recipe_of(self._settings),
+            recipe=self._recipe(),
             min_new_labels=min_new_labels,
+            unseen=_unseen(live, [each.symbol for each in desk.instruments]),
             force=champion.is_refused,
             checkpoint=desk.checkpoint,
         )
@@ -94,10 +94,23 @@ class Retraining:
         self.trained += 1
         return line
 
+    def _recipe(self) -> Recipe:
+        """That of the live model; the default one where there is none yet, or one that this program does not know."""
+        with self._engine.desk.ledger() as work:
+            champion = work.champion()
+        return recipe_of(self._settings, champion.recipe if champion is not None else DEFAULT_RECIPE)
 
-def recipe_of(settings: Settings) -> Recipe:
-    """The forest as the owner set it, grown on all processors: that changes no result."""
-    return Recipe(trees=settings.model_trees, jobs=os.cpu_count() or 1)
+
+def _unseen(live: Predictor | None, symbols: Sequence[str]) -> list[str]:
+    return [each for each in symbols if not live.has_seen(each)] if isinstance(live, Choosy) else []
+
+
+def recipe_of(settings: Settings, name: str = DEFAULT_RECIPE) -> Recipe:
+    """The recipe of that name, the default one where there is none, with as many trees as the owner set. Grown on all
+    processors: that changes no result."""
+    recipe = RECIPES.get(name, RECIPES[DEFAULT_RECIPE])
+    trees, trial = settings.model_trees, min(recipe.grower.trial_trees, settings.model_trees)
+    return replace(recipe, grower=replace(recipe.grower, trees=trees, trial_trees=trial)).on(os.cpu_count() or 1)
 
 
 class _Feed:

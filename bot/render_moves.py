@@ -34,7 +34,8 @@ _FEATURES: dict[str, tuple[str, Show]] = {
 
 
 def what_moved(reasons: Reasons | None) -> str:
-    """A paragraph; empty where nothing is known of it. Its lines add up to the forest's probability."""
+    """A paragraph; empty where nothing is known of it. Its lines add up to what the forest said, and the last one tells
+    what that is worth where it is calibrated."""
     if reasons is None:
         return ""
     ordered = sorted(reasons.contributions, key=lambda each: (-abs(each.points), each.feature))
@@ -43,7 +44,10 @@ def what_moved(reasons: Reasons | None) -> str:
     lines += [_line(each) for each in shown]
     if others:
         lines.append(f"{_points(sum(each.points for each in others))} points: {len(others)} others together")
-    lines.append(f"= {numbers.percent(reasons.probability)}")
+    said = f"= {numbers.percent(reasons.probability)}"
+    lines.append(said if reasons.calibrated is None else f"{said}, says the forest")
+    if reasons.calibrated is not None:
+        lines.append(f"{numbers.percent(reasons.calibrated)} after calibration on days it had not learned from")
     return "\n".join(lines)
 
 

@@ -12,7 +12,7 @@ from bot.price_sources import make_simulated_market
 from core.domain.bars import BarSize
 from core.domain.instruments import Instrument
 from core.feed.depth import MOST_DAILY_BARS
-from core.learning.training import Recipe
+from core.learning.recipes import Recipe
 from core.strategy.policy import Policy
 from jobs.schedule import TICK_PERIOD
 from jobs.scout import ScoutTask, scout
@@ -38,8 +38,10 @@ def scout_market(search: Search, recipe: Recipe) -> datetime | None:
     market = make_simulated_market(search.seed, calendar)
     latest = search.latest
     small = (latest - search.earliest + INTRADAY_LEAD) // TICK_PERIOD
+    # The engine that begins at the earliest moment has as many bars as one that begins at the latest.
+    large = MOST_DAILY_BARS + (latest - search.earliest) // timedelta(days=1) + 1
     task = ScoutTask(
-        daily={each.symbol: market.bars(each, BarSize.D1, latest, MOST_DAILY_BARS) for each in search.instruments},
+        daily={each.symbol: market.bars(each, BarSize.D1, latest, large) for each in search.instruments},
         intraday={each.symbol: market.bars(each, BarSize.M5, latest, small) for each in search.instruments},
         instruments=search.instruments,
         calendar=calendar,

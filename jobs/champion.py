@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from core.domain.decisions import ModelVersion
 from core.domain.views import Health
 from core.errors import DataFault
+from core.learning.recipes import RECIPES
 from core.ports import ModelStore, Predictor, UnitOfWorkFactory
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ class Champion:
         if self._loaded is not None and self._loaded.version == model.version:
             return self._loaded
         try:
+            _check(model)
             self._loaded = self._store.load(model)
         except DataFault as fault:
             self._loaded, self._bad_version = None, model.version
@@ -44,9 +47,18 @@ class Champion:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the ledger names a model whose file cannot be trusted, so that training must not be skipped."""
+        """Whether the ledger names a model that cannot be used, so that training must not be skipped."""
         return bool(self._bad_version)
 
     def trained_anew(self) -> None:
         """Forgets a refusal: the files have been written again."""
         self._bad_version, self._loaded = "", None
+
+
+def _check(model: ModelVersion) -> None:
+    """Raises DataFault for a model of a recipe, or of an event, that this version of the program does not know."""
+    recipe = RECIPES.get(model.recipe)
+    if recipe is None:
+        raise DataFault("model", f"{model.version}: this program knows no recipe {model.recipe or 'without a name'}")
+    if recipe.foresees.words != model.event:
+        raise DataFault("model", f"{model.version}: {model.recipe} does not foresee: {model.event}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,12 +13,14 @@ from core.domain.decisions import ModelState, ModelVersion
 from core.domain.events import ModelTrained
 from core.domain.instruments import Instrument
 from core.errors import DataFault
-from core.learning.labels import count_matured, event_name
-from core.learning.training import Recipe, TrainingOutcome, TrainingRequest, train
+from core.learning.growing import Lesson, labelled_moments, lessons_of
+from core.learning.recipes import DEFAULT_RECIPE, RECIPES, Recipe
+from core.learning.training import TrainingOutcome, TrainingRequest, train
 from core.learning.validation import Scores
 from core.ports import BarStore, UnitOfWorkFactory, Worker
-from core.series import BarSeries
-from core.strategy.features import FEATURE_VERSION, WARM_UP
+from core.series import BarSeries, seconds_of
+from core.strategy.bundle import names_for
+from core.strategy.features import FEATURE_VERSION
 from jobs.going_back import Held, held
 from jobs.model_changes import Change, Fate, note
 from jobs.schedule import JobSkipped
@@ -36,28 +38,28 @@ def retrain(
     instruments: Sequence[Instrument],
     worker: Worker,
     models_folder: Path,
-    horizon: int = 10,
-    recipe: Recipe | None = None,
-    min_new_labels: int = 40,
+    recipe: Recipe = RECIPES[DEFAULT_RECIPE],
+    min_new_labels: int = 12,
+    unseen: Collection[str] = (),
     force: bool = False,
     deadline: float = 600.0,
     checkpoint: Checkpoint = nowhere,
 ) -> str:
     """Trains on the daily bars closed by `now` (market time), registers the model and tells of it; returns a line.
 
-    `force` trains although nothing is new: the champion's files are lost or damaged. Raises JobSkipped with the reason
-    where there is nothing to learn, Transient when the worker fails, DataFault when the result cannot be scored.
+    `unseen` are symbols that the champion was not shown, because the owner has added them: what they have to teach is
+    new. `force` trains although nothing is new: the champion's files are lost or damaged. Raises JobSkipped with the
+    reason where there is nothing to learn, Transient when the worker fails, DataFault when the result cannot be scored.
     """
-    recipe = recipe or Recipe()
-    daily = _histories(bars, instruments, now, horizon)
+    daily = tuple(bars.read(instrument.symbol, BarSize.D1, now, WHOLE_HISTORY) for instrument in instruments)
     with uow() as work:
         champion, known, waits = work.champion(), work.models(), held(work, now)
     if not force:
         _skip_while_held(waits)
-        _skip_unless_new(daily, known, horizon, min_new_labels)
+        _skip_unless_new(daily, now, known, recipe, min_new_labels, unseen)
     try:
         with calling(checkpoint, "train"):
-            outcome = worker.run(train, TrainingRequest(daily, models_folder, horizon, recipe), deadline=deadline)
+            outcome = worker.run(train, TrainingRequest(daily, models_folder, recipe, now), deadline=deadline)
     except DataFault as fault:
         raise JobSkipped(f"not trained: {fault.reason}") from fault
     if champion is not None and champion.version == outcome.version:
@@ -75,24 +77,39 @@ def objection(scores: Scores) -> str:
     return ""
 
 
-def _histories(bars: BarStore, instruments: Sequence[Instrument], now: datetime, horizon: int) -> tuple[BarSeries, ...]:
-    read = (bars.read(instrument.symbol, BarSize.D1, now, WHOLE_HISTORY) for instrument in instruments)
-    return tuple(series for series in read if len(series) >= WARM_UP + horizon)
-
-
 def _skip_unless_new(
-    daily: Sequence[BarSeries], known: Sequence[ModelVersion], horizon: int, min_new_labels: int
+    daily: Sequence[BarSeries],
+    now: datetime,
+    known: Sequence[ModelVersion],
+    recipe: Recipe,
+    min_new_labels: int,
+    unseen: Collection[str],
 ) -> None:
-    """Counts from the newest bar that any model of this kind has seen, rejected ones included."""
-    if not daily:
-        raise JobSkipped(f"no asset has {WARM_UP + horizon} daily bars yet")
-    kin = [each for each in known if each.feature_version == FEATURE_VERSION and each.event == event_name(horizon)]
+    """Counts from the newest bar that any model of this recipe has seen, rejected ones included."""
+    kin = [each for each in known if each.feature_version == FEATURE_VERSION and each.recipe == recipe.name]
     newest = max((model.last_bar_at for model in kin), default=None)
     if newest is None:
-        return
-    fresh = count_matured(daily, horizon, newest)
+        return _skip_where_all_lack(_lessons(daily, now, recipe))
+    if unseen:
+        names = {name for symbol in unseen for name in names_for(symbol)}
+        if any(each.name in names and not each.lack for each in _lessons(daily, now, recipe)):
+            return None
+    moments = [labelled_moments(series, recipe) for series in daily]
+    fresh = sum(int(((each > seconds_of(newest)) & (each < seconds_of(now))).sum()) for each in moments)
     if fresh < min_new_labels:
         raise JobSkipped(f"{fresh} new labelled rows, {min_new_labels} make retraining worth while")
+    return None
+
+
+def _lessons(daily: Sequence[BarSeries], now: datetime, recipe: Recipe) -> list[Lesson]:
+    return [each.until(now, recipe.grower.window) for each in lessons_of(daily, recipe)]
+
+
+def _skip_where_all_lack(lessons: Sequence[Lesson]) -> None:
+    """Without asking the worker, which would be started for it each hour."""
+    if all(each.lack for each in lessons):
+        told = "; ".join(f"{each.name} has {each.lack}" for each in lessons) or "there are no assets"
+        raise JobSkipped(f"not trained: there is too little to learn from: {told}")
 
 
 def _skip_while_held(waits: Held | None) -> None:
@@ -115,9 +132,13 @@ def _register(outcome: TrainingOutcome, now: datetime, uow: UnitOfWorkFactory) -
     scores = outcome.scores
     fate = f"rejected, {reason}; the former model stays" if reason else "live"
     return (
-        f"model {model.version} from {model.rows} rows: AUC {scores.auc:.3f}, "
-        f"log loss {scores.log_loss:.4f} against {scores.baseline_log_loss:.4f}; {fate}"
+        f"model {model.version} ({model.recipe}) from {model.rows} rows: AUC {scores.auc:.3f}, "
+        f"log loss {scores.log_loss:.4f} against {scores.baseline_log_loss:.4f}; {fate}{_without(outcome)}"
     )
+
+
+def _without(outcome: TrainingOutcome) -> str:
+    return "".join(f"; no model for {name} yet: {why}" for name, why in outcome.missing.items())
 
 
 def _version_of(outcome: TrainingOutcome, now: datetime, state: ModelState) -> ModelVersion:
@@ -140,6 +161,7 @@ def _version_of(outcome: TrainingOutcome, now: datetime, state: ModelState) -> M
         baseline_log_loss=scores.baseline_log_loss,
         base_rate=scores.base_rate,
         state=state,
+        recipe=outcome.recipe,
     )
 
 

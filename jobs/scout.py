@@ -17,8 +17,11 @@ from core.domain.instruments import Instrument
 from core.domain.orders import OrderNamespace
 from core.domain.portfolio import Portfolio
 from core.domain.values import exact
+from core.errors import DataFault
+from core.feed.depth import MOST_DAILY_BARS
 from core.ports import Calendar, Predictor
 from core.series import BarSeries
+from core.strategy.bundle import Bundle, names_for
 from core.strategy.decide import decide
 from core.strategy.features import FEATURE_NAMES, FEATURE_VERSION
 from core.strategy.plain_rule import rule_verdict
@@ -28,10 +31,10 @@ from core.strategy.snapshot import AccountView, MarketView, Snapshot
 from jobs.schedule import TICK_PERIOD, every
 
 if TYPE_CHECKING:
-    from core.learning.training import Recipe
+    from core.learning.fitting import Grower
+    from core.learning.recipes import Recipe
 
-UNSAVED = "scout"
-GLANCE_TREES = 40
+GLANCE_TREES = 20
 
 LEAD = timedelta(minutes=15)
 WATCHED = timedelta(minutes=45)
@@ -53,43 +56,68 @@ class ScoutTask:
     latest: datetime
 
 
-Train = Callable[[Sequence[BarSeries]], Predictor | None]
+Train = Callable[[Sequence[BarSeries], datetime, Sequence[str]], Predictor | None]
 
 
 def scout(task: ScoutTask, recipe: Recipe) -> datetime | None:
     """`lively_start` with the real training: what the worker runs. The plain rule needs none."""
     if task.policy.strategy is Strategy.RULE:
-        return lively_start(task, lambda _known: None, lambda _known: None)
-    from core.learning.labels import event_name, training_rows
-    from core.learning.training import fit, flatten
+        return lively_start(task, _untrained, _untrained)
+    from core.learning.growing import grow, lessons_of
 
-    event = event_name(task.policy.label_horizon)
+    def train(grower: Grower, daily: Sequence[BarSeries], at: datetime, symbols: Sequence[str]) -> Predictor | None:
+        names = {name for symbol in symbols for name in names_for(symbol)}
+        lessons = [each.until(at, grower.window) for each in lessons_of(daily, recipe) if each.name in names]
+        try:
+            bundle = grow(lessons, replace(recipe, grower=grower), is_judged=False).bundle
+        except DataFault:
+            return None
+        return ForestPredictor(bundle, _unsaved(bundle, at))
 
-    def train(daily: Sequence[BarSeries], trees: int) -> Predictor:
-        rows = training_rows(tuple(daily), task.policy.label_horizon, recipe.newest)
-        forest = flatten(fit(rows, replace(recipe, trees=trees)), UNSAVED, event)
-        return ForestPredictor(forest, _unsaved(event, task.latest))
-
-    return lively_start(task, partial(train, trees=min(GLANCE_TREES, recipe.trees)), partial(train, trees=recipe.trees))
+    exact = recipe.grower
+    quick = replace(exact, trees=min(GLANCE_TREES, exact.trees), trial_trees=GLANCE_TREES // 2, leaves=exact.leaves[:1])
+    return lively_start(task, partial(train, quick), partial(train, exact))
 
 
-def _unsaved(event: str, at: datetime) -> ModelVersion:
-    """The description of a forest that is looked at and thrown away."""
+def _untrained(_daily: Sequence[BarSeries], _at: datetime, _symbols: Sequence[str]) -> None:
+    """The plain rule asks no model."""
+
+
+def _unsaved(bundle: Bundle, at: datetime) -> ModelVersion:
+    """The description of a model that is looked at and thrown away."""
     return ModelVersion(
-        UNSAVED, at, at, event, FEATURE_NAMES, FEATURE_VERSION, 0, "", "", "", "", 0, 0.5, 0.0, 0.0, 0.5
+        version=bundle.version,
+        trained_at=at,
+        last_bar_at=at,
+        event=bundle.event,
+        feature_names=FEATURE_NAMES,
+        feature_version=FEATURE_VERSION,
+        rows=0,
+        path="",
+        sha256="",
+        flat_path="",
+        flat_sha256="",
+        validation_rows=0,
+        validation_auc=0.5,
+        validation_log_loss=0.0,
+        baseline_log_loss=0.0,
+        base_rate=0.5,
+        recipe=bundle.recipe,
     )
 
 
 def lively_start(task: ScoutTask, glance: Train, train: Train) -> datetime | None:
     """The newest start in [earliest, latest] at which a model trained on what is known then makes an entry within
-    WATCHED minutes; None if there is none. Both functions get the daily bars closed by a moment: `glance` trains a
-    quick forest that finds candidates, `train` the one that will be live, whose word counts."""
+    WATCHED minutes; None if there is none. Both functions get the daily bars closed by a moment, as many as the engine
+    would have then, that moment, and the symbols that the model has to answer for; None where nothing can be learned
+    from them. `glance` trains a quick model that finds candidates, `train` what the live one will say of them, and its
+    word counts."""
     block = task.latest - BLOCK
     while block >= task.earliest:
-        predictor = glance(_known(task.daily, block))
-        for entry in _entries(task, predictor, block, block + BLOCK):
+        predictor = glance(_known(task.daily, block), block, tuple(task.daily))
+        for entry, symbols in _entries(task, predictor, block, block + BLOCK):
             start = every(TICK_PERIOD)(entry - LEAD - TICK_PERIOD)
-            exact_model = train(_known(task.daily, start))
+            exact_model = train(_known(task.daily, start), start, symbols)
             if next(_entries(task, exact_model, start, start + WATCHED), None) is not None:
                 return start
         block -= BLOCK
@@ -97,19 +125,23 @@ def lively_start(task: ScoutTask, glance: Train, train: Train) -> datetime | Non
 
 
 def _known(daily: Mapping[str, BarSeries], now: datetime) -> list[BarSeries]:
-    return [series.until(now) for series in daily.values()]
+    return [series.until(now).last(MOST_DAILY_BARS) for series in daily.values()]
 
 
-def _entries(task: ScoutTask, predictor: Predictor | None, start: datetime, end: datetime) -> Iterator[datetime]:
-    """At most one entry a day, in (start, end]: the first tick at which the decision holds an order."""
+def _entries(
+    task: ScoutTask, predictor: Predictor | None, start: datetime, end: datetime
+) -> Iterator[tuple[datetime, Sequence[str]]]:
+    """At most one a day, in (start, end]: the first tick at which the decision holds an order, and what is bought."""
+    if predictor is None and task.policy.strategy is not Strategy.RULE:
+        return
     rule, now = every(TICK_PERIOD), start
     while (now := rule(now)) <= end:
         likely = _likely(task, predictor, now)
         if not likely:
             now = max(now, _next_change(task, now) - TICK_PERIOD)
             continue
-        if decide(_snapshot(task, now, likely), predictor, task.policy).orders:
-            yield now
+        if orders := decide(_snapshot(task, now, likely), predictor, task.policy).orders:
+            yield now, [order.symbol for order in orders]
             now += DAY
 
 

@@ -11,68 +11,77 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import numpy as np
 
 from core.errors import DataFault
-from core.learning.labels import Labels, TrainingRows, count_matured, event_name, labels, training_rows
-from core.learning.training import Recipe, grow
+from core.learning.growing import Lesson, grow, labelled_moments, lessons_of
+from core.learning.labels import Labels
+from core.learning.market import side_cost
+from core.learning.recipes import Recipe
 from core.learning.validation import Scores
 from core.series import BarSeries, Floats, Seconds, seconds_of, time_of
-from core.strategy.features import FEATURE_VERSION, WARM_UP
-from core.strategy.forest import FlatForest
+from core.strategy.bundle import Bundle
+from core.strategy.features import FEATURE_VERSION
 from jobs.retrain import objection
 from jobs.schedule import RETRAIN_PERIOD
 
-FORMAT = 1
+FORMAT = 2
 """Part of every hash: raised when what a finished training holds changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """When a training is worth while: after `min_new_labels` new labels, looked for every `period`."""
+    """When a training is worth while: after `min_new_labels` new labelled rows, looked for every `period`."""
 
     period: timedelta = RETRAIN_PERIOD
-    min_new_labels: int = 40
+    min_new_labels: int = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """One training as it is sent to a process."""
 
-    rows: TrainingRows
-    horizon: int
+    lessons: tuple[Lesson, ...]
     recipe: Recipe
 
     def key(self) -> str:
         """SHA-256 (hex) over all that the result depends on; the number of threads is not part of it."""
-        recipe = asdict(replace(self.recipe, jobs=1))
-        about = [FORMAT, FEATURE_VERSION, event_name(self.horizon), self.horizon, recipe, np.__version__]
+        recipe = asdict(self.recipe.on(1))
+        about = [FORMAT, FEATURE_VERSION, recipe, self.recipe.foresees.words, np.__version__]
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-        for column in (self.rows.features, self.rows.labels, self.rows.closed_at, self.rows.labelled_at):
-            digest.update(np.ascontiguousarray(column).tobytes())
+        for lesson in self.lessons:
+            digest.update(f"{lesson.name} {lesson.needed}".encode())
+            for name in lesson.samples.__slots__:
+                digest.update(np.ascontiguousarray(getattr(lesson.samples, name)).tobytes())
         return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Past:
-    """The daily bars of a period and what is learned from them. A moment sees the bars that had closed by then."""
+    """The daily bars of a period and what is learned from them. A moment sees the labels that were known by then."""
 
     daily: tuple[BarSeries, ...]
-    horizon: int
     recipe: Recipe
 
-    def known(self, at: datetime) -> list[BarSeries]:
-        """The histories that are long enough at `at` (jobs.retrain)."""
-        until = (series.until(at) for series in self.daily)
-        return [series for series in until if len(series) >= WARM_UP + self.horizon]
+    @cached_property
+    def lessons(self) -> tuple[Lesson, ...]:
+        return lessons_of(self.daily, self.recipe)
+
+    @cached_property
+    def labelled_at(self) -> Seconds:
+        """When the labels to learn from became known, ascending."""
+        moments = (labelled_moments(series, self.recipe) for series in self.daily)
+        return np.sort(np.concatenate([np.empty(0, np.int64), *moments]))
 
     def task(self, at: datetime) -> Task:
-        return Task(training_rows(self.known(at), self.horizon, self.recipe.newest), self.horizon, self.recipe)
+        window = self.recipe.grower.window
+        return Task(tuple(lesson.until(at, window) for lesson in self.lessons), self.recipe)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +89,7 @@ class Trained:
     """A finished training. `objection` says why the live engine would not have used it; empty where it would."""
 
     at: datetime
-    forest: FlatForest
+    bundle: Bundle
     rows: int
     last_bar_at: datetime
     scores: Scores
@@ -97,16 +106,15 @@ Mapper = Callable[[Callable[[Task], bytes], Iterable[Task]], Iterator[bytes]]
 def planned(past: Past, start: datetime, end: datetime, cadence: Cadence) -> list[datetime]:
     """When models are trained from `start` to `end`, as the hourly job would decide (jobs.retrain)."""
     found: list[datetime] = []
-    newest: datetime | None = None
+    newest = -1
     for due in _dues(past.daily, start, end, cadence.period):
-        known = past.known(due)
-        if newest is not None and count_matured(known, past.horizon, newest) < cadence.min_new_labels:
+        labelled = past.labelled_at[past.labelled_at < seconds_of(due)]
+        if newest >= 0 and np.count_nonzero(labelled > newest) < cadence.min_new_labels:
             continue
-        rows = training_rows(known, past.horizon, past.recipe.newest)
-        # Too few, or without both outcomes: the job is skipped and asks again the next time.
-        if len(rows) < past.recipe.min_rows or len(np.unique(rows.labels)) < 2:
+        # Too little to learn from: the job is skipped and asks again the next time.
+        if all(lesson.lack for lesson in past.task(due).lessons):
             continue
-        newest = time_of(rows.labelled_at.max())
+        newest = int(labelled[-1])
         found.append(due)
     return found
 
@@ -134,12 +142,12 @@ def made(
 def carry_out(task: Task) -> bytes:
     """Runs in any process, on one thread; empty where the data does not allow it. The same rows give the same bytes."""
     try:
-        grown = grow(task.rows, task.horizon, replace(task.recipe, jobs=1))
+        grown = grow(task.lessons, task.recipe.on(1))
     except DataFault:
         return b""
     buffer = io.BytesIO()
     told = json.dumps({"rows": grown.rows, "last": seconds_of(grown.last_bar_at), "scores": asdict(grown.scores)})
-    flat = np.frombuffer(grown.flat.to_bytes(), np.uint8)
+    flat = np.frombuffer(grown.bundle.to_bytes(), np.uint8)
     np.savez(buffer, told=np.array(told), flat=flat)
     return buffer.getvalue()
 
@@ -177,16 +185,18 @@ class Promises:
 
 def kept_promises(past: Past, foresee: Callable[[str, Seconds, Seconds], Floats], start: datetime) -> Promises:
     """`foresee(symbol, closes, moments)` is what was foreseen at each moment from the newest bar closed by then."""
+    event = past.recipe.foresees
     found: list[tuple[Floats, Labels]] = [(np.empty(0), np.empty(0, np.int8))]
     for series in past.daily:
         first = int(np.searchsorted(series.closed_at, seconds_of(start), side="right"))
-        outcome = labels(series.close, past.horizon)[first:]
-        closes = series.closed_at[first : first + len(outcome)]
+        outcomes = event.outcomes(series, side_cost(series.symbol))
+        count = min(len(outcomes.label), max(0, len(series) - event.horizon))
+        closes = series.closed_at[first:count]
         said = foresee(series.symbol, series.closed_at, closes)
-        known = np.isfinite(said)
-        found.append((said[known], outcome[known]))
+        known = np.isfinite(said) & np.isfinite(outcomes.gain[first:count])
+        found.append((said[known], outcomes.label[first:count][known]))
     said, outcome = (np.concatenate(column) for column in zip(*found, strict=True))
-    return Promises(event_name(past.horizon), said, outcome)
+    return Promises(event.words, said, outcome)
 
 
 def one_by_one(task: Callable[[Task], bytes], tasks: Iterable[Task]) -> Iterator[bytes]:
@@ -199,8 +209,8 @@ def _read(data: bytes, at: datetime) -> Trained | None:
         return None
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         told = json.loads(str(file["told"]))
-        forest = FlatForest.from_bytes(file["flat"].tobytes())
-    return Trained(at, forest, told["rows"], time_of(told["last"]), Scores(**told["scores"]))
+        bundle = Bundle.from_bytes(file["flat"].tobytes())
+    return Trained(at, bundle, told["rows"], time_of(told["last"]), Scores(**told["scores"]))
 
 
 def _dues(daily: Sequence[BarSeries], start: datetime, end: datetime, period: timedelta) -> list[datetime]:

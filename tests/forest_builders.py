@@ -1,31 +1,64 @@
-"""Small forests and their ledger rows for tests."""
+"""Small forests, models and their ledger rows for tests."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from core.domain.decisions import ModelVersion
-from core.learning.labels import event_name, training_rows
-from core.learning.training import Recipe, fit, flatten
+from core.learning.events import EVENTS
+from core.learning.fitting import Grower, Pool, fitted
+from core.learning.growing import flatten, lessons_of
+from core.learning.recipes import DEFAULT_RECIPE, Recipe
+from core.series import BarSeries, Floats
+from core.strategy.bundle import ALL, Bundle, Member
+from core.strategy.calibration import Calibration
+from core.strategy.features import feature_matrix
 from core.strategy.forest import FlatForest
+from core.strategy.predictor import ForestPredictor
 from tests.series_builders import random_walk
 
 TRAINED_AT = datetime(2024, 1, 1, tzinfo=UTC)
-SMALL = Recipe(trees=15, min_samples_leaf=10, min_rows=100, jobs=1)
+GROWER = Grower(trees=15, trial_trees=8, leaves=(10, 40), least=100, stride=1)
+SMALL = Recipe(DEFAULT_RECIPE, "scaled", Pool.ASSET, GROWER)
+"""The recipe that ships, from few trees and few rows."""
+EVENT = EVENTS["scaled"].words
 
 
 @cache
 def small_forest() -> FlatForest:
     """Grown by scikit-learn on random walks: 15 trees."""
-    rows = training_rows([random_walk("SPY", 500, seed=11), random_walk("BTC-USD", 500, seed=12)], 10)
-    return flatten(fit(rows, SMALL), "small", event_name(10))
+    pooled = Recipe("pooled", "scaled", Pool.POOLED, GROWER)
+    (lesson,) = lessons_of([random_walk("SPY", 500, seed=11), random_walk("BTC-USD", 500, seed=12)], pooled)
+    found = fitted(lesson.samples, GROWER)
+    assert found is not None
+    return flatten(found.model, "small", EVENT)
+
+
+def bundle_of(forest: FlatForest, calibration: Calibration | None = None, name: str = ALL) -> Bundle:
+    """A model of that one forest, which answers for all symbols, at its own word unless `calibration` is given."""
+    member = Member(name, forest, calibration or Calibration(), 10, 1000, 100.0, 0.5)
+    words = forest.version, DEFAULT_RECIPE, forest.event, forest.feature_names, forest.feature_version
+    return Bundle(*words, GROWER.seed, (member,))
+
+
+def predictor_of(forest: FlatForest) -> ForestPredictor:
+    return ForestPredictor(bundle_of(forest), model_of(forest))
+
+
+def finite_rows(series: Sequence[BarSeries]) -> Floats:
+    """The features of all bars that have them."""
+    rows = np.concatenate([feature_matrix(each) for each in series])
+    return rows[np.isfinite(rows).all(axis=1)]
 
 
 def model_of(forest: FlatForest, *, flat: bytes = b"", pickled: bytes = b"") -> ModelVersion:
-    """The ledger's row for `forest`, with the hashes of the bytes given."""
+    """The ledger's row for the model of `forest`, with the hashes of the bytes given."""
     return ModelVersion(
         version=forest.version,
         trained_at=TRAINED_AT,
@@ -43,12 +76,13 @@ def model_of(forest: FlatForest, *, flat: bytes = b"", pickled: bytes = b"") -> 
         validation_log_loss=0.69,
         baseline_log_loss=0.69,
         base_rate=0.5,
+        recipe=DEFAULT_RECIPE,
     )
 
 
 def save(forest: FlatForest, folder: Path) -> ModelVersion:
     """Writes both files of a model (the joblib one is never opened by what is tested) and returns its row."""
-    flat, pickled = forest.to_bytes(), b"a pickle that nobody may open"
+    flat, pickled = bundle_of(forest).to_bytes(), b"a pickle that nobody may open"
     model = model_of(forest, flat=flat, pickled=pickled)
     (folder / model.path).write_bytes(pickled)
     (folder / model.flat_path).write_bytes(flat)

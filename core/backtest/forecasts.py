@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 
 from core.domain.decisions import Prediction
 from core.series import BarSeries, Floats, Seconds, seconds_of, time_of
+from core.strategy.bundle import Bundle
 from core.strategy.features import WARM_UP, feature_matrix
-from core.strategy.forest import FlatForest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,14 +29,16 @@ class Rows:
 
 @dataclass(slots=True, eq=False)
 class Forecasts:
-    """Implements the Predictor port: one model's answer for every daily bar; NaN where it has none."""
+    """Implements the Predictor port: one model's answer for every daily bar; NaN where it has none. `lack` says of the
+    symbols that the model has no forest for why not."""
 
     version: str
     event: str
     probabilities: Mapping[str, tuple[Seconds, Floats]]
+    lack: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, forest: FlatForest, rows: Mapping[str, Rows], first: int, last: int) -> Forecasts:
+    def of(cls, bundle: Bundle, rows: Mapping[str, Rows], first: int, last: int) -> Forecasts:
         """For the bars that close from `first` to `last` (seconds since 1970), and for the one before them."""
         found: dict[str, tuple[Seconds, Floats]] = {}
         for symbol, own in rows.items():
@@ -44,10 +46,17 @@ class Forecasts:
             high = int(np.searchsorted(own.closed_at, last, side="right"))
             part = own.features[low:high]
             finite = np.isfinite(part).all(axis=1) & (np.arange(low, high) >= WARM_UP - 1)
-            probability = np.full(len(part), np.nan)
-            probability[finite] = forest.predict(part[finite])
+            probability, member = np.full(len(part), np.nan), bundle.member(symbol)
+            if member is not None:
+                probability[finite] = member.foresee(part[finite])
             found[symbol] = (own.closed_at[low:high], probability)
-        return cls(forest.version, forest.event, found)
+        return cls(bundle.version, bundle.event, found, {symbol: bundle.lacks(symbol) for symbol in rows})
+
+    def lacks(self, symbol: str) -> str:
+        return self.lack.get(symbol, "")
+
+    def has_seen(self, symbol: str) -> bool:
+        return symbol in self.probabilities
 
     def predict(self, daily: BarSeries) -> Prediction | None:
         """As the live predictor answers for the last bar of `daily`."""

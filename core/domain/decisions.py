@@ -35,10 +35,12 @@ class Contribution:
 @dataclass(frozen=True, slots=True)
 class Reasons:
     """What a forest's probability is made of: the share of the event among all that it learned from, and what each
-    feature added. They add up to what the forest said, before any calibration."""
+    feature added. They add up to what the forest said; `calibrated` is what such a word has been worth on days that it
+    had not seen, the probability that decides. None where the forest's own word decides."""
 
     base: float
     contributions: tuple[Contribution, ...]
+    calibrated: float | None = None
 
     @property
     def probability(self) -> float:

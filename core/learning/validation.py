@@ -1,18 +1,21 @@
-"""How good a model is on days it has not seen: a split by calendar time with a purge, and proper scores."""
+"""How good a model was on days it had not seen: proper scores."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from core.learning.labels import Labels, TrainingRows
+from core.learning.labels import Labels
 from core.series import Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """`log_loss` in nats; `baseline_log_loss` is that of always saying the training rows' base rate."""
+    """`log_loss` in nats; `baseline_log_loss` is that of always saying the base rate of what had been
+    learned from, `base_rate` in the mean."""
 
     rows: int
     auc: float
@@ -21,29 +24,31 @@ class Scores:
     base_rate: float
 
 
-def purged_split(rows: TrainingRows, test_share: float) -> tuple[TrainingRows, TrainingRows]:
-    """(train, test): the newest `test_share` of all days, over all assets at once, is the test."""
-    days = np.unique(rows.closed_at)
-    return split_at(rows, int(days[min(len(days) - 1, int(len(days) * (1.0 - test_share)))]))
-
-
-def split_at(rows: TrainingRows, first: int) -> tuple[TrainingRows, TrainingRows]:
-    """(train, test): the test begins with rows closed at `first` (seconds since 1970).
-
-    A training row whose label became known only then or later would tell of the test's prices: it is purged.
-    """
-    return rows.where(rows.labelled_at < first), rows.where(rows.closed_at >= first)
-
-
-def evaluate(probability: Floats, test: Labels, train: Labels) -> Scores:
-    """Scores of `probability` (shape as `test`) against what happened, and of the base rate of `train`."""
-    base_rate = float(train.mean())
+def scored(said: Floats, base: Floats, outcome: Labels) -> Scores:
+    """Scores of the probabilities `said` against what happened, and of the base rates `base` that were known before:
+    equal shapes."""
     return Scores(
-        len(test),
-        auc(probability, test),
-        log_loss(probability, test),
-        log_loss(np.full(len(test), base_rate), test),
-        base_rate,
+        len(outcome), auc(said, outcome), log_loss(said, outcome), log_loss(base, outcome), float(base.mean())
+    )
+
+
+def pooled(parts: Sequence[Scores]) -> Scores:
+    """Of several models together, each by its rows; not numbers where there are none. The area under the curve is the
+    mean of theirs: between models whose base rates differ it would tell these apart and no days."""
+    rows = sum(each.rows for each in parts)
+    if not rows:
+        return Scores(0, math.nan, math.nan, math.nan, math.nan)
+    share = [each.rows / rows for each in parts]
+
+    def mean(of: Callable[[Scores], float]) -> float:
+        return math.fsum(part * of(each) for part, each in zip(share, parts, strict=True))
+
+    return Scores(
+        rows,
+        mean(lambda each: each.auc),
+        mean(lambda each: each.log_loss),
+        mean(lambda each: each.baseline_log_loss),
+        mean(lambda each: each.base_rate),
     )
 
 

@@ -4,7 +4,7 @@ passes. Nothing here does anything."""
 from core.ports.broker import Broker, TradeNews
 from core.ports.ledger import DuplicateOrder, LeaseKeeper, UnitOfWork, UnitOfWorkFactory
 from core.ports.market import BarStore, Calendar, Clock, LivePrices, MarketData, Quotes, SymbolLookup
-from core.ports.models import Explainer, ModelStore, Predictor, Worker
+from core.ports.models import Choosy, Explainer, ModelStore, Predictor, Worker
 from core.ports.owner import Bookkeeping, Deliberation, Drafting, Owner, Safekeeping, SecondChannel, Steering
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Bookkeeping",
     "Broker",
     "Calendar",
+    "Choosy",
     "Clock",
     "Deliberation",
     "Drafting",

@@ -30,6 +30,19 @@ class Explainer(Predictor, Protocol):
         ...
 
 
+@runtime_checkable
+class Choosy(Predictor, Protocol):
+    """A predictor that has not learned from every symbol, and can say why."""
+
+    def lacks(self, symbol: str) -> str:
+        """Why it has no answer for `symbol` on any day; empty where it has."""
+        ...
+
+    def has_seen(self, symbol: str) -> bool:
+        """Whether `symbol` was looked at when it was trained, be it that there was too little to learn from."""
+        ...
+
+
 class ModelStore(Protocol):
     def load(self, version: ModelVersion) -> Predictor:
         """Raises DataFault when a file is missing or its SHA-256 is not the ledger's."""

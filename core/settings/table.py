@@ -141,13 +141,13 @@ class Settings(TradingSettings):
     )
     retrain_min_new_labels: int = setting(
         "RETRAIN_MIN_NEW_LABELS",
-        40,
-        "40",
-        "New labelled rows that make retraining worth while, count over all assets",
+        12,
+        "12",
+        "New labelled rows, every third day of each asset, that make retraining worth while, count",
         ge=1,
         le=1_000_000,
     )
-    model_trees: int = setting("MODEL_TREES", 200, "200", "Trees in the random forest, count", ge=10, le=5_000)
+    model_trees: int = setting("MODEL_TREES", 60, "60", "Trees in each random forest, count", ge=10, le=5_000)
     keep_1m_days: int = setting(
         "KEEP_1M_DAYS",
         90,

@@ -68,9 +68,13 @@ class Bundle:
         if self.member(symbol) is not None:
             return ""
         told = next(
-            (self.missing[name] for name in names_for(symbol) if name in self.missing), "it has learned nothing"
+            (self.missing[name] for name in names_for(symbol) if name in self.missing), "it has not been learned from"
         )
         return f"no model for {symbol} yet: {told}"
+
+    def has_seen(self, symbol: str) -> bool:
+        """Whether it was looked at when this was fitted, be it that there was too little to learn from."""
+        return self.member(symbol) is not None or any(name in self.missing for name in names_for(symbol))
 
     def to_bytes(self) -> bytes:
         """An .npz archive; equal bundles give equal bytes."""

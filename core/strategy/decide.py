@@ -13,7 +13,7 @@ from core.domain.instruments import Instrument, instrument_for
 from core.domain.orders import Cover, Order, OrderState, Purpose, Side, cover_of
 from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ZERO, exact, floor_to, nearest
-from core.ports import Predictor
+from core.ports import Choosy, Predictor
 from core.series import time_of
 from core.strategy.plain_rule import Part, part_of, rule_verdict, sale_by_rule, share_of, yearly_deviation
 from core.strategy.policy import Policy, Strategy
@@ -239,7 +239,7 @@ def _obeys_rules(case: Case) -> bool:
 def _judge(snapshot: Snapshot, market: MarketView, predictor: Predictor | None, policy: Policy) -> _Candidate:
     """Every gate but the size, in a fixed order; each is asked even where an earlier one said no."""
     prediction = predictor.predict(market.daily) if predictor and len(market.daily) else None
-    why_none = "no valid features yet" if predictor else "no trained model"
+    why_none = _silence(predictor, market.instrument.symbol) if prediction is None else ""
     case, merit = Case(snapshot, market, policy), prediction.probability if prediction else 0.0
     if policy.strategy is Strategy.RULE:
         wanted, merit = [rule_verdict(market.daily)], _share_by_rule(snapshot, market, policy)
@@ -252,6 +252,14 @@ def _judge(snapshot: Snapshot, market: MarketView, predictor: Predictor | None, 
 def _share_by_rule(snapshot: Snapshot, market: MarketView, policy: Policy) -> float:
     deviation = yearly_deviation(market)
     return 0.0 if deviation is None else share_of(part_of(snapshot, market, policy), deviation)
+
+
+def _silence(predictor: Predictor | None, symbol: str) -> str:
+    """Why there is no forecast."""
+    if predictor is None:
+        return "no trained model"
+    lack = predictor.lacks(symbol) if isinstance(predictor, Choosy) else ""
+    return lack or "no valid features yet"
 
 
 def _sized(

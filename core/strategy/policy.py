@@ -73,7 +73,6 @@ class Policy:
     instruction_life: timedelta = timedelta(minutes=60)
     max_daily_bar_age: timedelta = timedelta(days=5)
     max_intraday_bar_age: timedelta = timedelta(minutes=20)
-    label_horizon: int = 10
     confirm_bars: int = 300
     daily_loss_fraction: Decimal = Decimal("0.04")
     drawdown_fraction: Decimal = Decimal("0.20")

@@ -7,20 +7,22 @@ import numpy as np
 from core.domain.decisions import Contribution, ModelVersion, Prediction, Reasons
 from core.errors import DataFault
 from core.series import BarSeries, Floats, time_of
+from core.strategy.bundle import Bundle, Member
+from core.strategy.calibration import Method
 from core.strategy.features import FEATURE_NAMES, FEATURE_VERSION, WARM_UP, FeatureTrack
-from core.strategy.forest import FlatForest
 
 _Key = tuple[int, int, float, float]
 
 
 class ForestPredictor:
-    """Implements the Predictor port on a flat forest. Not for use from several threads at once."""
+    """Implements the Predictor port on flat forests. Not for use from several threads at once."""
 
-    def __init__(self, forest: FlatForest, model: ModelVersion) -> None:
-        """Raises DataFault when the forest is not `model`, or was trained on other features than ours."""
-        _check(forest, model)
+    def __init__(self, bundle: Bundle, model: ModelVersion) -> None:
+        """Raises DataFault when the bundle is not `model`, or was trained on other features than ours."""
+        _check(bundle, model)
         self.version = model.version
-        self._forest = forest
+        self._bundle = bundle
+        self._members: dict[str, Member | None] = {}
         self._tracks: dict[str, FeatureTrack] = {}
         self._rows: dict[str, Floats] = {}
         self._answers: dict[str, tuple[_Key, Prediction | None]] = {}
@@ -29,14 +31,22 @@ class ForestPredictor:
     def from_bytes(cls, data: bytes, model: ModelVersion) -> ForestPredictor:
         """`data` is the flat file, its hash already compared. Raises DataFault."""
         try:
-            forest = FlatForest.from_bytes(data)
+            bundle = Bundle.from_bytes(data)
         except ValueError as error:
             raise DataFault("model", f"{model.version}: {error}") from error
-        return cls(forest, model)
+        return cls(bundle, model)
+
+    def lacks(self, symbol: str) -> str:
+        """Why the model has no forest for `symbol`; empty where it has one."""
+        return self._bundle.lacks(symbol)
+
+    def has_seen(self, symbol: str) -> bool:
+        """Whether it was there when the model was trained, be it that there was too little to learn from."""
+        return self._bundle.has_seen(symbol)
 
     def predict(self, daily: BarSeries) -> Prediction | None:
-        """None during warm-up and where a feature is not finite."""
-        if len(daily) < WARM_UP:
+        """None during warm-up, where a feature is not finite, and for a symbol that the model has no forest for."""
+        if len(daily) < WARM_UP or self._member(daily.symbol) is None:
             return None
         # The sum notices a history that was rewritten (a split, a correction) under an unchanged last bar.
         key = (int(daily.closed_at[-1]), len(daily), float(daily.close.sum()), float(daily.volume[-20:].sum()))
@@ -49,37 +59,45 @@ class ForestPredictor:
 
     def explain(self, daily: BarSeries) -> Reasons | None:
         """What moved the answer for the last bar of `daily`; None where there is none."""
-        if self.predict(daily) is None:
+        made, member = self.predict(daily), self._member(daily.symbol)
+        if made is None or member is None:
             return None
         row = self._rows[daily.symbol]
-        base, moved = self._forest.explain(row)
-        ranks = self._forest.ranks(row)
-        names = self._forest.feature_names
+        base, moved = member.forest.explain(row)
+        ranks = member.forest.ranks(row)
         return Reasons(
             base,
             tuple(
                 Contribution(name, float(row[i]), float(moved[i]), None if ranks is None else float(ranks[i]))
-                for i, name in enumerate(names)
+                for i, name in enumerate(member.forest.feature_names)
             ),
+            None if member.calibration.method is Method.NONE else made.probability,
         )
+
+    def _member(self, symbol: str) -> Member | None:
+        if symbol not in self._members:
+            self._members[symbol] = self._bundle.member(symbol)
+        return self._members[symbol]
 
     def _compute(self, daily: BarSeries) -> Prediction | None:
         row = self._tracks.setdefault(daily.symbol, FeatureTrack()).newest(daily)
-        if not np.isfinite(row).all():
+        member = self._member(daily.symbol)
+        if member is None or not np.isfinite(row).all():
             return None
         self._rows[daily.symbol] = row
-        probability = float(self._forest.predict(row[None, :])[0])
-        return Prediction(daily.symbol, probability, self._forest.event, self.version, time_of(daily.closed_at[-1]))
+        probability = float(member.foresee(row[None, :])[0])
+        return Prediction(daily.symbol, probability, self._bundle.event, self.version, time_of(daily.closed_at[-1]))
 
 
-def _check(forest: FlatForest, model: ModelVersion) -> None:
+def _check(bundle: Bundle, model: ModelVersion) -> None:
     for name, ours, theirs in (
-        ("version", model.version, forest.version),
-        ("event", model.event, forest.event),
-        ("feature names", model.feature_names, forest.feature_names),
-        ("feature version", model.feature_version, forest.feature_version),
-        ("feature names of this program", FEATURE_NAMES, forest.feature_names),
-        ("feature version of this program", FEATURE_VERSION, forest.feature_version),
+        ("version", model.version, bundle.version),
+        ("recipe", model.recipe, bundle.recipe),
+        ("event", model.event, bundle.event),
+        ("feature names", model.feature_names, bundle.feature_names),
+        ("feature version", model.feature_version, bundle.feature_version),
+        ("feature names of this program", FEATURE_NAMES, bundle.feature_names),
+        ("feature version of this program", FEATURE_VERSION, bundle.feature_version),
     ):
         if ours != theirs:
             raise DataFault("model", f"{model.version}: {name} should be {ours}, the file has {theirs}")

@@ -38,7 +38,7 @@ from core.feed.aggregate import aggregate
 from core.series import BarSeries, concatenated, seconds_of
 from core.settings import load_settings
 from core.strategy.forest import FlatForest
-from tests.forest_builders import small_forest
+from tests.forest_builders import bundle_of, small_forest
 
 PEERS = {"backtesting": "backtesting==0.6.6", "vectorbt": "vectorbt==1.2.0"}
 AIMS = {"backtesting": 10.0, "vectorbt": 2.0, "loop": 1 / 3}
@@ -159,7 +159,7 @@ def ours(size: BarSize, count: int, rounds: int, folder: Path, forest: FlatFores
         folder,
         beside=False,
     )
-    trained = [Trained(START, sure(forest), 1, START, Scores(1, 0.5, 0.0, 0.0, 0.5))]
+    trained = [Trained(START, bundle_of(sure(forest)), 1, START, Scores(1, 0.5, 0.0, 0.0, 0.5))]
     spent, trades = [], 0
     for _ in range(rounds):
         tested = type("Bench", (Sure,), {"made": made, "_train": lambda _self, _begin: trained})(settings, options)

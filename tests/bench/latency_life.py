@@ -128,7 +128,6 @@ class Training(threading.Thread):
                 instruments=desk.instruments,
                 worker=worker,
                 models_folder=self._settings.models_dir,
-                horizon=desk.policy.label_horizon,
                 recipe=recipe_of(self._settings),
                 force=True,
             )

@@ -23,9 +23,8 @@ from core.ports import UnitOfWorkFactory
 from core.settings import load_settings
 from core.storage.store import open_database
 from core.strategy.forest import FlatForest
-from core.strategy.predictor import ForestPredictor
 from tests.bench.made_up_market import MadeUpMarket
-from tests.forest_builders import model_of
+from tests.forest_builders import predictor_of
 
 LIVELY = {
     "MIN_PROBABILITY": "0.4",
@@ -40,7 +39,6 @@ LIVELY = {
 A_PLACE = 2_500
 """USD in one position, whatever the number of instruments: half of them can be held at once, so that work grows as the
 list does."""
-HORIZON = 10
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -91,8 +89,7 @@ class Stage:
         database = open_ledger(place, self._clock, durable=setup.durable, installation_id="bench")
         clocks, hooks = Clocks(self._clock, self._clock), Hooks(lambda _component, _state, _reason: None)
         engine = build_engine(settings, place, database, clocks, hooks, [], market.calendar, symbols=market.symbols)
-        forest = FlatForest.from_bytes(setup.forest)
-        predictor = ForestPredictor(forest, model_of(forest))
+        predictor = predictor_of(FlatForest.from_bytes(setup.forest))
         desk = replace(engine.desk, predictor=lambda: predictor)
         if ledger_of is not None:
             desk = replace(desk, ledger=ledger_of(engine), reader=None)
@@ -139,13 +136,18 @@ def in_process(task: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T
 
 
 def grown_forest(trees: int = 200) -> bytes:
-    """A forest as the product grows it, on eight made-up assets."""
-    from core.learning.labels import event_name, training_rows
-    from core.learning.training import Recipe, fit, flatten
+    """One forest for eight made-up assets, larger than any that ships."""
+    from core.learning.fitting import Grower, Pool, fitted
+    from core.learning.growing import flatten, lessons_of
+    from core.learning.recipes import Recipe
 
     market = MadeUpMarket(8, 1, make_calendar(), seed=99)
-    rows = training_rows([asset.daily for asset in market.assets], HORIZON)
-    return flatten(fit(rows, Recipe(trees=trees, jobs=1)), "bench", event_name(HORIZON)).to_bytes()
+    recipe = Recipe("bench", "scaled", Pool.POOLED, Grower(trees=trees, trial_trees=1, leaves=(50,), stride=1))
+    (lesson,) = lessons_of([asset.daily for asset in market.assets], recipe)
+    found = fitted(lesson.samples, recipe.grower)
+    if found is None:
+        raise RuntimeError("too few rows for a forest")
+    return flatten(found.model, "bench", recipe.foresees.words).to_bytes()
 
 
 def milliseconds(seconds: list[float]) -> Mapping[str, float]:

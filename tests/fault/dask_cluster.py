@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from core.series import time_of
@@ -19,7 +18,7 @@ def main(folder: Path) -> None:
     from distributed import LocalCluster
 
     series = random_walk("SPY", 420, seed=8)
-    past = Past((series,), 10, replace(SMALL, trees=5))
+    past = Past((series,), SMALL)
     start, end = time_of(series.closed_at[299]), time_of(series.closed_at[-1])
     dues = planned(past, start, end, Cadence(min_new_labels=40))
     with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
@@ -29,7 +28,7 @@ def main(folder: Path) -> None:
         json.dumps(
             {
                 "trainings": len(found),
-                "equal": [each.forest.to_bytes() for each in found] == [each.forest.to_bytes() for each in here],
+                "equal": [each.bundle.to_bytes() for each in found] == [each.bundle.to_bytes() for each in here],
             }
         )
     )

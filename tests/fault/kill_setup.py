@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from core.domain.bars import BarSize
-from core.learning.labels import event_name
 from core.settings import Settings
 from core.strategy.features import FEATURE_NAMES, FEATURE_VERSION
 from core.strategy.forest import FlatForest
+from tests.forest_builders import EVENT
 
 T = TypeVar("T")
 EVERY = 10**6
@@ -52,7 +52,7 @@ def stump() -> FlatForest:
     nodes = np.array([1, 1, 2], dtype=np.int32), np.array([2, 1, 2], dtype=np.int32)
     return FlatForest(
         "stump",
-        event_name(10),
+        EVENT,
         FEATURE_NAMES,
         FEATURE_VERSION,
         roots=np.array([0], dtype=np.int32),

@@ -126,10 +126,9 @@ class Lessons:
         del deadline
         model = save(stump(), request.folder)
         scores = Scores(200, 0.55, 0.69, 0.69, 0.5)
-        names = (model.feature_names, model.feature_version, model.rows, model.last_bar_at)
-        return TrainingOutcome(
-            model.version, model.event, *names, model.path, model.sha256, model.flat_path, model.flat_sha256, scores
-        )
+        names = (model.recipe, model.event, model.feature_names, model.feature_version, model.rows, model.last_bar_at)
+        files = (model.path, model.sha256, model.flat_path, model.flat_sha256)
+        return TrainingOutcome(model.version, *names, *files, scores, {}, {})
 
 
 class House:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.ensemble import RandomForestClassifier
 
-from core.learning.training import flatten
+from core.learning.growing import flatten
 from core.series import Floats
 
 pytestmark = pytest.mark.feature("S4")

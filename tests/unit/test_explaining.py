@@ -16,14 +16,14 @@ from bot.render_moves import what_moved
 from core.clock import VirtualClock
 from core.domain.decisions import Contribution, Reasons
 from core.execution.reasons import note_reasons, reasons_of
-from core.learning.labels import training_rows
-from core.learning.training import Recipe, grow
+from core.learning.growing import grow, lessons_of
 from core.series import BarSeries, time_of
 from core.storage.store import Database
+from core.strategy.calibration import Calibration, Method
 from core.strategy.features import FEATURE_NAMES
 from core.strategy.forest import FlatForest
 from core.strategy.predictor import ForestPredictor
-from tests.forest_builders import SMALL, model_of, small_forest
+from tests.forest_builders import SMALL, bundle_of, finite_rows, model_of
 from tests.ledger_builders import START, a_signal, ledger
 from tests.series_builders import random_walk
 from tests.snapshot_builders import market
@@ -34,7 +34,8 @@ SPY = random_walk("SPY", 700, seed=3)
 
 @pytest.fixture(scope="module")
 def forest() -> FlatForest:
-    return grow(training_rows([SPY], 10), 10, replace(SMALL, trees=40)).flat
+    (lesson,) = lessons_of([SPY], SMALL)
+    return grow([lesson], replace(SMALL, grower=replace(SMALL.grower, trees=40))).bundle.members[0].forest
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def test_base_rate_and_contributions_add_up_to_the_probability(forest: FlatForest) -> None:
-    rows = training_rows([SPY], 10).features[::7]
+    rows = finite_rows([SPY])[::7]
     told = [forest.explain(row) for row in rows]
     total = np.array([base + moved.sum() for base, moved in told])
     assert np.abs(total - forest.predict(rows)).max() < 1e-12
@@ -54,7 +55,7 @@ def test_base_rate_and_contributions_add_up_to_the_probability(forest: FlatFores
 
 def test_a_contribution_is_the_walk_of_the_row_through_each_tree(forest: FlatForest) -> None:
     """Against the definition, step by step and tree by tree."""
-    row = training_rows([SPY], 10).features[100]
+    row = finite_rows([SPY])[100]
     wide = row.astype(np.float32)
     moved = np.zeros(len(FEATURE_NAMES))
     for root in forest.roots.tolist():
@@ -69,12 +70,12 @@ def test_a_contribution_is_the_walk_of_the_row_through_each_tree(forest: FlatFor
 
 def test_a_feature_that_is_never_asked_for_moves_nothing(forest: FlatForest) -> None:
     used = replace(forest, feature=np.zeros_like(forest.feature))
-    _, moved = used.explain(training_rows([SPY], 10).features[5])
+    _, moved = used.explain(finite_rows([SPY])[5])
     assert not moved[1:].any()
 
 
 def test_ranks_are_the_place_among_the_training_values(forest: FlatForest) -> None:
-    rows = training_rows([SPY], 10).features
+    rows = lessons_of([SPY], SMALL)[0].samples.features
     ranks = forest.ranks(rows[50])
     assert ranks is not None
     true = (rows < rows[50]).mean(axis=0)
@@ -102,7 +103,7 @@ class Counting(ForestPredictor):
 
 
 def test_what_moved_a_forecast_is_kept_once_for_each_daily_bar(database: Database, forest: FlatForest) -> None:
-    predictor = Counting(forest, model_of(forest))
+    predictor = Counting(bundle_of(forest), model_of(forest))
     seen = replace(market("SPY"), daily=SPY)
     made = predictor.predict(SPY)
     assert made is not None
@@ -133,6 +134,24 @@ def test_the_owner_reads_what_moved_it_most_in_lines_that_add_up() -> None:
     assert what_moved(None) == ""
 
 
+def test_what_the_forest_says_and_what_calibration_makes_of_it_stand_apart() -> None:
+    told = Reasons(0.55, (Contribution("rsi14", 0.63, 0.08, 0.81),), 0.594)
+    *_, said, meant = what_moved(told).splitlines()
+    assert said == "= 63.0%, says the forest"
+    assert meant == "59.4% after calibration on days it had not learned from"
+
+
+def test_a_calibrated_answer_is_explained_by_the_forest_and_decided_by_the_calibration(forest: FlatForest) -> None:
+    doubt = Calibration(Method.PLATT, (0.1,), (0.5,))
+    predictor = ForestPredictor(bundle_of(forest, doubt), model_of(forest))
+    made, told = predictor.predict(SPY), predictor.explain(SPY)
+    assert made is not None and told is not None
+    raw = float(forest.predict(finite_rows([SPY])[-1:])[0])
+    assert told.probability == pytest.approx(raw, abs=1e-12)
+    assert told.calibrated == made.probability == float(doubt.apply(np.array([raw]))[0])
+    assert abs(made.probability - raw) > 0.001
+
+
 def test_why_shows_it_between_the_facts_and_the_gates() -> None:
     told = Reasons(0.5, (Contribution("rsi14", 0.7, 0.12, None),))
     text = render_why.why(a_signal(symbol="SPY"), (), START, ZoneInfo("UTC"), told).text
@@ -141,7 +160,5 @@ def test_why_shows_it_between_the_facts_and_the_gates() -> None:
 
 
 def test_the_same_rows_give_the_same_model_name() -> None:
-    rows = training_rows([SPY], 10)
-    recipe = replace(Recipe(), trees=10, min_rows=100)
-    assert grow(rows, 10, recipe).flat.version == grow(rows, 10, recipe).flat.version
-    assert small_forest().quantiles is None
+    lessons = lessons_of([SPY], SMALL)
+    assert grow(lessons, SMALL).bundle.version == grow(lessons, SMALL, is_judged=False).bundle.version

@@ -7,28 +7,32 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from core.learning.labels import training_rows
-from core.learning.training import Recipe, fit, flatten
+from core.learning.fitting import Pool, fitted
+from core.learning.growing import flatten, lessons_of
+from core.learning.recipes import DEFAULT_RECIPE, RECIPES
 from core.strategy.forest import FlatForest
-from tests.forest_builders import SMALL, small_forest
+from tests.forest_builders import SMALL, finite_rows, small_forest
 from tests.series_builders import random_walk, real_daily
 
 pytestmark = pytest.mark.feature("S4")
 
 
 def test_the_flat_forest_answers_as_scikit_learn_does() -> None:
-    rows = training_rows([random_walk("SPY", 900, seed=21)], 10)
-    estimator = fit(rows, replace(SMALL, trees=60))
-    flat = flatten(estimator, "v", "e")
-    np.testing.assert_array_equal(flat.predict(rows.features), estimator.predict_proba(rows.features)[:, 1])
+    (lesson,) = lessons_of([random_walk("SPY", 900, seed=21)], SMALL)
+    found = fitted(lesson.samples, replace(SMALL.grower, trees=60))
+    assert found is not None
+    flat, rows = flatten(found.model, "v", "e"), lesson.samples.features
+    np.testing.assert_array_equal(flat.predict(rows), found.model.predict_proba(rows)[:, 1])
 
 
 @pytest.mark.shared_data
 def test_the_flat_forest_answers_as_scikit_learn_does_on_real_bars() -> None:
-    rows = training_rows([real_daily("SPY"), real_daily("ETH-USD")], 10, 1500)
-    estimator = fit(rows, Recipe(trees=40))
-    flat = flatten(estimator, "v", "e")
-    assert np.abs(flat.predict(rows.features) - estimator.predict_proba(rows.features)[:, 1]).max() < 1e-12
+    pooled = replace(RECIPES[DEFAULT_RECIPE], pool=Pool.POOLED)
+    (lesson,) = lessons_of([real_daily("SPY"), real_daily("ETH-USD")], pooled)
+    found = fitted(lesson.samples, pooled.grower)
+    assert found is not None
+    flat, rows = flatten(found.model, "v", "e"), lesson.samples.features
+    assert np.abs(flat.predict(rows) - found.model.predict_proba(rows)[:, 1]).max() < 1e-12
 
 
 def test_a_value_at_a_threshold_goes_left_and_the_next_float_above_it_right() -> None:
@@ -56,7 +60,7 @@ def test_a_value_at_a_threshold_goes_left_and_the_next_float_above_it_right() ->
 
 def test_a_row_gets_the_same_bits_alone_and_in_company() -> None:
     forest = small_forest()
-    rows = training_rows([random_walk("SPY", 800, seed=5)], 10).features
+    rows = finite_rows([random_walk("SPY", 800, seed=5)])
     together = forest.predict(rows)
     alone = np.array([forest.predict(row[None, :])[0] for row in rows[:50]])
     np.testing.assert_array_equal(alone, together[:50])

@@ -21,7 +21,6 @@ from core.domain.records import JobOutcome, JobRun
 from core.domain.views import Health
 from core.errors import Fatal
 from core.health import read_pulse
-from core.learning.training import Recipe
 from core.series import time_of
 from core.storage.store import Database, open_database
 from core.strategy.predictor import ForestPredictor
@@ -34,8 +33,8 @@ from jobs.table import HouseWork, MarketWork, house_jobs, market_jobs
 from jobs.worker import SpawnedWorker
 from jobs.writer import InlineWriter, Urgency
 from tests.fakes_bars import MemoryBarStore
+from tests.forest_builders import SMALL, small_forest
 from tests.forest_builders import save as save_forest
-from tests.forest_builders import small_forest
 from tests.ledger_builders import START, a_deposit, ledger, write
 from tests.series_builders import random_walk
 
@@ -156,7 +155,7 @@ def test_a_damaged_model_is_trained_anew_by_the_real_worker_and_works_again(tmp_
     bars = MemoryBarStore()
     bars.write(series, "test")
     database = open_database(tmp_path / "ledger.db", durable=False)
-    models, recipe = tmp_path / "models", Recipe(trees=10, min_samples_leaf=60, min_rows=100, jobs=1)
+    models = tmp_path / "models"
     champion, reports = champion_of(database, models)
     instruments = [instrument_for("SPY")]
 
@@ -168,7 +167,7 @@ def test_a_damaged_model_is_trained_anew_by_the_real_worker_and_works_again(tmp_
             instruments=instruments,
             worker=SpawnedWorker(),
             models_folder=models,
-            recipe=recipe,
+            recipe=SMALL,
             force=force,
         )
 

@@ -11,22 +11,23 @@ from core.domain.bars import BarSize
 from core.domain.decisions import Decision, Prediction
 from core.domain.instruments import instrument_for
 from core.domain.values import exact
-from core.learning import labels as labels_module
-from core.learning import validation
-from core.learning.labels import TrainingRows, training_rows
+from core.learning import growing, recipes
+from core.learning.events import EVENTS, Outcomes
+from core.learning.fitting import Pool
+from core.learning.growing import lessons_of
+from core.learning.samples import Samples
 from core.ports import Predictor
-from core.series import BarSeries, Floats, seconds_of, time_of
+from core.series import BarSeries, Floats, Mask, seconds_of, time_of
 from core.strategy.decide import decide
 from core.strategy.features import FeatureTrack, feature_matrix
 from core.strategy.policy import Policy
-from core.strategy.predictor import ForestPredictor
 from core.strategy.snapshot import MarketView, Snapshot
-from tests.forest_builders import model_of, small_forest
+from tests.forest_builders import SMALL, predictor_of, small_forest
 from tests.lookahead import LooksAhead, assert_no_lookahead
 from tests.series_builders import START, random_walk, real_daily
 from tests.snapshot_builders import snapshot
 
-HORIZON = 10
+POOLED = replace(SMALL, pool=Pool.POOLED)
 DAILY = [random_walk("SPY", 330, seed=1), random_walk("BTC-USD", 330, seed=2)]
 MOMENTS = [START + timedelta(days=count) for count in (120, 200, 201, 250, 319)]
 
@@ -39,14 +40,15 @@ def newest_features(series: Sequence[BarSeries], at: datetime) -> object:
     return [FeatureTrack().newest(each.until(at)) for each in series]
 
 
-def known_labels(series: Sequence[BarSeries], at: datetime) -> TrainingRows:
-    rows = training_rows(series, HORIZON)
-    return rows.where(rows.labelled_at <= seconds_of(at))
+def known_labels(series: Sequence[BarSeries], at: datetime) -> Samples:
+    (lesson,) = lessons_of(series, POOLED)
+    return lesson.samples.where(lesson.samples.labelled_at <= seconds_of(at))
 
 
-def known_training_rows(series: Sequence[BarSeries], at: datetime) -> TrainingRows:
-    """What a model judged on the days after `at` is trained on."""
-    return validation.split_at(training_rows(series, HORIZON), seconds_of(at) + 1)[0]
+def known_training_rows(series: Sequence[BarSeries], at: datetime) -> Samples:
+    """What a model trained just after `at` learns from."""
+    (lesson,) = lessons_of(series, POOLED)
+    return lesson.until(at + timedelta(seconds=1), POOLED.grower.window).samples
 
 
 def as_seen(daily: BarSeries, at: datetime) -> MarketView:
@@ -71,7 +73,7 @@ def decided_with(
 
 def honest_predictor(series: Sequence[BarSeries]) -> Predictor:
     forest = small_forest()
-    return ForestPredictor(forest, model_of(forest))
+    return predictor_of(forest)
 
 
 class Prophet:
@@ -145,7 +147,8 @@ def test_a_label_that_leaks_into_the_features_is_caught() -> None:
         leaked = []
         for each in series:
             rows = feature_matrix(each)
-            rows[:-HORIZON, 0] = labels_module.labels(each.close, HORIZON)
+            told = EVENTS["scaled"].outcomes(each, 0.0).label
+            rows[: len(told), 0] = told
             leaked.append(rows[each.closed_at <= seconds_of(at)])
         return leaked
 
@@ -157,11 +160,11 @@ def test_a_label_that_leaks_into_the_features_is_caught() -> None:
 def test_labels_that_reach_into_the_test_days_are_caught_when_the_purge_is_taken_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def without_purge(rows: TrainingRows, first: int) -> tuple[TrainingRows, TrainingRows]:
-        return rows.where(rows.closed_at < first), rows.where(rows.closed_at >= first)
+    def without_purge(rows: Samples, at: int, _window: int | None) -> Mask:
+        return rows.closed_at < at
 
     assert_no_lookahead(known_training_rows, DAILY, MOMENTS)
-    monkeypatch.setattr(validation, "split_at", without_purge)
+    monkeypatch.setattr(growing, "known", without_purge)
     with pytest.raises(LooksAhead):
         assert_no_lookahead(known_training_rows, DAILY, MOMENTS)
 
@@ -177,10 +180,13 @@ def test_decisions_are_caught_looking_ahead_when_the_cut_at_now_is_taken_out(mon
 
 @pytest.mark.feature("S4")
 def test_a_label_that_looks_one_bar_further_than_its_horizon_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    def too_far(close: Floats, horizon: int) -> labels_module.Labels:
-        later = np.minimum(np.arange(len(close)) + horizon + 1, len(close) - 1)
-        return (close[later] > close).astype(np.int8)[:-horizon]
+    honest = EVENTS["scaled"]
 
-    monkeypatch.setattr(labels_module, "labels", too_far)
+    def too_far(bars: BarSeries, cost: float) -> Outcomes:
+        found = honest.outcomes(bars, cost)
+        later = np.minimum(np.arange(len(found.label)) + honest.horizon + 1, len(bars) - 1)
+        return replace(found, label=(bars.close[later] > bars.close[: len(found.label)]).astype(np.int8))
+
+    monkeypatch.setattr(recipes, "EVENTS", {"scaled": replace(honest, _outcomes=too_far)})
     with pytest.raises(LooksAhead):
         assert_no_lookahead(known_labels, DAILY, MOMENTS)

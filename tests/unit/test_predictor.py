@@ -10,14 +10,14 @@ from core.series import BarSeries, time_of
 from core.strategy.features import WARM_UP, feature_matrix
 from core.strategy.forest import FlatForest
 from core.strategy.predictor import ForestPredictor
-from tests.forest_builders import model_of, small_forest
+from tests.forest_builders import EVENT, bundle_of, model_of, small_forest
 from tests.series_builders import random_walk
 
 pytestmark = pytest.mark.feature("S4")
 
 
 def predictor() -> ForestPredictor:
-    return ForestPredictor.from_bytes(small_forest().to_bytes(), model_of(small_forest()))
+    return ForestPredictor.from_bytes(bundle_of(small_forest()).to_bytes(), model_of(small_forest()))
 
 
 def test_the_prediction_is_the_forests_for_the_last_closed_bar() -> None:
@@ -25,7 +25,7 @@ def test_the_prediction_is_the_forests_for_the_last_closed_bar() -> None:
     found = predictor().predict(bars)
     assert found is not None
     assert found.probability == small_forest().predict(feature_matrix(bars)[-1:])[0]
-    assert (found.symbol, found.event, found.model_version) == ("SPY", "close higher after 10 bars", "small")
+    assert (found.symbol, found.event, found.model_version) == ("SPY", EVENT, "small")
     assert found.bar_closed_at == time_of(bars.closed_at[-1])
 
 
@@ -73,12 +73,12 @@ def test_a_forest_of_other_features_or_another_model_is_refused(change: dict[str
     forest = small_forest()
     odd: FlatForest = replace(forest, **change)  # type: ignore[arg-type]
     with pytest.raises(DataFault, match="should be"):
-        ForestPredictor.from_bytes(odd.to_bytes(), model_of(forest))
+        ForestPredictor.from_bytes(bundle_of(odd).to_bytes(), model_of(forest))
     if "version" not in change and "event" not in change:
         with pytest.raises(DataFault, match="should be"):
-            ForestPredictor.from_bytes(odd.to_bytes(), model_of(odd))
+            ForestPredictor.from_bytes(bundle_of(odd).to_bytes(), model_of(odd))
 
 
 def test_bytes_that_are_no_forest_are_refused() -> None:
-    with pytest.raises(DataFault, match="not a forest"):
+    with pytest.raises(DataFault, match="not a model"):
         ForestPredictor.from_bytes(b"something else", model_of(small_forest()))

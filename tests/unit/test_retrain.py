@@ -15,6 +15,7 @@ from core.domain.events import ModelTrained
 from core.domain.instruments import instrument_for
 from core.domain.views import AnswerKind
 from core.errors import DataFault, Transient
+from core.learning.growing import labelled_moments, lessons_of
 from core.learning.training import TrainingOutcome
 from core.learning.validation import Scores
 from core.series import BarSeries, time_of
@@ -32,8 +33,8 @@ from tests.series_builders import random_walk
 pytestmark = pytest.mark.feature("S4")
 
 SERIES = {name: random_walk(name, 700, seed=seed) for seed, name in enumerate(("SPY", "QQQ"), 51)}
-RECIPE = replace(SMALL, trees=25, min_samples_leaf=60)
-NOW = time_of(SERIES["SPY"].closed_at[599])
+RECIPE = SMALL
+NOW = time_of(SERIES["SPY"].closed_at[599]) + timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
@@ -90,7 +91,8 @@ def test_a_first_training_makes_a_champion_that_loads_and_tells_of_it(house: Hou
     line = house.retrain(NOW, InlineWorker())
     model = house.champion()
     assert model.version in line and "live" in line
-    assert (model.trained_at, model.last_bar_at) == (NOW, NOW)
+    assert (model.trained_at, model.last_bar_at) == (NOW, time_of(SERIES["SPY"].closed_at[599]))
+    assert (model.recipe, model.event) == (RECIPE.name, RECIPE.foresees.words)
     predictor = ModelFiles(house.models, ForestPredictor.from_bytes).load(model)
     assert predictor.predict(SERIES["SPY"].until(NOW)) is not None
     (event,) = house.told()
@@ -100,13 +102,13 @@ def test_a_first_training_makes_a_champion_that_loads_and_tells_of_it(house: Hou
 def test_training_is_skipped_with_the_reason_until_enough_labels_are_new(house: House) -> None:
     worker = InlineWorker()
     house.retrain(NOW, worker)
-    with pytest.raises(JobSkipped, match="0 new labelled rows, 40 make"):
+    with pytest.raises(JobSkipped, match="0 new labelled rows, 12 make"):
         house.retrain(NOW, worker)
-    with pytest.raises(JobSkipped, match="38 new labelled rows"):
-        house.retrain(NOW + 19 * DAY, worker)
+    with pytest.raises(JobSkipped, match="10 new labelled rows"):
+        house.retrain(NOW + 5 * DAY, worker)
     assert worker.runs == 1
     first = house.champion().version
-    house.retrain(NOW + 20 * DAY, worker)
+    house.retrain(NOW + 6 * DAY, worker)
     assert worker.runs == 2
     assert house.champion().version != first
     with house.database.reading() as work:
@@ -126,11 +128,15 @@ def test_a_model_learns_only_from_bars_closed_by_now(house: House, tmp_path: Pat
 
 
 def test_too_little_history_is_a_reason_not_a_failure(house: House) -> None:
-    with pytest.raises(JobSkipped, match="daily bars yet"):
-        house.retrain(time_of(SERIES["SPY"].closed_at[50]), InlineWorker())
-    with pytest.raises(JobSkipped, match="labelled rows, training needs"):
-        house.retrain(time_of(SERIES["SPY"].closed_at[130]), InlineWorker(), recipe=replace(RECIPE, min_rows=200))
+    worker = InlineWorker()
+    with pytest.raises(JobSkipped, match="QQQ has 0 usable daily bars, about 151 needed; SPY has 0 usable"):
+        house.retrain(time_of(SERIES["SPY"].closed_at[50]), worker)
+    with pytest.raises(JobSkipped, match="QQQ has 80 usable daily bars"):
+        house.retrain(time_of(SERIES["SPY"].closed_at[199]), worker)
+    with pytest.raises(JobSkipped, match="there are no assets"):
+        house.retrain(NOW, worker, instruments=[])
     assert house.champion() is None
+    assert worker.runs == 0
 
 
 def test_damaged_files_are_made_whole_again_by_force(house: House) -> None:
@@ -233,7 +239,30 @@ def test_the_real_worker_trains_the_same_model_as_this_process(house: House) -> 
     assert "same again" in house.retrain(NOW, SpawnedWorker(), force=True)
 
 
+def test_an_asset_that_the_owner_adds_is_learned_from_at_once_where_it_has_enough_to_teach(house: House) -> None:
+    worker, young = InlineWorker(), random_walk("NEW", 700, seed=61)
+    instruments = [instrument_for(symbol) for symbol in (*SERIES, "NEW")]
+    house.retrain(NOW, worker)
+    house.bars.write(young.until(NOW).last(150), "test")
+    with pytest.raises(JobSkipped, match="0 new labelled rows"):
+        house.retrain(NOW, worker, instruments=instruments, unseen=["NEW"], min_new_labels=100)
+    house.bars.write(young, "test")
+    assert "live" in house.retrain(NOW, worker, instruments=instruments, unseen=["NEW"])
+    with pytest.raises(JobSkipped):
+        house.retrain(NOW, worker, instruments=instruments)
+
+
+def test_the_rows_that_are_counted_as_new_are_those_that_are_learned_from() -> None:
+    for stride in (1, 3):
+        recipe = replace(RECIPE, grower=replace(RECIPE.grower, stride=stride))
+        for series, lesson in zip(
+            sorted(SERIES.values(), key=lambda each: each.symbol), lessons_of([*SERIES.values()], recipe), strict=True
+        ):
+            assert labelled_moments(series, recipe).tolist() == lesson.samples.labelled_at.tolist()
+
+
 def test_an_asset_without_bars_does_not_keep_the_others_from_learning(house: House) -> None:
     house.bars.write(BarSeries.empty("NEW", BarSize.D1), "test")
     instruments = [instrument_for(symbol) for symbol in (*SERIES, "NEW")]
-    assert "live" in house.retrain(NOW, InlineWorker(), instruments=instruments)
+    line = house.retrain(NOW, InlineWorker(), instruments=instruments)
+    assert "live; no model for NEW yet: 0 usable daily bars, about 151 needed" in line

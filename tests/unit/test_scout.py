@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -13,12 +14,14 @@ from core.adapters.calendars import ExchangeCalendar
 from core.domain.bars import BarSize
 from core.domain.decisions import Prediction
 from core.domain.instruments import instrument_for
-from core.learning.training import Recipe
+from core.feed.depth import MOST_DAILY_BARS
+from core.learning.training import TrainingRequest, train
 from core.ports import Predictor
 from core.series import BarSeries, time_of
 from core.strategy.policy import Policy, Strategy
-from jobs.scout import BLOCK, WATCHED, ScoutTask, lively_start, scout
-from tests.series_builders import poisoned_after, rising
+from jobs.scout import BLOCK, WATCHED, ScoutTask, Train, lively_start, scout
+from tests.forest_builders import SMALL
+from tests.series_builders import poisoned_after, random_walk, rising
 
 COIN = "BTC-USD"
 LATEST = datetime.fromisoformat("2024-03-31T00:00:00+00:00")
@@ -48,9 +51,23 @@ class Trainer:
         self._predictor = predictor
         self.seen: list[datetime] = []
 
-    def __call__(self, daily: Sequence[BarSeries]) -> Predictor:
+    def __call__(self, daily: Sequence[BarSeries], at: datetime, symbols: Sequence[str]) -> Predictor:
+        assert COIN in symbols
         self.seen.append(max(time_of(series.closed_at[-1]) for series in daily))
+        assert self.seen[-1] <= at
         return self._predictor
+
+
+class Counter(Trainer):
+    """Notes on how many bars each training could look."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        super().__init__(predictor)
+        self.counts: list[int] = []
+
+    def __call__(self, daily: Sequence[BarSeries], at: datetime, symbols: Sequence[str]) -> Predictor:
+        self.counts += [len(series) for series in daily]
+        return super().__call__(daily, at, symbols)
 
 
 def task(daily: BarSeries = DAILY, intraday: BarSeries = INTRADAY, policy: Policy | None = None) -> ScoutTask:
@@ -121,22 +138,31 @@ def test_prices_after_the_watched_minutes_change_no_start() -> None:
     assert lively_start(poisoned, trainer, trainer) == start
 
 
-def test_the_scout_trains_on_as_many_bars_as_the_live_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int | None] = []
+def test_a_model_is_trained_on_as_many_bars_as_the_engine_has_when_it_begins() -> None:
+    trainer, long = Counter(Dated([days_ago(3)])), rising(COIN, MOST_DAILY_BARS + 100, end=LATEST)
+    assert lively_start(task(long), trainer, trainer) is not None
+    assert set(trainer.counts) == {MOST_DAILY_BARS}
 
-    def rows(daily: Sequence[BarSeries], horizon: int, newest: int | None = None) -> None:
-        asked.append(newest)
-        raise InterruptedError
 
-    monkeypatch.setattr("core.learning.labels.training_rows", rows)
-    with pytest.raises(InterruptedError):
-        scout(task(), Recipe(newest=300))
-    assert asked == [300]
+def test_the_word_that_counts_is_that_of_the_very_model_that_the_hourly_job_trains(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    daily, trains = random_walk(COIN, 500, seed=3), list[Train]()
+    at = time_of(daily.closed_at[-1]) + timedelta(hours=3)
+    monkeypatch.setattr("jobs.scout.lively_start", lambda _task, _glance, exact: trains.append(exact))
+    scout(task(), SMALL)
+    looked_at = trains[0]([daily], at, [COIN])
+    assert looked_at is not None
+    assert looked_at.version == train(TrainingRequest((daily,), tmp_path, SMALL, at)).version
+
+
+def test_too_little_history_is_no_lively_time_and_no_failure() -> None:
+    assert scout(task(), SMALL) is None
 
 
 @pytest.mark.feature("S21")
 def test_the_plain_rule_finds_a_start_without_any_training() -> None:
     policy = Policy(strategy=Strategy.RULE)
-    assert scout(task(policy=policy), Recipe()) is not None
+    assert scout(task(policy=policy), SMALL) is not None
     falling = replace(DAILY, close=DAILY.close[::-1].copy())
-    assert scout(task(falling, policy=policy), Recipe()) is None
+    assert scout(task(falling, policy=policy), SMALL) is None

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from core.backtest.forecasts import Forecasts, ModelsInTime, Rows
-from core.series import BarSeries, seconds_of, time_of
+from core.series import seconds_of, time_of
 from core.strategy.predictor import ForestPredictor
 from jobs.fan_out import FanOut
 from jobs.walk_forward import Cadence, Past, Task, carry_out, kept_promises, made, one_by_one, planned
-from tests.forest_builders import SMALL, model_of
-from tests.series_builders import random_walk
+from tests.forest_builders import SMALL, model_of, small_forest
+from tests.series_builders import random_walk, series_of
 
 pytestmark = pytest.mark.feature("S17")
 SPY, QQQ = random_walk("SPY", 420, seed=8), random_walk("QQQ", 420, seed=9)
-PAST = Past((SPY, QQQ), 10, replace(SMALL, trees=5))
+PAST = Past((SPY, QQQ), SMALL)
 START, END = time_of(SPY.closed_at[299]), time_of(SPY.closed_at[-1])
 WEEKS = Cadence(timedelta(days=28), 1)
 
@@ -48,8 +48,8 @@ class Counted:
 
 def test_a_training_sees_only_labels_that_had_matured_by_then() -> None:
     for due in planned(PAST, START, END, WEEKS):
-        rows = PAST.task(due).rows
-        assert rows.labelled_at.max() <= seconds_of(due)
+        for lesson in PAST.task(due).lessons:
+            assert lesson.samples.labelled_at.max() < seconds_of(due)
         later = [
             replace(series, close=np.where(series.closed_at > seconds_of(due), 1e6, series.close))
             for series in PAST.daily
@@ -61,11 +61,8 @@ def test_a_training_sees_only_labels_that_had_matured_by_then() -> None:
 def test_trainings_come_when_enough_is_new_and_the_first_at_the_start() -> None:
     dues = planned(PAST, START, END, Cadence(timedelta(hours=1), 40))
     assert dues[0] == START
-    newest = [int(PAST.task(due).rows.labelled_at.max()) for due in dues]
-    fresh = [
-        sum(int(((series.closed_at > before) & (series.closed_at <= after)).sum()) for series in PAST.daily)
-        for before, after in itertools.pairwise(newest)
-    ]
+    known = [np.concatenate([each.samples.labelled_at for each in PAST.task(due).lessons]) for due in dues]
+    fresh = [int((after > before.max()).sum()) for before, after in itertools.pairwise(known)]
     assert fresh
     assert min(fresh) >= 40
     assert max(fresh) <= 41
@@ -81,7 +78,7 @@ def test_what_is_finished_is_not_made_again_after_a_run_was_cut_short(tmp_path: 
     found = made(PAST, dues, tmp_path, rest, lambda: seen.append(1))
     assert (cut.done, rest.done, len(seen)) == (2, len(dues) - 2, len(dues))
     whole = made(PAST, dues, tmp_path / "anew", one_by_one, nothing)
-    assert [each.forest.version for each in found] == [each.forest.version for each in whole]
+    assert [each.bundle.version for each in found] == [each.bundle.version for each in whole]
     assert [each.at for each in found] == dues
 
 
@@ -90,29 +87,34 @@ def test_two_processes_give_the_same_models_as_one(tmp_path: Path) -> None:
     dues = planned(PAST, START, END, WEEKS)[:2]
     alone = made(PAST, dues, tmp_path / "one", one_by_one, nothing)
     together = made(PAST, dues, tmp_path / "two", FanOut(2).map, nothing)
-    assert [each.forest.to_bytes() for each in together] == [each.forest.to_bytes() for each in alone]
+    assert [each.bundle.to_bytes() for each in together] == [each.bundle.to_bytes() for each in alone]
 
 
 def test_another_recipe_or_another_bar_is_another_training() -> None:
     task = PAST.task(END)
-    assert replace(PAST, recipe=replace(PAST.recipe, seed=1)).task(END).key() != task.key()
-    assert replace(PAST, horizon=11).task(END).key() != task.key()
-    assert replace(PAST, recipe=replace(PAST.recipe, jobs=7)).task(END).key() == task.key()
+    seeded = replace(SMALL, grower=replace(SMALL.grower, seed=1))
+    assert replace(PAST, recipe=seeded).task(END).key() != task.key()
+    assert replace(PAST, recipe=replace(SMALL, event="direction")).task(END).key() != task.key()
+    assert replace(PAST, recipe=SMALL.on(7)).task(END).key() == task.key()
     assert PAST.task(END - timedelta(days=3)).key() != task.key()
 
 
 def test_rows_of_one_outcome_alone_make_no_model() -> None:
     task = PAST.task(END)
-    flat = replace(task.rows, labels=np.ones_like(task.rows.labels))
-    assert carry_out(replace(task, rows=flat)) == b""
+    flat = [
+        replace(each, samples=replace(each.samples, label=np.ones_like(each.samples.label))) for each in task.lessons
+    ]
+    assert carry_out(replace(task, lessons=tuple(flat))) == b""
 
 
 def foreseen(folder: Path, until: datetime) -> tuple[ModelsInTime, ForestPredictor]:
     """A model trained at START: its forecasts made at once, and as the live engine asks for them."""
     (trained,) = made(PAST, [START], folder, one_by_one, nothing)
     rows = {series.symbol: Rows.of(series) for series in PAST.daily}
-    forecasts = Forecasts.of(trained.forest, rows, seconds_of(START), seconds_of(until))
-    return ModelsInTime([(START, forecasts)]), ForestPredictor(trained.forest, model_of(trained.forest))
+    bundle = trained.bundle
+    forecasts = Forecasts.of(bundle, rows, seconds_of(START), seconds_of(until))
+    row = replace(model_of(small_forest()), version=bundle.version)
+    return ModelsInTime([(START, forecasts)]), ForestPredictor(bundle, row)
 
 
 def test_forecasts_of_a_whole_period_are_those_of_the_live_predictor_bar_by_bar(tmp_path: Path) -> None:
@@ -138,9 +140,9 @@ def test_promises_are_held_against_what_came_of_them() -> None:
     def sure(_symbol: str, _closes: object, at: np.ndarray) -> np.ndarray:
         return np.full(len(at), 0.62)
 
-    rising: BarSeries = replace(SPY, close=np.arange(1.0, 421.0))
+    rising = series_of("SPY", np.arange(1.0, 421.0), start=time_of(SPY.opened_at[0]), spread=0.0)
     found = kept_promises(replace(PAST, daily=(rising,)), sure, START)
-    assert len(found.label) == 420 - 300 - 10
-    assert found.groups() == [(pytest.approx(0.62), 1.0, 110)]
+    assert len(found.label) == 420 - 300 - 20
+    assert found.groups() == [(pytest.approx(0.62), 1.0, 100)]
     assert found.brier == pytest.approx(0.38**2)
     assert found.base_rate == 1.0
