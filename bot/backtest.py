@@ -241,9 +241,7 @@ class Backtest:
         def actions(symbol: str) -> list[tuple[datetime, float]]:
             return actions_at(self._source, symbol, self._start, self._end)
 
-        account, cards = Account(SIMULATED, AccountKind.SIMULATED, self._world), self._options.folder / "signals"
-        delay = self._options.delay
-        cards.mkdir(parents=True, exist_ok=True)
+        account, delay = Account(SIMULATED, AccountKind.SIMULATED, self._world), self._options.delay
         venue = make_memory_venue(
             account, clock, self._calendar, bars_after, self._source, universe, self._options.capital, delay
         )
@@ -258,12 +256,12 @@ class Backtest:
             rules=lambda: unwatched,
             universe=active,
             world=self._world,
-            signals_folder=cards,
+            signals_folder=None,
             trading_account=SIMULATED,
             confirm_size=self._options.bar,
             predictor=lambda: models.at(clock.now()),
             default_mode=Mode.AUTO,
-            briefly=not self._options.every_tick,
+            judged=lambda: wanted.judged,
         )
         return Stage(
             desk=desk,

@@ -48,4 +48,5 @@ def make_memory_venue(
         tells_volume=tells_volume,
         faults=late,
         actions=actions_of([source], universe),
+        settled=True,
     )

@@ -74,7 +74,7 @@ def run_cycle(
     snapshot = take_picture(desk, now, origin, reachable, faults)
     predictor = desk.predictor()
     # Exits have gone out before, by the one way there is to sell.
-    decision = _news(snapshot, enter(snapshot, predictor, desk.policy, briefly=desk.briefly))
+    decision = _news(snapshot, enter(snapshot, predictor, desk.policy, desk.judged()))
     committed = _commit(desk, snapshot, decision, predictor)
     submit_all(desk, committed.to_submit, now)
     instructed = committed.instructed + sold.instructed

@@ -99,36 +99,31 @@ def advanced(record: AccountRecord, point: EquityPoint, day_end: datetime) -> Ac
     Time-weighted return: periods are cut at every flow and their growths multiplied (Global Investment Performance
     Standards, time-weighted rate of return). A flow counts as made at the end of its period.
     """
-    if day_end > record.day_end:
-        record = replace(
-            record,
-            day_end=day_end,
-            day_equity=record.equity,
-            day_net_deposits=record.net_deposits,
-            day_index=record.index,
-            loss_index=record.index,
-            loss_since=None,
-            loss_at=record.at,
-        )
+    opens = day_end > record.day_end
     growth = (point.equity - point.external_flow) / record.equity if record.equity > 0 else ONE
-    grown = replace(
+    index = record.index * growth
+    # What brakes count from: the last point of the day before, or this one after a release.
+    loss_index, loss_at = (record.index, record.at) if opens else (record.loss_index, record.loss_at)
+    if loss_index is None:
+        loss_index, loss_at = index, point.at
+    is_peak = record.peak_index is None or index > record.peak_index
+    return replace(
         record,
         at=point.at,
         equity=point.equity,
         cash=point.cash,
         net_deposits=record.net_deposits + point.external_flow,
-        index=record.index * growth,
+        index=index,
+        day_end=day_end if opens else record.day_end,
+        day_equity=record.equity if opens else record.day_equity,
+        day_net_deposits=record.net_deposits if opens else record.day_net_deposits,
+        day_index=record.index if opens else record.day_index,
+        loss_index=loss_index,
+        loss_since=None if opens else record.loss_since,
+        loss_at=loss_at,
+        peak_index=index if is_peak else record.peak_index,
+        peak_at=point.at if is_peak else record.peak_at,
     )
-    return _counted(grown)
-
-
-def _counted(record: AccountRecord) -> AccountRecord:
-    """The record with what brakes count from brought up to its newest point."""
-    if record.loss_index is None:
-        record = replace(record, loss_index=record.index, loss_at=record.at)
-    if record.peak_index is None or record.index > record.peak_index:
-        record = replace(record, peak_index=record.index, peak_at=record.at)
-    return record
 
 
 def _lost(index: Decimal, base: Decimal | None) -> Decimal:

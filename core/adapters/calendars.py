@@ -71,6 +71,7 @@ class ExchangeCalendar:
     """The Calendar port. A session includes its open and excludes its close. All times aware UTC."""
 
     def __init__(self, first: date = FIRST_DAY, last: date = LAST_DAY) -> None:
+        self._day = (0.0, 0.0, time_of(0))
         self._sessions = _build_sessions(first, last)
 
     def is_open(self, asset_class: AssetClass, at: datetime) -> bool:
@@ -165,12 +166,17 @@ class ExchangeCalendar:
     def day_end(self, at: datetime) -> datetime:
         """The next end of a trading day strictly after `at`: XNYS close + 15 minutes, or 24:00Z without a session."""
         second = at.timestamp()
+        since, until, answer = self._day
+        # Asked several times a tick, of the same day for hours.
+        if since <= second < until:
+            return answer
         midnight = int(second // DAY) * DAY
         while True:
             bounds = self.session_bounds(AssetClass.STOCK, _day_of(midnight))
             end = seconds_of(bounds[1]) + REPORT_DELAY if bounds else midnight + DAY
             if end > second:
-                return time_of(end)
+                self._day = second, end, time_of(end)
+                return self._day[2]
             midnight += DAY
 
     def _sessions_by_day(self, labels: Seconds) -> tuple[_Sessions, Seconds, np.ndarray[Any, np.dtype[np.bool_]]]:

@@ -29,7 +29,7 @@ from core.adapters.simulated_profiles import DOLLARS, VenueProfile
 from core.adapters.simulated_rules import beside, cost_of, expected_price, malformed, unaffordable, unmovable
 from core.adapters.simulated_session import Market, play
 from core.adapters.simulated_venue import VenueBook
-from core.adapters.simulated_venue_journal import VenueJournal
+from core.adapters.simulated_venue_journal import MemoryJournal, VenueJournal
 from core.domain.accounts import Account
 from core.domain.corporate import CorporateAction
 from core.domain.instruments import AssetClass
@@ -77,7 +77,8 @@ class SimulatedBroker:
     """The Broker port. `opening_cash` (USD) counts only on the first start of a journal.
 
     `path` None keeps the venue in memory, for backtests. `tells_volume` says of which symbols the bars' volume is in
-    units; for the others, and in bars with volume zero, an order is filled whole. Checkpoints: venue.open,
+    units; for the others, and in bars with volume zero, an order is filled whole. `settled`: no bar of a moment comes
+    after it has begun, so that it is looked at once. Checkpoints: venue.open,
     venue.submit, venue.replace, venue.cancel and venue.match, each with .before_commit and .after_commit. `fence` is
     asked before each of these commits. Raises Fatal for an unusable journal. Several processes may share one journal:
     each reads what the others have written.
@@ -101,6 +102,7 @@ class SimulatedBroker:
         faults: FaultPlan | None = None,
         checkpoint: Callable[[str], None] = _nowhere,
         fence: Callable[[], None] = _unfenced,
+        settled: bool = False,
     ) -> None:
         self.account = account
         self._clock = clock
@@ -110,7 +112,9 @@ class SimulatedBroker:
         self._actions = actions
         self._door = Door(faults) if faults else None
         self._lock = threading.RLock()
-        self._journal = VenueJournal(path, checkpoint, fence)
+        self._journal = VenueJournal(path, checkpoint, fence) if path else MemoryJournal(checkpoint, fence)
+        self._settled = settled
+        self._looked: tuple[datetime, int] | None = None
         try:
             self._load()
             if not self._book.account:
@@ -287,11 +291,14 @@ class SimulatedBroker:
             self._load()
         # A restarted market clock may show an earlier time than before; the venue's own time does not go back.
         now = max(self._clock.now(), self._book.last_at)
+        if self._settled and self._looked == (now, self._book.last_sequence):
+            return now
         candles, matched = self._new_candles(now)
         due = self._actions(self._followed, now) if now > self._followed else ()
         if matched or due:
             self._play(candles, matched, due, now)
         self._followed = now
+        self._looked = (now, self._book.last_sequence)
         return now
 
     def _play(

@@ -48,20 +48,50 @@ def newest_time(path: Path) -> datetime | None:
     return max((datetime.fromisoformat(at) for (at,) in rows), default=None)
 
 
-class VenueJournal:
-    """`path` None keeps it in memory. Every append is one durable transaction. Raises Fatal for an unusable file."""
+class MemoryJournal:
+    """The journal of a venue that ends with its process."""
 
-    def __init__(
-        self, path: Path | None, checkpoint: Callable[[str], None], fence: Callable[[], None] = lambda: None
+    def __init__(self, checkpoint: Callable[[str], None], fence: Callable[[], None]) -> None:
+        self._checkpoint = checkpoint
+        self._fence = fence
+        self._events: list[tuple[int, VenueEvent]] = []
+        self._matched: dict[str, datetime] = {}
+
+    def events(self) -> Iterator[tuple[int, VenueEvent]]:
+        return iter(tuple(self._events))
+
+    def matched(self) -> dict[str, datetime]:
+        return dict(self._matched)
+
+    def append(
+        self, step: str, events: Sequence[tuple[int, VenueEvent]], matched: Mapping[str, datetime] | None = None
     ) -> None:
-        self._name = str(path) if path else "the simulated venue in memory"
+        """As that of the file: what a checkpoint or the fence raises before it leaves nothing written."""
+        self._checkpoint(f"venue.{step}.before_commit")
+        self._fence()
+        self._events += events
+        self._matched |= matched or {}
+        self._checkpoint(f"venue.{step}.after_commit")
+
+    def version(self) -> int:
+        """Nobody else writes."""
+        return 0
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class VenueJournal:
+    """Every append is one durable transaction. Raises Fatal for an unusable file."""
+
+    def __init__(self, path: Path, checkpoint: Callable[[str], None], fence: Callable[[], None] = lambda: None) -> None:
+        self._name = str(path)
         self._checkpoint = checkpoint
         self._fence = fence
         try:
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             # One lock in the broker serialises all use, whichever thread it comes from.
-            self._database = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         except (sqlite3.Error, OSError) as error:
             raise Fatal(f"{self._name} cannot be opened: {error}") from error
         try:

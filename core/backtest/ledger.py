@@ -108,10 +108,11 @@ class MemoryWork:
     def orders(self, account: str | None = None, since: datetime | None = None, limit: int = 100) -> Sequence[Order]:
         found = list[Order]()
         for order in reversed(self._books.orders.values()):
-            if account in (None, order.account) and (since is None or order.created_at >= since):
-                found.append(order)
-            if len(found) == limit:
+            # They were written in the order of their time.
+            if len(found) == limit or (since is not None and order.created_at < since):
                 break
+            if account in (None, order.account):
+                found.append(order)
         return found
 
     def book(self, entry: Entry, *, recorded_at: datetime) -> bool:

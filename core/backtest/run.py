@@ -34,10 +34,15 @@ class Wanted:
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
         self.all = self.symbols = symbols
+        self.judged: Collection[str] | None = None
 
-    def only(self, some: Collection[str]) -> None:
-        """A list of its own each time: what was derived from the former one is dropped with it."""
-        self.symbols = tuple(symbol for symbol in self.all if symbol in some)
+    def only(self, some: Collection[str], judged: Collection[str]) -> None:
+        """`judged` of them may be bought. A list of its own each time: what was derived from the former one is dropped
+        with it."""
+        self.symbols, self.judged = tuple(symbol for symbol in self.all if symbol in some), judged
+
+    def everything(self) -> None:
+        self.symbols, self.judged = self.all, None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,11 +99,12 @@ def play(stage: Stage, progress: Callable[[datetime], object], *, every_tick: bo
         _release(stage, now)
         _note(stage, record.at(now))
         if not every_tick:
-            stage.wanted.only(skipper.active(index))
+            judged = skipper.wanted(index)
+            stage.wanted.only(judged | skipper.bound(), judged)
         run_cycle(now, stage.desk, now, stage.bars.faults(now))
         played.made += 1
         progress(now)
-        stage.wanted.only(stage.wanted.all)
+        stage.wanted.everything()
         index = index + 1 if every_tick else skipper.next(index)
     return played
 

@@ -94,15 +94,18 @@ class Skipper:
                 found = known.next_price(done, float(guard.target), found)
         return found
 
-    def active(self, tick: int) -> set[str]:
-        """The symbols that a tick has to look at: what is held or ordered, and what may be bought. Of the others it
-        would only write why not. The first one judges what had closed before the period, too. The plain rule shares its
-        target out among all of them."""
-        if tick == 0 or self._desk.policy.strategy is Strategy.RULE:
+    def wanted(self, tick: int) -> set[str]:
+        """The symbols that may be bought at a tick. The first one judges what had closed before the period, too."""
+        symbols = self._ahead.symbols
+        return set(symbols) if tick == 0 else {name for name, each in symbols.items() if each.is_wanted(tick)}
+
+    def bound(self) -> set[str]:
+        """The symbols that a tick has to look at whether or not they may be bought: what is held or ordered. The plain
+        rule shares its target out among all of them."""
+        if self._desk.policy.strategy is Strategy.RULE:
             return set(self._ahead.symbols)
-        symbols = {order.symbol for order in self._books.live.values()}
-        symbols |= self._books.portfolios[self._account].positions.keys()
-        return symbols | {name for name, symbol in self._ahead.symbols.items() if symbol.is_wanted(tick)}
+        ordered = {order.symbol for order in self._books.live.values()}
+        return ordered | self._books.portfolios[self._account].positions.keys()
 
     def _resting(self) -> Mapping[str, Levels] | None:
         """Where orders rest, by symbol, if nothing else is under way; None otherwise."""

@@ -62,6 +62,8 @@ def _encode_fields(value: object, names: tuple[str, ...]) -> Json:
 
 
 def _encode_time(value: datetime) -> Json:
+    if value.tzinfo is UTC:
+        return value.isoformat()
     if value.utcoffset() is None:
         raise ValueError(f"a time without a zone cannot be stored: {value}")
     return value.astimezone(UTC).isoformat()
@@ -80,26 +82,25 @@ _ENCODERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Json]], ...] = (
 )
 
 
-@cache
-def _fields(kind: type) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
-
-
 def _decode(kind: Any, data: Any) -> Any:
-    origin = typing.get_origin(kind)
+    return _decoder(kind)(data)
+
+
+@cache
+def _decoder(kind: Any) -> Callable[[Any], Any]:
+    """How values of a kind are read, found out once: records are read several times a tick."""
+    origin, items = typing.get_origin(kind), typing.get_args(kind)
     if origin is None:
-        return _decode_plain(kind, data)
+        return _plain_decoder(kind)
     if origin in (typing.Union, types.UnionType):
-        return _decode_optional(kind, data)
+        (inner,) = (item for item in items if item is not type(None))
+        return lambda data: None if data is None else _decode(inner, data)
     if origin is tuple:
-        return _decode_tuple(typing.get_args(kind), data)
+        return lambda data: _decode_tuple(items, data)
     if origin in (list, frozenset, set):
-        (item,) = typing.get_args(kind)
-        return origin(_decode(item, entry) for entry in data)
+        return lambda data: origin(_decode(items[0], entry) for entry in data)
     if issubclass(origin, Mapping):
-        item = typing.get_args(kind)[1]
-        return {key: _decode(item, entry) for key, entry in data.items()}
+        return lambda data: {key: _decode(items[1], entry) for key, entry in data.items()}
     raise TypeError(f"cannot be read: {kind}")
 
 
@@ -109,19 +110,19 @@ def _decode_tuple(items: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
     return tuple(_decode(item, entry) for item, entry in zip(items, data, strict=True))
 
 
-def _decode_plain(kind: Any, data: Any) -> Any:
+def _plain_decoder(kind: Any) -> Callable[[Any], Any]:
     if dataclasses.is_dataclass(kind):
-        hints = _fields(typing.cast(type, kind))
-        return typing.cast(type, kind)(**{name: _decode(hints[name], data[name]) for name in hints if name in data})
+        hints = typing.get_type_hints(kind)
+        fields = [(field.name, hints[field.name]) for field in dataclasses.fields(kind)]
+        made = typing.cast(type, kind)
+        return lambda data: made(**{name: _decode(hint, data[name]) for name, hint in fields if name in data})
     if kind is Decimal:
-        return _decode_decimal(data)
+        return _decode_decimal
     if kind in (datetime, date):
-        return kind.fromisoformat(data)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(data)
-    if kind is float:
-        return float(data)
-    return data
+        return typing.cast(Callable[[Any], Any], kind.fromisoformat)
+    if (isinstance(kind, type) and issubclass(kind, Enum)) or kind is float:
+        return typing.cast(Callable[[Any], Any], kind)
+    return lambda data: data
 
 
 def _decode_decimal(data: Any) -> Decimal:
@@ -129,10 +130,3 @@ def _decode_decimal(data: Any) -> Decimal:
         return Decimal(data)
     except InvalidOperation:
         raise ValueError(f"not a number: {data!r}") from None
-
-
-def _decode_optional(kind: Any, data: Any) -> Any:
-    if data is None:
-        return None
-    (inner,) = (arg for arg in typing.get_args(kind) if arg is not type(None))
-    return _decode(inner, data)

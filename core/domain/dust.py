@@ -30,8 +30,9 @@ def is_left(position: Position) -> bool:
     instrument = instrument_for(position.symbol)
     if not instrument.is_crypto:
         return False
-    too_little = position.account in WITH_A_SMALLEST_SALE and ZERO < position.cost < instrument.min_order_value
-    return too_little or is_dust(position.symbol, position.quantity)
+    if abs(position.quantity) < instrument.quantity_step:
+        return True
+    return position.account in WITH_A_SMALLEST_SALE and ZERO < position.cost < instrument.min_order_value
 
 
 def without_dust(positions: Mapping[str, Position]) -> dict[str, Position]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from core.domain.averages import Averages
 from core.domain.orders import Purpose, Side
@@ -179,10 +180,17 @@ class Portfolio:
         return self._after_fill(entry)
 
     def _after_fill(self, fill: Fill) -> Portfolio:
-        in_coin = fill.fee_currency != "USD"
-        fee_usd = fill.fee * fill.price if in_coin else fill.fee
+        in_coin, is_sale = fill.fee_currency != "USD", fill.side is Side.SELL
         gross = fill.quantity * fill.price
-        booked = replace(
+        fee_units, fee_usd = (fill.fee, ZERO) if in_coin else (ZERO, fill.fee)
+        if is_sale:
+            # A fee in coin leaves the position together with what was sold.
+            changed = self._sold(fill, fill.quantity + fee_units, gross - fee_usd)
+        else:
+            paid = gross + fee_usd
+            positions = self._with(fill.symbol, fill.quantity - fee_units, paid, fill.at)
+            changed = {"cash": self.cash - paid, "positions": positions}
+        return replace(
             self,
             # A fill may be booked late: one of yesterday does not move today's trade back.
             last_trade_at={
@@ -190,25 +198,20 @@ class Portfolio:
                 fill.symbol: max(fill.at, self.last_trade_at.get(fill.symbol, fill.at)),
             },
             averages=(
-                self.averages.plus(fill.symbol, fill.quantity, gross)
-                if fill.side is Side.BUY
-                else self.averages.less(fill.symbol, fill.quantity)
+                self.averages.less(fill.symbol, fill.quantity)
+                if is_sale
+                else self.averages.plus(fill.symbol, fill.quantity, gross)
             ),
-            fees=self.fees + fee_usd,
+            fees=self.fees + (fill.fee * fill.price if in_coin else fill.fee),
             turnover=self.turnover + gross,
+            **changed,
         )
-        if fill.side is Side.SELL:
-            # A fee in coin leaves the position together with what was sold.
-            gone, received = (fill.quantity + fill.fee, gross) if in_coin else (fill.quantity, gross - fill.fee)
-            return booked._after_sale(fill, gone, received)
-        units, paid = (fill.quantity - fill.fee, gross) if in_coin else (fill.quantity, gross + fill.fee)
-        return replace(booked, cash=booked.cash - paid, positions=booked._with(fill.symbol, units, paid, fill.at))
 
-    def _after_sale(self, fill: Fill, gone: Decimal, received: Decimal) -> Portfolio:
-        sold = replace(self, cash=self.cash + received)
-        held = self.positions.get(fill.symbol)
+    def _sold(self, fill: Fill, gone: Decimal, received: Decimal) -> dict[str, Any]:
+        """What a sale changes of cash, positions and closed trades."""
+        cash, held = self.cash + received, self.positions.get(fill.symbol)
         if held is None or held.quantity <= 0:
-            return replace(sold, positions=self._with(fill.symbol, -gone, -received, fill.at))
+            return {"cash": cash, "positions": self._with(fill.symbol, -gone, -received, fill.at)}
         # More sold than held (the venue's truth is booked whatever it is): only what was held closes a trade.
         closing = min(gone, held.quantity)
         proceeds = received if closing == gone else received * closing / gone
@@ -224,16 +227,17 @@ class Portfolio:
             fill.purpose,
             held.quantity - closing,
         )
-        reduced = replace(
-            sold,
-            positions=self._with(fill.symbol, -closing, -cost, fill.at),
-            closed=(*self.closed, trade),
-            trips=self.trips.after(trade),
-        )
-        if closing == gone:
-            return reduced
-        short = reduced._with(fill.symbol, closing - gone, proceeds - received, fill.at)
-        return replace(reduced, positions=short)
+        positions = self._with(fill.symbol, -closing, -cost, fill.at)
+        if closing != gone:
+            positions = replace(self, positions=positions)._with(
+                fill.symbol, closing - gone, proceeds - received, fill.at
+            )
+        return {
+            "cash": cash,
+            "positions": positions,
+            "closed": (*self.closed, trade),
+            "trips": self.trips.after(trade),
+        }
 
     def _with(self, symbol: str, quantity: Decimal, cost: Decimal, at: datetime) -> Mapping[str, Position]:
         held = self.positions.get(symbol)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +42,10 @@ def _nobody_waits(_account: str) -> None:
     """The hook for orders that were sent where only the next minute looks what became of them."""
 
 
+def _everything() -> None:
+    """What is judged where somebody reads the reasons."""
+
+
 def _no_components() -> tuple[ComponentHealth, ...]:
     return ()
 
@@ -74,7 +78,9 @@ class Desk:
     LeaseLost when another process may hold the ledger by now: asked last before every call that changes something
     outside. `rules` gives the numbers in force, `universe` what is traded, `zone` his own: the owner may change them
     between two decisions. `reader` gives units of work that only read and wait for nobody; without it reads go
-    through `ledger`. `briefly`: nobody reads why something was not bought.
+    through `ledger`. Without `signals_folder` nobody
+    reads the file of open cards. `judged` names the symbols that are worth judging,
+    where nobody reads why something was not bought; None: all are judged, and every reason is kept.
     """
 
     ledger: UnitOfWorkFactory
@@ -87,7 +93,7 @@ class Desk:
     rules: Callable[[], Policy]
     universe: Universe
     world: World
-    signals_folder: Path
+    signals_folder: Path | None
     trading_account: str | None
     confirm_size: BarSize = BarSize.M5
     quotes: Quotes | None = None
@@ -105,7 +111,7 @@ class Desk:
     zone: Callable[[], ZoneInfo] = _utc
     tick_job: str = "tick"
     real_money: RealMoney | None = None
-    briefly: bool = False
+    judged: Callable[[], Collection[str] | None] = _everything
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 
 from core.domain.codec import canonical, decode
 from core.domain.portfolio import Portfolio
@@ -19,6 +18,9 @@ from core.reporting import AccountRecord, advanced, begun
 TOGETHER = "*"
 """The name of the record of all accounts together: it has no points of its own."""
 _INSTANT = timedelta(microseconds=1)
+MOST_KNOWN = 64
+_KNOWN: dict[str, AccountRecord] = {}
+"""The records read or written last, by their text."""
 
 
 def trading_day_end(desk: Desk, now: datetime) -> datetime:
@@ -31,14 +33,23 @@ def record_of(work: UnitOfWork, account: str) -> AccountRecord | None:
     return _read(text) if text else None
 
 
-@lru_cache(maxsize=64)
 def _read(text: str) -> AccountRecord:
     """Asked several times a tick for what is written once; equal text is an equal record, and nobody changes one."""
-    return decode(AccountRecord, json.loads(text))
+    known = _KNOWN.get(text)
+    return known if known is not None else _remembered(text, decode(AccountRecord, json.loads(text)))
+
+
+def _remembered(text: str, record: AccountRecord) -> AccountRecord:
+    if len(_KNOWN) >= MOST_KNOWN:
+        _KNOWN.clear()
+    _KNOWN[text] = record
+    return record
 
 
 def keep_record(work: UnitOfWork, account: str, record: AccountRecord) -> None:
-    work.set_value(_key(account), canonical(record))
+    text = canonical(record)
+    _remembered(text, record)
+    work.set_value(_key(account), text)
 
 
 def valued(

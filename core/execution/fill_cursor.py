@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from core.domain.portfolio import Fill
 from core.domain.venue import Activity
@@ -55,9 +56,15 @@ class FillCursor:
         activities = {name: at.isoformat() for name, at in self.activities.items()}
         return json.dumps({"floor": self.floor.isoformat(), "booked": booked, "activities": activities})
 
-    @classmethod
-    def of(cls, text: str) -> FillCursor:
-        stored = json.loads(text)
-        booked = {name: datetime.fromisoformat(at) for name, at in stored["booked"].items()}
-        activities = {name: datetime.fromisoformat(at) for name, at in stored.get("activities", {}).items()}
-        return cls(datetime.fromisoformat(stored["floor"]), booked, activities)
+    @staticmethod
+    def of(text: str) -> FillCursor:
+        return _read(text)
+
+
+@lru_cache(maxsize=16)
+def _read(text: str) -> FillCursor:
+    """Read twice at every look, and written only with news."""
+    stored = json.loads(text)
+    booked = {name: datetime.fromisoformat(at) for name, at in stored["booked"].items()}
+    activities = {name: datetime.fromisoformat(at) for name, at in stored.get("activities", {}).items()}
+    return FillCursor(datetime.fromisoformat(stored["floor"]), booked, activities)

@@ -172,6 +172,9 @@ def settle_approved(work: UnitOfWork, desk: Desk, order: Order, outcome: str, de
 
 def write_manual_trades(desk: Desk) -> None:
     """Replaces the file by the ledger's present truth. A full or read-only disk degrades health, never trading."""
+    folder = desk.signals_folder
+    if folder is None:
+        return
     with desk.ledger() as work:
         shown = {instruction.number: instruction for instruction in work.instructions(limit=SETTLED_SHOWN)}
         shown |= {instruction.number: instruction for instruction in work.open_instructions()}
@@ -184,7 +187,7 @@ def write_manual_trades(desk: Desk) -> None:
     }
     with desk.changing("file"):
         try:
-            replace_file(desk.signals_folder / FILE_NAME, json.dumps(content, indent=2) + "\n")
+            replace_file(folder / FILE_NAME, json.dumps(content, indent=2) + "\n")
         except OSError as error:
             desk.health("signals file", Health.DEGRADED, f"{FILE_NAME} could not be written: {error.strerror}")
         else:

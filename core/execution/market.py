@@ -34,8 +34,11 @@ def stored_price(desk: Desk, symbol: str, now: datetime) -> Price | None:
 
 def _newest_price(series: Iterable[BarSeries]) -> Price | None:
     """The last close of what closed last; of the earlier one where both closed together."""
-    newest = max((bars for bars in series if len(bars)), key=lambda bars: int(bars.closed_at[-1]), default=None)
-    return None if newest is None else (exact(float(newest.close[-1])), time_of(newest.closed_at[-1]))
+    newest, closed_at = None, -1
+    for bars in series:
+        if len(bars) and (at := int(bars.closed_at[-1])) > closed_at:
+            newest, closed_at = bars, at
+    return None if newest is None else (exact(float(newest.close[-1])), time_of(closed_at))
 
 
 def quotes_of(desk: Desk, instruments: Iterable[Instrument], now: datetime) -> Mapping[str, Quote]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -51,16 +51,19 @@ def decide(snapshot: Snapshot, predictor: Predictor | None, policy: Policy) -> D
     return replace(entered, orders=(*exits(_seen(snapshot), policy), *entered.orders))
 
 
-def enter(snapshot: Snapshot, predictor: Predictor | None, policy: Policy, *, briefly: bool = False) -> Decision:
-    """`decide` without its exits. With `briefly` a market that a rule says no to is left there and has no signal: the
-    orders are the same, and nothing says why there are not more of them."""
+def enter(
+    snapshot: Snapshot, predictor: Predictor | None, policy: Policy, only: Collection[str] | None = None
+) -> Decision:
+    """`decide` without its exits. With `only` the others are not judged, being known not to be bought, and these are
+    left at the first rule that says no: the orders are the same, and nothing says why there are not more of them."""
     seen = _seen(snapshot)
-    markets = seen.markets
-    if briefly:
-        markets = tuple(market for market in markets if _obeys_rules(Case(seen, market, policy)))
-    candidates = [_judge(seen, market, predictor, policy) for market in markets]
-    if briefly:
-        candidates = [candidate for candidate in candidates if all(each.passed for each in candidate.verdicts)]
+    if only is None:
+        candidates = [_judge(seen, market, predictor, policy) for market in seen.markets]
+    else:
+        markets = [market for market in seen.markets if market.instrument.symbol in only]
+        obeying = [market for market in markets if _obeys_rules(Case(seen, market, policy))]
+        judged = [_judge(seen, market, predictor, policy) for market in obeying]
+        candidates = [candidate for candidate in judged if all(verdict.passed for verdict in candidate.verdicts)]
     signals, entries = _entries(seen, candidates, policy)
     return Decision(snapshot.now, snapshot.entry_account or "", signals, entries)
 

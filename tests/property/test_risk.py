@@ -255,7 +255,7 @@ def test_an_order_exists_exactly_where_every_gate_passed_and_input_order_changes
 @given(snapshots(), st.dictionaries(st.sampled_from(SYMBOLS), probabilities), policies)
 def test_what_is_judged_briefly_is_bought_alike(seen: Snapshot, likely: dict[str, float], policy: Policy) -> None:
     predictor = FixedPredictor({**dict.fromkeys(SYMBOLS, 0.9), **likely})
-    whole, brief = decide(seen, predictor, policy), enter(seen, predictor, policy, briefly=True)
+    whole, brief = decide(seen, predictor, policy), enter(seen, predictor, policy, SYMBOLS)
     assert list(brief.orders) == bought(whole)
     assert {signal for signal in brief.signals if signal.is_buy} == {each for each in whole.signals if each.is_buy}
     assert set(brief.signals) <= set(whole.signals)
