@@ -17,7 +17,7 @@ from core.execution.bookings import refused
 from core.execution.desk import Desk
 from core.execution.market import last_prices
 from core.ports import UnitOfWork
-from core.strategy.sizing import bracket_for
+from core.strategy.sizing import bracket_for, smallest_purchase
 
 
 def approve(work: UnitOfWork, desk: Desk, instruction: Instruction, now: datetime) -> OwnerAnswer:
@@ -77,7 +77,7 @@ def at_price(desk: Desk, old: Instruction, order: Order, price: Decimal, now: da
     instrument = desk.any_instrument(order.symbol)
     shown = nearest(price, instrument.price_tick)
     quantity = _scaled(order.quantity, order, shown, instrument)
-    if quantity <= 0 or quantity * shown < instrument.min_order_value:
+    if quantity <= 0 or quantity * shown < smallest_purchase(instrument, desk.policy):
         return None
     bracket = bracket_for(shown, instrument.price_tick, desk.policy)
     moved = replace(order, quantity=quantity, reference_price=shown, bracket=bracket, updated_at=now)

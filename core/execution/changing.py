@@ -21,6 +21,7 @@ from core.execution import manual
 from core.execution.bookings import refused
 from core.execution.desk import Desk
 from core.ports import UnitOfWork
+from core.strategy.sizing import smallest_purchase
 
 QUARTERS = (4, 3, 2, 1)
 _WHOLE = Decimal(4)
@@ -38,7 +39,7 @@ def offer_of(work: UnitOfWork, desk: Desk, instruction: Instruction) -> CardOffe
         proposed,
         order.quantity,
         pricing_of(order, instruction),
-        _sizes(proposed, order.reference_price, instrument),
+        _sizes(proposed, order.reference_price, instrument, smallest_purchase(instrument, desk.policy)),
         _limits(instruction),
     )
 
@@ -90,11 +91,11 @@ def _may_change(instruction: Instruction, order: Order) -> bool:
     return waits and instruction.needs_approval and order.purpose is Purpose.ENTRY
 
 
-def _sizes(proposed: Decimal, price: Decimal, instrument: Instrument) -> Mapping[int, Decimal]:
+def _sizes(proposed: Decimal, price: Decimal, instrument: Instrument, least: Decimal) -> Mapping[int, Decimal]:
     sizes: dict[int, Decimal] = {}
     for quarters in QUARTERS:
         units = floor_to(proposed * quarters / _WHOLE, instrument.quantity_step)
-        if units > 0 and units * price >= instrument.min_order_value and units not in sizes.values():
+        if units > 0 and units * price >= least and units not in sizes.values():
             sizes[quarters] = units
     return sizes
 

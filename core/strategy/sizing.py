@@ -13,6 +13,7 @@ from decimal import Decimal
 import numpy as np
 
 from core.domain.decisions import Verdict
+from core.domain.instruments import Instrument
 from core.domain.orders import Bracket
 from core.domain.values import ONE, ZERO, ceil_to, exact, floor_to, plain
 from core.series import BarSeries
@@ -162,6 +163,15 @@ def bracket_for(price: Decimal, tick: Decimal, policy: Policy) -> Bracket:
     )
 
 
+def smallest_purchase(instrument: Instrument, policy: Policy) -> Decimal:
+    """In USD. Of a coin so much that what its costs leave of it is worth a smallest order at the limit of its stop,
+    too: a venue lets no smaller one rest."""
+    if not instrument.is_crypto:
+        return instrument.min_order_value
+    falls = (ONE - policy.stop_fraction) * (ONE - policy.stop_limit_fraction)
+    return instrument.min_order_value / (falls * (ONE - policy.cost_fraction))
+
+
 def size_entry(purchase: Purchase) -> Sizing:
     """The largest purchase that every limit allows."""
     price, policy = purchase.price, purchase.policy
@@ -183,7 +193,7 @@ def half_of(sizing: Sizing, market: MarketView, policy: Policy) -> Sizing:
     if sizing.quantity == ZERO:
         return sizing
     quantity = floor_to(sizing.quantity / 2, market.instrument.quantity_step)
-    value, least = quantity * sizing.price, market.instrument.min_order_value
+    value, least = quantity * sizing.price, smallest_purchase(market.instrument, policy)
     if quantity == ZERO or value < least:
         why = f"half of {plain(sizing.quantity)} units is less than the smallest order"
         return replace(sizing, quantity=ZERO, reserve=ZERO, verdicts=_resized(sizing, passed=False, words=why))
@@ -238,13 +248,14 @@ def _bracket_verdict(bracket: Bracket, price: Decimal) -> Verdict:
 
 
 def _is_worth(quantity: Decimal, purchase: Purchase) -> bool:
-    return quantity > 0 and quantity * purchase.price >= purchase.market.instrument.min_order_value
+    return quantity > 0 and quantity * purchase.price >= smallest_purchase(purchase.market.instrument, purchase.policy)
 
 
 def _least(purchase: Purchase) -> str:
     instrument = purchase.market.instrument
-    least = max(instrument.min_order_value, instrument.quantity_step * purchase.price)
-    return f"the smallest order is {least:,.2f} USD"
+    least = smallest_purchase(instrument, purchase.policy)
+    words = "the smallest order is" if least == instrument.min_order_value else "the least that its stop can guard is"
+    return f"{words} {max(least, instrument.quantity_step * purchase.price):,.2f} USD"
 
 
 def _percent(fraction: Decimal) -> str:

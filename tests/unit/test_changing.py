@@ -27,6 +27,7 @@ from core.domain.views import AnswerKind, CardWish, Pricing, ReportedFill
 from core.execution.changing import _sizes
 from core.execution.unanswered import expire_instructions
 from core.strategy.policy import NoAnswer, Policy
+from core.strategy.sizing import smallest_purchase
 from tests.builders import COIN, Bench, a_buy_signal, an_entry, an_exit
 from tests.fakes_owner import an_instruction
 
@@ -115,19 +116,20 @@ def test_a_change_after_a_new_price_never_spends_more_than_the_rules_had_allowed
 @settings(max_examples=80, deadline=None)
 def test_every_size_on_offer_is_one_that_a_venue_takes(proposed: Decimal, price: Decimal, symbol: str) -> None:
     instrument = instrument_for(symbol)
-    sizes = _sizes(proposed, price, instrument)
+    least = smallest_purchase(instrument, Policy())
+    sizes = _sizes(proposed, price, instrument, least)
     for units in sizes.values():
         assert 0 < units <= proposed
         assert units % instrument.quantity_step == 0
-        assert units * price >= instrument.min_order_value
+        assert units * price >= least >= instrument.min_order_value
     assert len(set(sizes.values())) == len(sizes)
 
 
 @pytest.mark.feature("T7")
 def test_what_no_venue_takes_and_what_waits_for_nobody_cannot_be_chosen(bench: Bench) -> None:
-    card = a_card(bench, quantity=Decimal("0.2"))
+    card = a_card(bench, quantity=Decimal("0.22"))
     offer = bench.owner.offer(card.number)
-    assert offer is not None and set(offer.sizes) == {4, 3, 2}, "a quarter would be worth 5 USD"
+    assert offer is not None and set(offer.sizes) == {4, 3, 2}, "a quarter would be worth 5.50 USD"
     assert bench.owner.change(card.number, 1, QUARTER, "tap-1").kind is AnswerKind.REFUSED
     bench.owner.execute(card.number, 1, "tap-2")
     assert bench.owner.offer(card.number) is None

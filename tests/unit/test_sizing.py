@@ -27,6 +27,7 @@ from core.strategy.sizing import (
     daily_deviation,
     exposure_cap,
     size_entry,
+    smallest_purchase,
     volatility,
 )
 from core.strategy.snapshot import AccountView
@@ -165,8 +166,19 @@ def test_coins_together_have_a_cap_of_their_own() -> None:
     assert answer(coin_cap(asked("BTC-USD", "50000", [full]))) == (
         False,
         0,
-        "50 % of equity in coins leaves 0.00 USD, the smallest order is 10.00 USD",
+        "50 % of equity in coins leaves 0.00 USD, the least that its stop can guard is 10.74 USD",
     )
+
+
+def test_a_coin_is_not_bought_for_so_little_that_no_stop_could_rest_for_it() -> None:
+    """Ten USD at the limit of a stop that lies 5 % under the price, two per cent under that, and after the costs."""
+    policy = replace(EXACT, cost_fraction=Decimal("0.0035"))
+    least = smallest_purchase(instrument_for("BTC-USD"), policy)
+    assert least * Decimal("0.9965") * Decimal("0.95") * Decimal("0.98") == pytest.approx(Decimal(10))
+    for cash_held, passed in ((least * Decimal("1.0036"), True), (least, False)):
+        limit = cash(asked("BTC-USD", "100", [account_view(f"{cash_held:.4f}")], policy=policy))
+        assert limit.verdict.passed is passed
+    assert smallest_purchase(instrument_for("SPY"), policy) == instrument_for("SPY").min_order_value
 
 
 def test_the_cap_on_coins_limits_no_stock_and_can_forbid_all_coins() -> None:
@@ -235,8 +247,8 @@ def test_a_quantity_is_whole_steps_worth_at_least_the_smallest_order() -> None:
     coin = instrument_for("BTC-USD")
     sizing = size_entry(asked("BTC-USD", "66123.4567"))
     assert sizing.quantity % coin.quantity_step == 0 and sizing.quantity > 0
-    assert not cash(asked("BTC-USD", "50000", [account_view("9.99")])).verdict.passed
-    assert cash(asked("BTC-USD", "50000", [account_view("10")])).verdict.passed
+    assert not cash(asked("SPY", "50", [account_view("49.99")])).verdict.passed
+    assert cash(asked("SPY", "50", [account_view("50")])).verdict.passed
 
 
 def test_stop_and_target_are_rounded_toward_safety() -> None:
