@@ -67,6 +67,9 @@ install_tools() {
     fi
 }
 
+# Where nothing compiled is kept, every process of the tests compiles the whole program anew.
+export PYTHONDONTWRITEBYTECODE=
+
 ci=no
 marks=(-m "not long")
 rest=()

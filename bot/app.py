@@ -285,6 +285,9 @@ def _application(parts: BotParts, watch: PollWatch) -> AnyApplication:
     if _is_loopback(parts.base_url):
         # A proxy from the environment must not come between us and our own machine.
         options["httpx_kwargs"] = {"trust_env": False}
+        if urlsplit(parts.base_url).scheme == "http":
+            # To read the certificates of the world takes a while, and here nobody shows one.
+            options["httpx_kwargs"]["verify"] = False
     bot = PromptBot(
         watch,
         parts.token,

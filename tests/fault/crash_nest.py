@@ -6,6 +6,7 @@ Test side: `with CrashNest(SCRIPT) as nest: run_scenario(SCRIPT, folder, crash=c
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -58,6 +59,8 @@ class CrashNest:
 
 def main(script: Path) -> None:
     scenario: Callable[[], None] = runpy.run_path(str(script), run_name="scenario")["main"]
+    # A collection in a fork would copy every page of what is loaded.
+    gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()

@@ -46,6 +46,7 @@ from core.storage.store import open_database
 from jobs.writer import InlineWriter
 from tests.bot_line import ZONE
 from tests.fault.crashing import CRASH_NAME, CRASH_OCCURRENCE, FACTS_FILE, TRAIL_FILE, checkpoint, report
+from tests.fault.nests import before_forks
 from tests.story_builders import a_card_event, a_signal_event
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -66,7 +67,7 @@ class Life:
             folder / "ledger.sqlite", durable=False, clock=self.clock, checkpoint=_checkpoint_after_birth
         )
         quick = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout", "pool_timeout"), 0.25)
-        options: dict[str, Any] = {**quick, "httpx_kwargs": {"trust_env": False}}
+        options: dict[str, Any] = {**quick, "httpx_kwargs": {"trust_env": False, "verify": False}}
         self.http = HTTPXRequest(connection_pool_size=4, **options)
         bot: ExtBot[None] = ExtBot(request["token"], base_url=request["base_url"], request=self.http)
         pace = Pace(TELEGRAM_PACE, self.clock)
@@ -214,6 +215,7 @@ def _in_the_child(folder: Path, request: dict[str, Any]) -> int:
 
 
 def main(folder: Path) -> None:
+    before_forks()
     for line in sys.stdin:
         request = json.loads(line)
         for leftover in ("facts.json", "trail.txt", "error.txt"):

@@ -13,6 +13,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.fault.crashing import Crash, report
@@ -69,7 +70,21 @@ def main(folder: Path) -> None:
     for symbol in SYMBOLS:
         for size in (BarSize.D1, BarSize.M5):
             market.bars(instrument_for(symbol), size, START, 1_500)
+    with TemporaryDirectory(dir=folder) as place:
+        _rehearse(Path(place), market, calendar)
     live_each(folder, lambda request: _live(folder, request, market, calendar), LONGEST_LIFE)
+
+
+def _rehearse(folder: Path, market: Any, calendar: Any) -> None:
+    """What the first life of a process has to load and to compile, no fork has to do again."""
+    from tests.fault.kill_checks import violations
+    from tests.fault.kill_life import Life
+
+    life = Life(folder, 0, market, calendar)
+    life.wake()
+    life.begin()
+    assert not violations(life)
+    life.close()
 
 
 def _live(folder: Path, request: dict[str, Any], market: Any, calendar: Any) -> None:

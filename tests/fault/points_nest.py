@@ -22,8 +22,10 @@ from types import TracebackType
 from typing import Any
 
 from tests.fault.crashing import ROOT, Crash
+from tests.fault.nests import before_forks
 
 LONGEST_LIFE = 60
+TYPICAL = ("an exit meets: no answer, arrived", "the owner keeps his books")
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,26 @@ class Inside:
         self.calendar = make_calendar()
         self.prices = Prices(SYMBOLS, START)
         self.grounds: dict[tuple[str, tuple[str, ...]], Path] = {}
+        self._once_here()
+        before_forks()
+
+    def _once_here(self) -> None:
+        """What the first life of a process has to load and to compile, no fork has to do again."""
+        from tests.fault.points_checks import facts, violations
+        from tests.fault.points_house import House
+        from tests.fault.points_witness import Witness
+
+        witness = Witness()
+        for number, name in enumerate(TYPICAL):
+            place = self.folder / f"rehearsal{number}"
+            place.mkdir()
+            house = House(place, self.scenes[name], self.prices, self.calendar, witness, witness.passes)
+            house.database.bars.write_all([(series, self.prices.name) for series in self.prices.history()])
+            house.start()
+            house.live()
+            violations(house, at_the_end=True)
+            facts(house)
+            house.close()
 
     def play(self, name: str, crashes: Sequence[Crash | None]) -> list[dict[str, Any]]:
         scene = self.scenes[name]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,13 +15,6 @@ class Ring:
 
     def __init__(self) -> None:
         self.itself = self
-
-
-@pytest.fixture(autouse=True)
-def thaw() -> Iterator[None]:
-    yield
-    gc.unfreeze()
-    gc.collect()
 
 
 def seen_by_the_collector(thing: object) -> bool:
