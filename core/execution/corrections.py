@@ -250,19 +250,22 @@ def _is_stray(order: Order, at_venue: VenueOrder) -> bool:
 
 
 def _resized(order: Order, at_venue: VenueOrder | None, now: datetime) -> Order:
-    """A venue changes resting orders by itself: when the other leg fills in part, when a share splits."""
+    """A venue changes resting orders by itself: when the other leg fills in part, when a share splits. And it has
+    another one, under an id of its own, in the place of one that was moved."""
     if at_venue is None or order.state in UNCERTAIN or not order.is_live:
         return order
-    theirs = (at_venue.quantity, at_venue.limit_price, at_venue.stop_price)
+    named = at_venue.venue_order_id if order.venue_order_id is not None else None
+    theirs = (at_venue.quantity, at_venue.limit_price, at_venue.stop_price, named)
     if (order.symbol, order.side) != (at_venue.symbol, at_venue.side):
         return order
-    if theirs == (order.quantity, order.limit_price, order.stop_price):
+    if theirs == (order.quantity, order.limit_price, order.stop_price, order.venue_order_id):
         return order
     return replace(
         order,
         quantity=at_venue.quantity,
         limit_price=at_venue.limit_price,
         stop_price=at_venue.stop_price,
+        venue_order_id=named,
         updated_at=now,
     )
 

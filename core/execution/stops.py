@@ -20,7 +20,7 @@ from core.domain.orders import Bracket, Order, OrderState, OrderType, Purpose, S
 from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ONE, ZERO, ceil_to, floor_to
 from core.domain.venue import Resting
-from core.execution import wanted
+from core.execution import moving, wanted
 from core.execution.desk import Desk
 from core.execution.executor import commit_intents, submit
 from core.execution.exits import withdraw
@@ -32,9 +32,10 @@ from core.strategy.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """How many stops were raised, and how many resting orders asked to make way."""
+    """How many stops were raised, how many resting orders moved, and how many asked to make way."""
 
     raised: int
+    moved: int
     withdrawn: int
 
 
@@ -81,7 +82,7 @@ def _missing(desk: Desk, now: datetime, reachable: Collection[str], prices: Mapp
                 if resting is Resting.NOTHING:
                     continue
                 stop = _stop(desk, position, guards[symbol], held - covered, instrument, now)
-                stop = _as_it_may_rest(stop, resting, guards[symbol], instrument, desk.policy)
+                stop = _as_it_may_rest(desk, stop, resting, guards[symbol], instrument)
                 # A venue takes no order for so little: the engine watches it.
                 if stop.limit_price is None or stop.quantity * stop.limit_price >= instrument.min_order_value:
                     missing.append(stop)
@@ -93,12 +94,12 @@ def _is_between(guard: Guard, price: Decimal | None) -> bool:
     return price is None or guard.stop < price < guard.target
 
 
-def _as_it_may_rest(stop: Order, resting: Resting, guard: Guard, instrument: Instrument, policy: Policy) -> Order:
+def _as_it_may_rest(desk: Desk, stop: Order, resting: Resting, guard: Guard, instrument: Instrument) -> Order:
     """With its target beside it, or with the limit under which it does not sell."""
     at, tick = stop.reference_price, instrument.price_tick
     if resting is Resting.PAIR:
         return replace(stop, bracket=Bracket(at, floor_to(guard.target, tick)))
-    return replace(stop, limit_price=max(tick, floor_to(at * (ONE - policy.stop_limit_fraction), tick)))
+    return replace(stop, limit_price=moving.limit_under(desk, stop.symbol, at))
 
 
 def _stop(
@@ -143,17 +144,19 @@ def _give_up(desk: Desk, order: Order, now: datetime) -> None:
 
 
 def follow(desk: Desk, now: datetime, prices: Mapping[str, Decimal]) -> Followed:
-    """Raises the stops that the price has earned (off unless the policy says so) and takes from the venues what rests
-    at other levels than those wanted, the owner's included.
+    """Raises the stops that the price has earned (off unless the policy says so) and moves at the venues what rests at
+    other levels than those wanted, the owner's included; what cannot be moved is taken from there.
 
     The new level is committed before, and kept in mind until an order rests at it: till then the engine watches at it.
     """
     with desk.reading() as work:
-        raised, settled = list(_raised(work, desk, prices, desk.policy)), wanted.has_settled(work)
+        raised = list(_raised(work, desk, prices, desk.policy))
+        settled = wanted.has_settled(work) or moving.has_settled(work)
     higher = [pair for pair in raised if pair[1].stop > pair[0].stop]
     if raised or settled:
         with desk.committing("protect") as work:
             wanted.forget_settled(work)
+            moving.forget_settled(work)
             for _, guard in raised:
                 work.set_guard(guard)
             for former, guard in higher:
@@ -165,9 +168,10 @@ def follow(desk: Desk, now: datetime, prices: Mapping[str, Decimal]) -> Followed
             for order in wanted.in_the_way(work, desk)
             if order.account in desk.venues() and not state_of(work, order.account).is_fallen
         ]
-    if misplaced:
-        withdraw(desk, misplaced, now)
-    return Followed(len(higher), len(misplaced))
+    moved, fixed = moving.move(desk, misplaced, now) if misplaced else (0, [])
+    if fixed:
+        withdraw(desk, fixed, now)
+    return Followed(len(higher), moved, len(fixed))
 
 
 def _raised(

@@ -57,7 +57,7 @@ def in_the_way(work: UnitOfWork, desk: Desk) -> list[Order]:
         # What the engine does not watch is left with the protection that it has.
         and desk.instrument(order.symbol) is not None
     ]
-    elsewhere = {place_of(order) for order in protecting if not _rests_at(order, levels[place_of(order)])}
+    elsewhere = {place_of(order) for order in protecting if not rests_at(order, levels[place_of(order)])}
     return [order for order in protecting if place_of(order) in elsewhere]
 
 
@@ -102,7 +102,8 @@ def place_of(held: Guard | Order) -> str:
     return f"{held.account}/{held.symbol}"
 
 
-def _rests_at(order: Order, levels: Levels) -> bool:
+def rests_at(order: Order, levels: Levels) -> bool:
+    """Whether the order is at its level, to the venue's tick."""
     stop, target = levels
     if order.purpose is Purpose.STOP:
         return is_at(order.symbol, order.stop_price, stop)

@@ -57,6 +57,8 @@ def _violations(house: House, *, at_the_end: bool) -> list[str]:
         found = [*_record(house, work), *_guards(house, work), *_events(work), *_chat(house, work), *_file(house, work)]
         if house.scene.venue:
             found += [*_orders(house, work), *_holdings(house, work)]
+        if house.scene.always_stopped:
+            found += house.venue.unstopped
         return [*found, *(_ended(house, work) if at_the_end else ()), *house.witness.faults]
 
 

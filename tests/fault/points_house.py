@@ -87,8 +87,9 @@ class Scene:
     """What an installation lives through. `venue`: "scripted" does what the steps say, "simulated" is the product's
     own, "" is none. `is_founded`: it begins on an installation that was started before. `expect` holds of the
     undisturbed end. `at_odds`: the venue holds something that nobody explains; `may_fail`: a job does; `is_silent`:
-    messages are marked as sent that nobody gets. `spare`: bars may come from a second source too. `varies` says why a
-    kill may change the end, where it may."""
+    messages are marked as sent that nobody gets. `spare`: bars may come from a second source too. `always_stopped`: at
+    no moment rests no stop, or two, while something is held. `varies` says why a kill may change the end, where it may.
+    """
 
     name: str
     steps: Sequence[Step]
@@ -103,6 +104,7 @@ class Scene:
     may_fail: bool = False
     is_silent: bool = False
     spare: bool = False
+    always_stopped: bool = False
     varies: str = ""
     expect: Callable[[House], object] = lambda _house: None
 

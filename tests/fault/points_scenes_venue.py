@@ -21,6 +21,7 @@ from tests.fault.points_steps import (
     STOP,
     all_of,
     answered,
+    deed,
     delivered,
     ended,
     executed,
@@ -179,6 +180,57 @@ TRAILING = Scene(
         Step(delivered),
     ),
     policy=Policy(trailing_fraction=Decimal("0.03")),
+    always_stopped=True,
+    expect=holds(account="simulated"),
+)
+WITHDRAWN = Scene(
+    "a stop follows the price at a venue that moves nothing",
+    (
+        Step(lambda house: house.once(lambda venue: setattr(venue, "can_replace", False))),
+        *BOUGHT,
+        Step(job(GUARD), 3),
+        Step(job(TICK), 1, (106.0,)),
+        Step(job(GUARD), 1),
+        Step(job(GUARD), 1),
+        Step(filled(102.8, **STOP), 3, (103.0, 103.0, 102.0, 102.5)),
+        Step(job(TICK)),
+        Step(delivered),
+    ),
+    policy=Policy(trailing_fraction=Decimal("0.03")),
+    expect=holds(account="simulated"),
+)
+MOVES = tuple(
+    Scene(
+        f"a stop and a target that the owner moves meet: {mishap}",
+        (
+            *BOUGHT,
+            Step(meets(mishap), 1),
+            Step(deed("move_levels", COIN, Decimal(97), Decimal(120), "owner")),
+            Step(job(GUARD), 1),
+            Step(job(GUARD), 3),
+            Step(job(GUARD), 1),
+            Step(filled(97.0, **STOP), 2, (97.0, 97.0, 96.0, 96.5)),
+            Step(job(TICK)),
+            Step(delivered),
+        ),
+        always_stopped=True,
+        expect=holds(account="simulated"),
+    )
+    for mishap in (Mishap.SILENT_LOST, Mishap.SILENT_DONE, Mishap.LATE)
+)
+NOT_MOVED = Scene(
+    "a stop that the owner moves is refused once, and its order rests on",
+    (
+        *BOUGHT,
+        Step(refuses(), 1),
+        Step(deed("move_levels", COIN, Decimal(97), None, "owner")),
+        Step(job(GUARD), 1),
+        Step(filled(97.0, **STOP), 2, (97.0, 97.0, 96.0, 96.5)),
+        Step(job(TICK)),
+        Step(delivered),
+    ),
+    always_stopped=True,
+    varies="the next process asks again, and the venue may have moved the stop by then: then nobody is told of a no",
     expect=holds(account="simulated"),
 )
 OUTAGE = Scene(

@@ -68,6 +68,8 @@ class LastingVenue(ChaosVenue):
     KEPT = (
         "mishap",
         "refusals",
+        "can_replace",
+        "unstopped",
         "is_down",
         "cash",
         "positions",
@@ -85,12 +87,17 @@ class LastingVenue(ChaosVenue):
     def keep_in(self, path: Path) -> LastingVenue:
         self.deeds: set[str] = set()
         self.refusals = 0
+        self.unstopped: list[str] = []
         self.path = path
         if path.exists():
             vars(self).update(pickle.loads(path.read_bytes()))  # our own file
         return self
 
     def save(self) -> None:
+        for symbol, held in self.positions.items():
+            stops = [each.quantity - each.filled_quantity for each in self.those(symbol=symbol, purpose=Purpose.STOP)]
+            if stops != [held]:
+                self.unstopped.append(f"{held} {symbol} held, and stops for {stops} rest")
         beside = self.path.with_suffix(".new")
         beside.write_bytes(pickle.dumps({name: getattr(self, name) for name in self.KEPT}))
         beside.replace(self.path)

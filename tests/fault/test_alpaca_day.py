@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,8 +17,8 @@ from core.domain.corporate import CorporateAction
 from core.domain.dust import without_dust
 from core.domain.events import OrderFilled, UnitsAdjusted
 from core.domain.instruments import instrument_for
-from core.domain.orders import Purpose
-from core.domain.portfolio import Guard, GuardKind
+from core.domain.orders import Purpose, Side
+from core.domain.portfolio import Fill, Guard, GuardKind
 from core.domain.values import floor_to
 from core.execution.cash_differences import TOLERANCE
 from core.execution.watch import guard
@@ -89,13 +90,13 @@ class AlpacaDay:
         return held
 
     def resting(self, symbol: str) -> dict[Purpose, tuple[Decimal, Decimal | None, Decimal | None]]:
-        """By purpose what rests at Alpaca: units, stop and limit."""
-        orders = self.bench.desk.brokers["simulated"].orders()
-        return {
-            each.purpose: (each.quantity - each.filled_quantity, each.stop_price, each.limit_price)
-            for each in orders
-            if each.symbol == symbol
-        }
+        """By purpose what rests at Alpaca: units, stop and limit, the same for all orders of that purpose."""
+        units: Counter[tuple[Purpose, Decimal | None, Decimal | None]] = Counter()
+        for each in self.bench.desk.brokers["simulated"].orders():
+            if each.symbol == symbol:
+                units[each.purpose, each.stop_price, each.limit_price] += each.quantity - each.filled_quantity  # type: ignore[assignment]
+        assert len({purpose for purpose, _, _ in units}) == len(units), units
+        return {purpose: (Decimal(count), stop, limit) for (purpose, stop, limit), count in units.items()}
 
     def close(self) -> None:
         self.bench.close()
@@ -210,10 +211,54 @@ def test_a_coins_stop_is_moved_once_where_alpaca_trades_it_in_coarser_ticks_than
     assert day.guards()[COIN].kind is GuardKind.VENUE
     ((_, stop, _),) = day.resting(COIN).values()
     assert stop == Decimal("96.13")
-    sent = [call for call in day.server.calls if call.method == "POST"]
+    assert (sent(day, "POST"), sent(day, "PATCH")) == (2, 1)
     day.price(100)
     day.look()
-    assert [call for call in day.server.calls if call.method == "POST"] == sent
+    assert (sent(day, "POST"), sent(day, "PATCH")) == (2, 1)
+
+
+def sent(day: AlpacaDay, method: str) -> int:
+    return sum(call.method == method for call in day.server.calls)
+
+
+@pytest.mark.feature("C4")
+def test_levels_that_the_owner_moves_are_moved_at_alpaca_and_nothing_is_taken_away_for_it(day: AlpacaDay) -> None:
+    day.bench.place(an_entry(day.bench, symbol=SHARE))
+    day.price(100)
+    day.look()
+    answer = day.bench.owner.move_levels("SPY", Decimal("96.5"), Decimal(118), "test", "tap")
+    assert answer.text == "SPY in simulated: stop 95 -> 96.5 USD, target 115 -> 118 USD."
+    assert day.resting(SHARE) == {
+        Purpose.STOP: (Decimal(10), Decimal("96.5"), None),
+        Purpose.TARGET: (Decimal(10), None, Decimal(118)),
+    }
+    assert (sent(day, "POST"), sent(day, "PATCH"), sent(day, "DELETE")) == (1, 2, 0)
+    guarded = day.guards()[SHARE]
+    assert (guarded.kind, guarded.stop, guarded.target) == (GuardKind.VENUE, Decimal("96.5"), Decimal(118))
+    day.bench.restart()
+    day.price(96)
+    day.price(96, SHARE)
+    day.look()
+    assert (day.held(SHARE), day.resting(SHARE), day.guards()) == (0, {}, {})
+
+
+@pytest.mark.feature("T8")
+def test_a_stop_that_sells_at_alpaca_while_it_is_being_moved_is_booked_once(day: AlpacaDay) -> None:
+    day.bench.place(an_entry(day.bench, symbol=SHARE))
+    day.price(100)
+    day.look()
+    day.server.venue.habits.replaces_slowly = True
+    answer = day.bench.owner.move_levels("SPY", Decimal("96.5"), None, "test", "tap")
+    assert "not confirmed the new order yet" in answer.text
+    guarded = day.guards()[SHARE]
+    assert (guarded.kind, guarded.stop) == (GuardKind.ENGINE, Decimal("96.5"))
+    assert day.resting(SHARE)[Purpose.STOP] == (Decimal(10), Decimal(95), None)
+    day.price(94, SHARE)
+    for _ in range(2):
+        day.look()
+    assert (day.held(SHARE), day.resting(SHARE), day.guards()) == (0, {}, {})
+    fills = [each for each in day.bench.read(lambda work: work.entries("simulated")) if isinstance(each, Fill)]
+    assert [(fill.side, fill.quantity) for fill in fills] == [(Side.BUY, 10), (Side.SELL, 10)]
 
 
 @pytest.mark.feature("S13")

@@ -1,13 +1,14 @@
-"""Trades once through a simulated venue on the folder given: an entry with its bracket, its fill, its stop."""
+"""Trades once through a simulated venue on the folder given: an entry with its bracket, its fill, its moved stop."""
 
 from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from core.clock import VirtualClock
-from core.domain.venue import Accepted
+from core.domain.venue import Accepted, Replacement
 from tests.fakes_venue import MONDAY, BarShelf, bar_of, flat_bars, request_of, venue_over
 from tests.fault.crashing import checkpoint, report
 
@@ -25,6 +26,7 @@ def main() -> None:
     venue.cancel("dropped")
     clock.advance(FIVE)
     venue.fills_since(MONDAY)
+    assert isinstance(venue.replace("entry-s", Replacement("moved", stop_price=Decimal("95.5"))), Accepted)
     clock.advance(FIVE)
     fills = venue.fills_since(datetime(2020, 1, 1, tzinfo=UTC))
     orders = [venue.find(name) for name in ("entry", "entry-s", "entry-t", "dropped")]

@@ -31,6 +31,7 @@ from core.domain.orders import OrderState, Purpose, Side, cover_of
 from core.domain.portfolio import Fill, GuardKind
 from core.domain.values import ZERO, floor_to
 from core.domain.venue import Resting, VenueOrder
+from core.execution import levels
 from core.execution.protect import UNGUARDED
 from core.execution.watch import guard
 from core.strategy.policy import Policy
@@ -70,13 +71,16 @@ class Trading(RuleBasedStateMachine):
     folder: Path
     """Where each life in turn has its files: at the same place, so that its engine is the same."""
 
-    @initialize(coin_fee=st.sampled_from([ZERO, Decimal("0.0025")]), rests=st.sampled_from(list(Resting)))
-    def install(self, coin_fee: Decimal, rests: Resting) -> None:
+    @initialize(
+        coin_fee=st.sampled_from([ZERO, Decimal("0.0025")]), rests=st.sampled_from(list(Resting)), moves=st.booleans()
+    )
+    def install(self, coin_fee: Decimal, rests: Resting, moves: bool) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         self.price, self.compared, self.taps = Decimal(100), 0, 0
         # What the venue takes in coin is finer than what it trades: some dust is always left.
         self.venue = ChaosVenue(VirtualClock(MONDAY), lambda _symbol: self.price, coin_fee=coin_fee, rests=rests)
+        self.venue.can_replace = moves
         self.bench = Bench(self.folder, policy=PATIENT, wrap=lambda _real: self.venue)
         self.venue.clock = self.bench.clock
         self.bench.start()
@@ -144,6 +148,14 @@ class Trading(RuleBasedStateMachine):
         """Whatever rests there has to be withdrawn first."""
         self.taps += 1
         self.bench.owner.close(COIN, part, "owner", f"tap-{self.taps}")
+
+    @rule(stop=st.sampled_from([-4, 2, None]), goal=st.sampled_from([-3, 5, None]))
+    def the_owner_moves_the_levels(self, stop: int | None, goal: int | None) -> None:
+        """What rests there follows in the next minute; each by so many per cent."""
+        self.taps += 1
+        for held in self.bench.read(lambda work: work.guards(ACCOUNT)):
+            wish = levels.Move(_shifted(held.stop, stop), _shifted(held.target, goal))
+            levels.move(self.bench.desk, held.symbol, wish, "owner", f"tap-{self.taps}", self.bench.clock.now())
 
     @rule(steps=st.integers(0, 25), tick=st.booleans())
     def the_process_dies(self, steps: int, tick: bool) -> None:
@@ -262,6 +274,8 @@ class Trading(RuleBasedStateMachine):
             for symbol in guards.keys() - under_way:
                 whole = floor_to(self.venue.positions[symbol], instrument_for(symbol).quantity_step)
                 assert resting.get(symbol) == whole, "not all that may rest does"
+                stops = [order.stop_price for order in self.venue.live() if order.purpose is Purpose.STOP]
+                assert set(stops) == {guards[symbol].stop}, "a stop rests where it is not wanted"
 
     # helpers
 
@@ -272,6 +286,10 @@ class Trading(RuleBasedStateMachine):
     def _advance(self, span: timedelta) -> None:
         self.bench.clock.advance(span)
         self.bench.system.advance(span)
+
+
+def _shifted(level: Decimal, percent: int | None) -> Decimal | None:
+    return None if percent is None else level * (100 + percent) / 100
 
 
 def _alive(_name: str) -> None:

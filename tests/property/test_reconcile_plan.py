@@ -289,6 +289,13 @@ def test_no_answer_about_an_order_is_not_an_answer() -> None:
     assert not lone(moved, empty_venue(silent=frozenset({"entry"}))).changes_ledger
 
 
+def test_an_order_that_was_moved_is_known_by_the_id_that_the_venue_has_for_it_now() -> None:
+    order = replace(an_order("stop", Side.SELL, 3), venue_order_id="v-1")
+    moved = replace(at_venue(order, []), venue_order_id="v-2")
+    (known,) = lone(order, empty_venue(orders={"stop": moved})).orders
+    assert known.venue_order_id == "v-2"
+
+
 def test_another_order_under_our_id_is_not_adopted() -> None:
     order = an_order("entry", Side.BUY, 3, OrderState.UNKNOWN)
     other = replace(at_venue(order, []), quantity=Decimal(30))

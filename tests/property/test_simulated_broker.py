@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -31,7 +32,7 @@ from core.domain.corporate import CorporateAction
 from core.domain.orders import LIVE, OrderState, OrderType, Purpose, Side
 from core.domain.portfolio import CashKind, CashMovement, Entry, Fill, Portfolio
 from core.domain.values import ZERO, exact, floor_to
-from core.domain.venue import Accepted, OrderRequest, VenueOrder
+from core.domain.venue import Accepted, OrderRequest, Replacement, VenueOrder
 from core.execution.news import entry_of, in_order
 from tests.fakes_venue import ACCOUNT, MONDAY, BarShelf, bar_of, venue_over
 
@@ -199,6 +200,24 @@ class TwoVenues(RuleBasedStateMachine):
         else:
             assert after == before
 
+    @precondition(lambda self: self.sent)
+    @rule(number=st.integers(0, 11), leg=st.sampled_from(["", "-s", "-t"]), price=levels, depth=st.integers(0, 5))
+    def move(self, number: int, leg: str, price: Decimal, depth: int) -> None:
+        name = list(self.sent)[number % len(self.sent)] + leg
+        before = self.asked.find(name)
+        stop = price if before is not None and before.stop_price is not None else None
+        limit = price - (depth if stop else 0) if before is not None and before.limit_price is not None else None
+        answer = self.asked.replace(name, Replacement(f"{name} moved", stop, limit))
+        assert answer == self.silent.replace(name, Replacement(f"{name} moved", stop, limit))
+        after = self.asked.find(name)
+        if isinstance(answer, Accepted) and before is not None and before.state in LIVE:
+            assert after == replace(before, stop_price=stop, limit_price=limit)
+            if leg == "" and limit is not None:
+                lowest = min(limit, self.sent[name].limit_price or limit)
+                self.sent[name] = replace(self.sent[name], limit_price=lowest)
+        else:
+            assert after == before
+
     @rule()
     def restart(self) -> None:
         before = self.picture()
@@ -312,14 +331,14 @@ class TwoVenues(RuleBasedStateMachine):
                 assert fill.price >= limit
 
     def teardown(self) -> None:
-        if not hasattr(self, "silent"):
-            return
-        try:
-            self.both_tell_the_same()
-        finally:
-            self.asked.close()
-            self.silent.close()
-            self.folder.cleanup()
+        with self.folder:
+            if not hasattr(self, "silent"):
+                return
+            try:
+                self.both_tell_the_same()
+            finally:
+                self.asked.close()
+                self.silent.close()
 
     def both_tell_the_same(self) -> None:
         fills = self.silent.fills_since(LONG_AGO)

@@ -14,29 +14,47 @@ from core.clock import VirtualClock
 from core.cycle import recover
 from core.domain.accounts import Mode
 from core.domain.decisions import BrakeKind
-from core.domain.events import ExitReminder, GuardMoved, OrderFilled, ProtectionFailed, QuestionAsked, QuestionSettled
+from core.domain.events import (
+    ExitReminder,
+    GuardMoved,
+    OrderFilled,
+    PositionUnguarded,
+    ProtectionFailed,
+    QuestionAsked,
+    QuestionSettled,
+)
 from core.domain.orders import OrderState, Purpose, Side
 from core.domain.portfolio import Guard, GuardKind
 from core.domain.records import InstructionState, QuestionChoice
-from core.domain.venue import OrderRequest, Refused, Resting, SubmitResult
+from core.domain.venue import OrderRequest, Refusal, Refused, Replacement, Resting, SubmitResult
 from core.domain.views import AnswerKind, OwnTrade, ReportedFill
 from core.errors import Transient
 from core.execution.escalation import remind
+from core.execution.moving import ASKED
 from core.execution.wanted import WANTED
 from core.execution.watch import guard
 from core.strategy.policy import Policy
 from tests.builders import COIN, MONDAY, Bench, an_entry, an_exit
-from tests.fakes_chaos import ChaosVenue
+from tests.fakes_chaos import ChaosVenue, Mishap
 from tests.guard_stage import HUNDRED, TEN, Death, a_stage_over, hold, watch
 
 ETH = "ETH-USD"
 
 
 class Stubborn(ChaosVenue):
-    """Takes no stops while told so."""
+    """Takes no stops, lets none go and moves none while told so."""
 
     refuses_stops = False
     keeps_orders = False
+    refuses_moves = False
+    moves_nothing = False
+
+    def replace(self, client_order_id: str, change: Replacement) -> SubmitResult:
+        if self.refuses_moves:
+            return Refused("its stop is too close to the price")
+        if self.moves_nothing:
+            return Refused("it is not at the exchange yet", Refusal.FIXED)
+        return super().replace(client_order_id, change)
 
     def cancel(self, client_order_id: str) -> None:
         if self.keeps_orders:
@@ -218,7 +236,7 @@ def test_a_moved_stop_whose_cancellation_fails_still_protects_and_moves_later(tm
     bench, venue = a_stage(tmp_path, policy=TRAILING)
     hold(bench, venue)
     bench.bar(110.0)
-    venue.keeps_orders = True
+    venue.keeps_orders = venue.moves_nothing = True
     watch(bench, 2)
     assert resting_stops(venue) == [(TEN, Decimal(95))]
     assert (the_guard(bench).kind, the_guard(bench).stop) == (GuardKind.ENGINE, Decimal("106.7"))
@@ -230,6 +248,7 @@ def test_a_moved_stop_whose_cancellation_fails_still_protects_and_moves_later(tm
 def dies_while_it_raises_the_stop(folder: Path, place: str) -> tuple[Bench, Stubborn]:
     """The stop goes from 95 to 106.7; nothing goes on after `place`, and another process starts."""
     bench, venue = a_stage(folder, policy=TRAILING)
+    venue.can_replace = place in WHILE_IT_IS_MOVED
     hold(bench, venue)
     bench.bar(110.0)
 
@@ -247,6 +266,14 @@ def dies_while_it_raises_the_stop(folder: Path, place: str) -> tuple[Bench, Stub
 
 
 WHILE_IT_IS_RAISED = ("protect.after_commit", "withdraw.after_commit", "cancel.after_call", "reconcile.after_commit")
+WHILE_IT_IS_MOVED = (
+    "replace.before_commit",
+    "replace.after_commit",
+    "replace.before_call",
+    "replace.after_call",
+    "replaced.before_commit",
+    "replaced.after_commit",
+)
 
 
 @pytest.mark.feature("S13")
@@ -272,11 +299,132 @@ def test_a_price_that_falls_while_nobody_looks_meets_the_raised_stop(tmp_path: P
 
 
 @pytest.mark.feature("S13")
+@pytest.mark.parametrize("place", WHILE_IT_IS_MOVED)
+def test_a_stop_that_is_moved_is_one_order_throughout_wherever_the_process_dies(tmp_path: Path, place: str) -> None:
+    bench, venue = dies_while_it_raises_the_stop(tmp_path, place)
+    (stop,) = resting_stops(venue)
+    assert stop in ((TEN, Decimal(95)), (TEN, Decimal("106.7"))), "there is always one"
+    assert the_guard(bench).stop == Decimal("106.7")
+    watch(bench)
+    assert resting_stops(venue) == [(TEN, Decimal("106.7"))]
+    assert the_guard(bench).kind is GuardKind.VENUE
+    assert (len(venue.moves), [event.stop for event in bench.events(GuardMoved)]) == (1, [Decimal("106.7")])
+    watch(bench)
+    assert bench.read(lambda work: (work.value(WANTED), work.value(ASKED))) == (None, None)
+
+
+@pytest.mark.feature("S13")
+@pytest.mark.parametrize("place", WHILE_IT_IS_MOVED)
+def test_a_price_that_falls_while_the_move_is_in_doubt_sells_at_the_new_level(tmp_path: Path, place: str) -> None:
+    bench, venue = dies_while_it_raises_the_stop(tmp_path, place)
+    is_moved = resting_stops(venue) == [(TEN, Decimal("106.7"))]
+    bench.bar(106.0)
+    watch(bench)
+    sellers = [(each.purpose, each.quantity) for each in venue.live() if each.purpose is not Purpose.TARGET]
+    assert sellers == [(Purpose.STOP if is_moved else Purpose.EXIT, TEN)], "the venue's own stop, or we"
+
+
+@pytest.mark.feature("S13")
+def test_a_stop_that_follows_the_price_is_the_same_order_all_the_way(tmp_path: Path) -> None:
+    bench, venue = a_stage(tmp_path, policy=TRAILING)
+    hold(bench, venue)
+    before = [each.client_order_id for each in venue.live()]
+    for price in (104.0, 108.0, 112.0):
+        bench.bar(price)
+        watch(bench)
+        assert (the_guard(bench).kind, resting_stops(venue)) == (GuardKind.VENUE, [(TEN, the_guard(bench).stop)])
+    assert [each.client_order_id for each in venue.live()] == before
+    stop = next(each for each in venue.live() if each.purpose is Purpose.STOP)
+    assert the_guard(bench).venue_order_id == stop.venue_order_id == bench.order(stop.client_order_id).venue_order_id
+    assert len({move.change.client_order_id for move in venue.moves}) == len(venue.moves) == 3
+    venue.fill(stop.client_order_id, TEN, Decimal(108))
+    watch(bench)
+    assert bench.read(lambda work: work.portfolio("simulated")).positions == {}
+
+
+@pytest.mark.feature("S13")
+def test_a_move_that_the_venue_refuses_is_told_once_while_the_old_stop_rests_and_the_new_level_is_watched(
+    tmp_path: Path,
+) -> None:
+    bench, venue = a_stage(tmp_path, policy=TRAILING)
+    hold(bench, venue)
+    bench.bar(110.0)
+    venue.refuses_moves = True
+    watch(bench, 3)
+    (told,) = bench.events(ProtectionFailed)
+    assert (told.what, "too close to the price" in told.reason) == ("stop not moved", True)
+    assert ("rests at 95 USD" in told.consequence, "watch 106.7 USD" in told.consequence) == (True, True)
+    assert resting_stops(venue) == [(TEN, Decimal(95))]
+    assert (the_guard(bench).kind, the_guard(bench).stop) == (GuardKind.ENGINE, Decimal("106.7"))
+    venue.refuses_moves = False
+    watch(bench)
+    assert (the_guard(bench).kind, resting_stops(venue)) == (GuardKind.VENUE, [(TEN, Decimal("106.7"))])
+
+
+@pytest.mark.feature("S13")
+def test_the_engine_sells_at_a_level_to_which_the_venue_has_not_moved_the_stop(tmp_path: Path) -> None:
+    bench, venue = a_stage(tmp_path, policy=TRAILING)
+    hold(bench, venue)
+    bench.bar(110.0)
+    venue.refuses_moves = True
+    watch(bench)
+    bench.bar(106.0)
+    watch(bench)
+    assert [(each.purpose, each.quantity) for each in venue.live()] == [(Purpose.EXIT, TEN)]
+
+
+@pytest.mark.feature("S13")
+def test_an_order_that_cannot_be_moved_makes_way_for_another_within_the_minute(tmp_path: Path) -> None:
+    bench, venue = a_stage(tmp_path, policy=TRAILING)
+    hold(bench, venue)
+    venue.moves_nothing = True
+    bench.bar(110.0)
+    watch(bench)
+    assert (resting_stops(venue), venue.moves) == ([(TEN, Decimal("106.7"))], [])
+    assert bench.events(ProtectionFailed) == []
+
+
+@pytest.mark.feature("S13")
+@pytest.mark.parametrize("mishap", [each for each in Mishap if each is not Mishap.NONE])
+def test_a_move_whose_answer_is_lost_ends_with_the_one_stop_where_it_belongs(tmp_path: Path, mishap: Mishap) -> None:
+    bench, venue = a_stage(tmp_path, policy=TRAILING)
+    hold(bench, venue)
+    bench.bar(110.0)
+    venue.mishap = mishap
+    watch(bench)
+    ((units, _),) = resting_stops(venue)
+    assert (units, the_guard(bench).stop) == (TEN, Decimal("106.7"))
+    watch(bench, 5)
+    assert (the_guard(bench).kind, resting_stops(venue)) == (GuardKind.VENUE, [(TEN, Decimal("106.7"))])
+    assert len(venue.moves) == 1, "what was asked for again was the same"
+    assert bench.read(lambda work: (work.value(WANTED), work.value(ASKED))) == (None, None)
+
+
+@pytest.mark.feature("S13")
+def test_a_stop_that_sells_before_it_is_moved_is_booked_once_and_nothing_is_placed(tmp_path: Path) -> None:
+    bench, venue = a_stage(tmp_path, policy=TRAILING)
+    hold(bench, venue)
+    (stop,) = [each for each in venue.live() if each.purpose is Purpose.STOP]
+
+    def sells(name: str) -> None:
+        if name == "replace.before_call":
+            venue.fill(stop.client_order_id, TEN, Decimal(95))
+
+    bench.checkpoint = sells
+    bench.bar(110.0)
+    watch(bench, 2)
+    assert bench.read(lambda work: work.portfolio("simulated")).positions == {}
+    assert (venue.live(), len([each for each in venue.fills if each.side is Side.SELL])) == ([], 1)
+    assert [each.purpose for each in bench.events(OrderFilled)][1:] == [Purpose.STOP]
+    assert bench.events(PositionUnguarded) == []
+
+
+@pytest.mark.feature("S13")
 def test_a_stop_that_the_venue_does_not_let_go_follows_on_and_every_step_is_told_once(tmp_path: Path) -> None:
     bench, venue = a_stage(tmp_path, policy=TRAILING)
     hold(bench, venue)
     bench.bar(110.0)
-    venue.keeps_orders = True
+    venue.can_replace, venue.keeps_orders = False, True
     # Longer than a cancellation counts as under way: the old stop counts as resting again and is no news.
     watch(bench, 6)
     assert (the_guard(bench).kind, the_guard(bench).stop) == (GuardKind.ENGINE, Decimal("106.7"))

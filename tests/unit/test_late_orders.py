@@ -226,8 +226,9 @@ def test_a_duplicate_that_is_our_order_is_adopted(tmp_path: Path) -> None:
 
 
 def with_a_leg_nobody_has_seen(folder: Path) -> tuple[Bench, Forgetful, VenueOrder]:
-    """A stop was raised a moment ago; the target leg that came with it is known to the venue alone."""
+    """A stop was placed anew a moment ago; the target leg that came with it is known to the venue alone."""
     bench, venue = a_stage(folder, policy=Policy(trailing_fraction=Decimal("0.03")))
+    venue.can_replace = False
     held_position(bench, venue)
     bench.bar(110.0)
     pass_minutes(bench, 1)
