@@ -25,7 +25,7 @@ from core.learning.validation import Scores
 from core.series import BarSeries, concatenated, seconds_of, time_of
 from core.settings import load_settings
 from jobs.walk_forward import Trained
-from tests.forest_builders import TRAINED_AT, small_forest
+from tests.forest_builders import TRAINED_AT, bundle_of, small_forest
 
 CALENDAR = make_calendar()
 SYMBOLS = ("UP-USD", "DOWN-USD", "FUND")
@@ -116,7 +116,7 @@ class Walking(Backtest):
         return None
 
     def _train(self, begin: Any) -> list[Trained]:
-        return [Trained(TRAINED_AT, small_forest(), 1, TRAINED_AT, Scores(1, 0.5, 0.0, 0.0, 0.5))]
+        return [Trained(TRAINED_AT, bundle_of(small_forest()), 1, TRAINED_AT, Scores(1, 0.5, 0.0, 0.0, 0.5))]
 
 
 def books_of(course: Course, folder: Path, *, every_tick: bool) -> tuple[dict[str, Any], int]:
