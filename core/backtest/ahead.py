@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -100,6 +100,14 @@ class Ahead:
     @property
     def last(self) -> int:
         return len(self.ticks) - 1
+
+    def without(self, held_back: Callable[[str, Seconds], Mask]) -> Ahead:
+        """Nothing is wanted where `held_back` says so of a symbol and the ticks at which it was wanted, in seconds."""
+        symbols = {
+            name: replace(each, wanted=each.wanted[~held_back(name, self.ticks[each.wanted])])
+            for name, each in self.symbols.items()
+        }
+        return replace(self, symbols=symbols)
 
     def index_at(self, moment: datetime) -> int:
         """The first tick at or after `moment`, the last one where there is none."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,12 +16,12 @@ from core.backtest.forecasts import ModelsInTime
 from core.domain.bars import BarSize
 from core.domain.decisions import Prediction
 from core.domain.instruments import instrument_for
-from core.domain.skill import Standings, TrackedPrediction
+from core.domain.skill import Standings, TrackedPrediction, Trust
 from core.feed.gaps import expected_closes
 from core.learning.events import Event, event_named
 from core.learning.outcomes import Outcomes, weighed
 from core.ports import Calendar
-from core.series import BarSeries, Seconds, seconds_of, time_of
+from core.series import BarSeries, Mask, Seconds, seconds_of, time_of
 from core.strategy.skill import course, standings_of
 
 MOMENT = timedelta(microseconds=1)
@@ -37,6 +38,16 @@ class RecordInTime:
     def at(self, now: datetime) -> Standings:
         place = bisect_left(self._moments, now) - 1
         return self._standings[place] if place >= 0 else Standings()
+
+    def observes(self, symbol: str, ticks: Seconds) -> Mask:
+        """At which of the ticks (seconds, ascending) nothing of the symbol may be bought for what is known then."""
+        found = np.zeros(len(ticks), np.bool_)
+        moments = np.array([seconds_of(at) for at in self._moments], np.int64)
+        bounds = [*np.searchsorted(ticks, moments, side="right").tolist(), len(ticks)]
+        for standings, (first, last) in zip(self._standings, pairwise(bounds), strict=True):
+            doubt = standings.of(symbol)
+            found[first:last] = doubt is not None and doubt.trust is Trust.OBSERVED
+        return found
 
 
 def record_in_time(

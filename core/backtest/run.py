@@ -90,8 +90,9 @@ def play(stage: Stage, progress: Callable[[datetime], object], *, every_tick: bo
     if every_tick:
         stage.books.decided = played.decisions.append
     begin(stage)
-    skipper = Skipper(stage.desk, stage.books, stage.bars, ahead, stage.desk.broker_account or "", stage.patience)
     record = _record(stage, ahead)
+    ahead = ahead.without(record.observes)
+    skipper = Skipper(stage.desk, stage.books, stage.bars, ahead, stage.desk.broker_account or "", stage.patience)
     index = 0
     while index <= ahead.last:
         now = time_of(ticks[index])

@@ -146,7 +146,8 @@ def ours(size: BarSize, count: int, rounds: int, folder: Path, forest: FlatFores
     from jobs.walk_forward import Trained
 
     made = MadeUp(size, count, make_calendar())
-    settings = load_settings({"STATE_DIR": str(folder), "MAX_CRYPTO_FRACTION": "1", "DRAWDOWN_LIMIT": "0.99"}, None)
+    free = {"MAX_CRYPTO_FRACTION": "1", "DRAWDOWN_LIMIT": "0.99", "SKILL_THROTTLE": "ignored"}
+    settings = load_settings({"STATE_DIR": str(folder), **free}, None)
     days = count * int(size.span.total_seconds()) // 86_400
     options = BacktestOptions(
         folder,

@@ -36,13 +36,15 @@ HISTORY = timedelta(days=320)
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A period to play and by which rules; `swing` is the size of a bar's moves."""
+    """A period to play and by which rules; `swing` is the size of a bar's moves. Forecasts that are `sure` lose their
+    trust."""
 
     size: BarSize
     days: int
     seed: int
     swing: float
     rules: tuple[tuple[str, str], ...]
+    sure: bool = False
 
 
 class Walks:
@@ -116,7 +118,10 @@ class Walking(Backtest):
         return None
 
     def _train(self, begin: Any) -> list[Trained]:
-        return [Trained(TRAINED_AT, bundle_of(small_forest()), 1, TRAINED_AT, Scores(1, 0.5, 0.0, 0.0, 0.5))]
+        forest = small_forest()
+        if self.course.sure:
+            forest = replace(forest, probability=np.ones_like(forest.probability))
+        return [Trained(TRAINED_AT, bundle_of(forest), 1, TRAINED_AT, Scores(1, 0.5, 0.0, 0.0, 0.5))]
 
 
 def books_of(course: Course, folder: Path, *, every_tick: bool) -> tuple[dict[str, Any], int]:
@@ -169,6 +174,7 @@ COURSES = st.builds(
     seed=st.integers(0, 10_000),
     swing=st.sampled_from([0.001, 0.003, 0.006]),
     rules=st.sampled_from([NARROW, BRAKED, HASTY, PLAIN, rules()]),
+    sure=st.booleans(),
 ).map(lambda course: course if course.size.is_intraday else replace(course, days=150, swing=5 * course.swing))
 
 
