@@ -43,6 +43,7 @@ COMMITS = (
     "bar sources",
     "scores",
     "model",
+    "contest",
     "health",
     "job.start",
     "job.end",

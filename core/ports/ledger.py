@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Protocol
 
 from core.domain.accounts import Account
+from core.domain.contests import Contest
 from core.domain.decisions import Brake, BrakeKind, Decision, ModelVersion, Prediction, Signal
 from core.domain.events import Event
 from core.domain.orders import Order
@@ -96,6 +97,14 @@ class UnitOfWork(Protocol):
     def model(self, version: str) -> ModelVersion | None: ...
     def champion(self) -> ModelVersion | None: ...
     def models(self, limit: int = 20) -> Sequence[ModelVersion]: ...
+    def record_contest(self, contest: Contest, *, recorded_at: datetime) -> None:
+        """Appends it to the hash chain behind the newest one, whatever its `before` says."""
+        ...
+
+    def contests(self, limit: int = 5) -> Sequence[Contest]:
+        """The newest first."""
+        ...
+
     def add_prediction_score(self, scored: TrackedPrediction) -> None:
         """Once for each: scoring it again changes nothing. Raises ValueError where it has no outcome."""
         ...

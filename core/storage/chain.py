@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import insert, select
 
 from core.domain.codec import canonical
+from core.domain.contests import Contest
 from core.domain.decisions import Decision
 from core.domain.portfolio import CashMovement, Entry, Fill, PositionAdjustment, Reversal
 from core.storage import tables
@@ -17,6 +18,7 @@ from core.storage.session import Session
 
 NO_HASH: Final = "0" * 64
 FILL, CASH, ADJUSTMENT, REVERSAL, DECISION = "fill", "cash", "adjustment", "reversal", "decision"
+CONTEST: Final = "contest"
 
 _HEAD = select(tables.chain.c.seq, tables.chain.c.hash).order_by(tables.chain.c.seq.desc()).limit(1)
 _APPEND = insert(tables.chain)
@@ -37,8 +39,11 @@ def kind_of(entry: Entry) -> str:
     return {Fill: FILL, CashMovement: CASH, PositionAdjustment: ADJUSTMENT, Reversal: REVERSAL}[type(entry)]
 
 
-def reference_of(body: Entry | Decision) -> str:
-    """What a link is about, for a reader: account and id of an entry, account and time of a decision."""
+def reference_of(body: Entry | Decision | Contest) -> str:
+    """What a link is about, for a reader: account and id of an entry, account and time of a decision, the champion's
+    recipe and time of a contest."""
+    if isinstance(body, Contest):
+        return f"{body.champion}/{body.at.isoformat()}"
     return f"{body.account}/{body.at.isoformat() if isinstance(body, Decision) else body.id}"
 
 
@@ -60,7 +65,7 @@ class Chain(Session):
         row = self._connection.execute(_HEAD).first()
         return Head(row.seq, row.hash) if row else Head(0, NO_HASH)
 
-    def _append(self, kind: str, body: Entry | Decision, recorded_at: datetime) -> int:
+    def _append(self, kind: str, body: Entry | Decision | Contest, recorded_at: datetime) -> int:
         head = self._head()
         payload = payload_of(body, recorded_at)
         link = Head(head.seq + 1, link_hash(head.hash, kind, payload))

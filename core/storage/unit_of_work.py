@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from core.checkpoints import Checkpoint
 from core.ports import Clock
+from core.storage.contests import Contests
 from core.storage.decisions import Decisions
 from core.storage.engine import WriterLock
 from core.storage.entries import PortfolioCache
@@ -18,7 +19,7 @@ from core.storage.outbox import Outbox
 from core.storage.safeguards import Safeguards
 
 
-class SqlUnitOfWork(Orders, Decisions, Safeguards, Outbox):
+class SqlUnitOfWork(Orders, Decisions, Contests, Safeguards, Outbox):
     """Writers wait for one another at the with statement; readers see the last commit and wait for nobody.
 
     `check_lease` runs inside every commit and raises LeaseLost. After a commit the block may go on: what follows

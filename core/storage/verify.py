@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from core.domain.codec import decode
 from core.domain.decisions import Decision
 from core.storage import tables
-from core.storage.chain import DECISION, NO_HASH, link_hash, reference_of
+from core.storage.chain import CONTEST, DECISION, NO_HASH, link_hash, reference_of
 from core.storage.entries import TABLES, TYPES
 from core.storage.statements import row_of
 
@@ -63,7 +63,9 @@ def _check_rows(connection: Connection) -> Iterator[str]:
             yield from _check_row(connection, kind, link, booked.pop(link.seq, None))
         for seq in booked:
             yield f"{table.name} {seq}: a row without a link"
-    known = connection.execute(select(chain.c.seq, chain.c.kind).where(chain.c.kind.not_in(_TABLES)))
+    # A contest stands in the chain alone.
+    kinds = (*_TABLES, CONTEST)
+    known = connection.execute(select(chain.c.seq, chain.c.kind).where(chain.c.kind.not_in(kinds)))
     yield from (f"link {seq}: of an unknown kind {kind}" for seq, kind in known)
 
 
