@@ -19,6 +19,7 @@ from bot.bootstrap import (
     make_second_channels,
     open_ledger,
 )
+from bot.contesting import Contesting
 from bot.data_health import report_refusals
 from bot.deadman import DeadManPing
 from bot.listening import TRADE_STREAM, Listening
@@ -66,6 +67,7 @@ from core.storage.lease import TTL
 from core.storage.store import Database
 from jobs.health import HealthDesk
 from jobs.maintenance import maintain, skip_if_done
+from jobs.old_models import forget_models
 from jobs.runner import JobRunner
 from jobs.schedule import TICK_PERIOD, Job, every
 from jobs.table import MAINTENANCE, HouseWork, house_jobs, market_jobs, train_now
@@ -308,7 +310,8 @@ class LiveAssembly:
             listening.report(health.report)
             return health.check()
 
-        work = market_work(engine, retraining, tell, after_look=listening.follow)
+        contesting = Contesting(engine, self._worker, self._settings)
+        work = market_work(engine, retraining, tell, after_look=listening.follow, contest=contesting)
         house = HouseWork(
             renew_lease=lambda: lease.renew(self._system.now()).holder,
             expire=lambda: _look_after_owner(engine.desk),
@@ -331,7 +334,12 @@ class LiveAssembly:
             health.report,
             lambda: back_up_venue(place, now),
             lambda: engine.database.bars.forget(oldest_kept(self._settings, engine.desk.market_clock.now()), IMPORTED),
+            lambda: self._forget_models(engine, now),
         )
+
+    def _forget_models(self, engine: Engine, now: datetime) -> int:
+        with engine.database.reading() as work:
+            return forget_models(work, self._settings.models_dir, now)
 
 
 def _look_after_owner(desk: Desk) -> str:

@@ -90,7 +90,8 @@ def _of_models(result: BacktestResult) -> str:
         return "No model could be trained: too few labelled rows before the period. Nothing was bought."
     return (
         f"{len(result.trained)} models, each trained only on what was known by then and used only after it; "
-        f"{refused} were refused by the rule that guards the live engine."
+        f"{refused} were refused by the rule that guards the live engine. All are of one recipe: contests of recipes "
+        "are not played, and no model is compared with the one before it."
     )
 
 

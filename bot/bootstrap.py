@@ -124,6 +124,11 @@ def open_ledger(
     )
 
 
+def make_models(settings: Settings) -> ModelStore:
+    """The installation's model files, each handed out only where it is what the ledger registered."""
+    return ModelFiles(settings.models_dir, ForestPredictor.from_bytes)
+
+
 def build_engine(
     settings: Settings,
     place: Place,
@@ -148,7 +153,7 @@ def build_engine(
     listened = {broker.account.id: news} if broker is not None and news is not None else {}
     book = SettingsBook(settings, database.unit_of_work, clocks.system)
     universe = Universe.of(symbols) if symbols else Universe(lambda: book.current.symbols)
-    models = ModelFiles(settings.models_dir, ForestPredictor.from_bytes)
+    models = make_models(settings)
     champion = Champion(database.reading, models, hooks.health)
     venue = None
     if place.play_money:

@@ -1,4 +1,5 @@
-"""The command line: autotrader run | replay | backtest | import | bars | verify | doctor | owner | healthcheck."""
+"""The command line: autotrader run | replay | backtest | import | bars | model | verify | doctor | owner |
+healthcheck."""
 
 from __future__ import annotations
 
@@ -43,6 +44,7 @@ def _dispatch(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         "doctor": entry.doctor,
         "healthcheck": entry.healthcheck,
         "owner": entry.owner,
+        "model": entry.model,
     }
     return verbs.get(options.command, entry.run)(options, environ)
 
@@ -66,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_environment(command)
     _add_doctor(commands)
     _add_owner(commands)
+    _add_model(commands)
     return parser
 
 
@@ -88,6 +91,7 @@ def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     replay.add_argument("--symbols", nargs="+", metavar="SYMBOL")
     replay.add_argument("--seed", help="seed of the simulated market")
     replay.add_argument("--every-tick", action="store_true", help="make also the runs that can change nothing")
+    replay.add_argument("--contest", action="store_true", help="set recipes against one another each month, as live")
     replay.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the replay's ledger and files here")
     replay.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
 
@@ -162,6 +166,17 @@ def _add_owner(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     owner = commands.add_parser("owner", help=words, description=f"{words}. Also while the engine runs.")
     _add_environment(owner)
     owner.add_argument("deed", choices=("revoke", "pair"))
+
+
+def _add_model(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = "which models there are; go back to one that was in use, or let training go on after that"
+    model = commands.add_parser("model", help=words, description=f"{words}. Also while the engine runs.")
+    _add_environment(model)
+    deeds = model.add_subparsers(dest="deed", metavar="DEED")
+    model.set_defaults(deed="list")
+    back = deeds.add_parser("back", help="put an earlier model in the place of the one in use")
+    back.add_argument("version", metavar="VERSION", help="how its version begins, such as f0123")
+    deeds.add_parser("on", help="training goes on")
 
 
 def _add_environment(command: argparse.ArgumentParser) -> None:

@@ -88,6 +88,7 @@ def _replay_in(folder: Path, options: argparse.Namespace, environ: Mapping[str, 
         symbols,
         settings.simulation_seed,
         options.every_tick,
+        options.contest,
     )
     played = Replay(settings, chosen)
     start = datetime.combine(options.start, datetime.min.time(), UTC)
@@ -260,6 +261,20 @@ def owner(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     deed = revoke_owner if options.deed == "revoke" else pair_owner
     print(deed(_settings(options, environ), SystemClock()))
+    return 0
+
+
+def model(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """autotrader model [back VERSION | on]: lists the models, goes back to one, or lets training go on."""
+    from bot import model_console
+
+    settings = _settings(options, environ)
+    if options.deed == "back":
+        print(model_console.back(settings, SystemClock(), options.version))
+    elif options.deed == "on":
+        print(model_console.let_go(settings, SystemClock()))
+    else:
+        print(model_console.listing(settings))
     return 0
 
 

@@ -140,9 +140,10 @@ def market_work(
     after_cycle: Callable[[], object] = lambda: None,
     idle: Idle = NEVER_IDLE,
     after_look: Callable[[], object] = lambda: None,
+    contest: Callable[[datetime], str] | None = None,
 ) -> MarketWork:
     """`after_cycle` runs behind each cycle, outside its transactions: what waits to be told is told then. `after_look`
-    runs behind each cycle and each guard's run: guards may have changed."""
+    runs behind each cycle and each guard's run: guards may have changed. `contest` is held where it is given."""
     desk, feed = engine.desk, _Feed(engine)
     look_at_skill(desk)
 
@@ -188,6 +189,7 @@ def market_work(
         tick_idle=idle.tick,
         guard_idle=idle.guard,
         retrain_idle=idle.retrain,
+        contest=contest,
     )
 
 

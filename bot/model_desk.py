@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from core.domain.contests import Contest
 from core.domain.decisions import ModelVersion
 from core.domain.records import JobRun
 from core.domain.skill import LiveSkill, TrackedPrediction
@@ -26,7 +27,7 @@ SCORED_FOR = timedelta(days=365)
 class ModelView:
     """`now` by the market clock. `scored` are the predictions of the last year by models of this recipe whose day has
     come, `skill` what the daily scoring made of them, `last_training` the newest run that looked whether to train,
-    `verdict` what research says about learning."""
+    `contest` the newest of recipes, `verdict` what research says about learning."""
 
     now: datetime
     model: ModelVersion | None
@@ -36,6 +37,7 @@ class ModelView:
     scored: Sequence[TrackedPrediction]
     skill: LiveSkill | None
     last_training: JobRun | None
+    contest: Contest | None
     verdict: str
 
     @property
@@ -80,6 +82,7 @@ class ModelDesk:
                 [each for each in work.tracked_predictions(recipe) if _counts(each, now - SCORED_FOR)],
                 skill if skill is not None and skill.recipe == recipe else None,
                 work.last_run(RETRAIN),
+                next(iter(work.contests(1)), None),
                 committed_verdict(),
             )
 

@@ -12,6 +12,7 @@ from bot.menus import menu_token
 from bot.message import Button, Keyboard, Message
 from bot.model_desk import ModelView
 from bot.render_reasons import full_sentence, sentence
+from core.domain.contests import Contest
 from core.domain.decisions import ModelVersion
 from core.domain.events import ModelRestored
 from core.domain.skill import LiveSkill, TrackedPrediction
@@ -42,6 +43,7 @@ def model(view: ModelView, zone: ZoneInfo) -> Message:
             table(_figures(view.model, zone)),
             paragraphs(f"{bold('Live, forecasts of the last year')}\n{_live(view.scored)}", _live_gain(view.skill)),
             _history(view.changes, zone),
+            _contest(view.contest, zone),
             _last_training(view, zone),
             _verdict(view, zone),
         ),
@@ -125,6 +127,22 @@ def _change(change: Change, zone: ZoneInfo) -> str:
     why = f": {sentence(change.why, zone, 160)}" if change.why else ""
     day = change.at.astimezone(zone)
     return f"{day.day} {day:%b %H:%M} {code(line(change.version, 20))} {_FATES[change.fate]}{why}"
+
+
+def _contest(contest: Contest | None, zone: ZoneInfo) -> str:
+    """Who was measured against the champion's recipe, and by how much; who was no challenge is counted."""
+    if contest is None:
+        return ""
+    measured = [each for each in contest.attempts[1:] if each.level is not None]
+    lines = [
+        bold(f"Contest of recipes {contest.number}, {_day(contest.at, zone)}"),
+        full_sentence(contest.outcome, zone),
+        *(f"{code(line(each.recipe, 30))}: {line(each.why)}" for each in measured),
+    ]
+    others = len(contest.attempts) - 1 - len(measured)
+    if others:
+        lines.append(f"{numbers.count(others, 'other')} could not challenge: the event passes the gate by itself.")
+    return "\n".join(lines)
 
 
 def _last_training(view: ModelView, zone: ZoneInfo) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from bot.bootstrap import EVERY_BAR, SIMULATED, Clocks, Engine, Hooks, build_engine, make_calendar, open_ledger
+from bot.contesting import Contesting
 from bot.delivery import drain_silently
 from bot.market_work import Idle, Retraining, market_work
 from bot.opening import greet, open_accounts
@@ -39,7 +40,8 @@ INSTALLATION = "replay"
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """`first` and `last` are UTC dates, both included. Without `data` the simulated market of `seed` is played."""
+    """`first` and `last` are UTC dates, both included. Without `data` the simulated market of `seed` is played.
+    `contest`: recipes are set against one another each month, as in a live run."""
 
     data: Path | None
     first: date
@@ -48,6 +50,7 @@ class ReplayOptions:
     symbols: tuple[str, ...]
     seed: int
     every_tick: bool = False
+    contest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class ReplayResult:
     runs: int
     messages: int
     trainings: int
+    contests: int | None
     left_out: Sequence[str]
 
 
@@ -98,7 +102,11 @@ class Replay:
         open_accounts(desk, self._settings.start_cash)
         engine.collector.collect(desk.instruments, engine.sizes, self._start)
         work = market_work(
-            engine, self._retraining, health.tell, Idle(self._tick_idle, _guard_idle, self._retrain_idle)
+            engine,
+            self._retraining,
+            health.tell,
+            Idle(self._tick_idle, _guard_idle, self._retrain_idle),
+            contest=Contesting(engine, self._worker, self._settings) if self._options.contest else None,
         )
         table = market_jobs(replace(work, collect=self._after_expiry(work.collect)), InlineWriter(), self._calendar)
         jobs = {job.name: job for job in table}
@@ -216,8 +224,16 @@ class Replay:
             runs=runs,
             messages=self._delivered,
             trainings=self._retraining.trained,
+            contests=self._contests(),
             left_out=rows_left_out(self._source),
         )
+
+    def _contests(self) -> int | None:
+        """How many were held; None where none was asked for."""
+        if not self._options.contest:
+            return None
+        with self._engine.database.reading() as work:
+            return next((each.number for each in work.contests(1)), 0)
 
 
 def _guard_idle(_due: datetime) -> bool:

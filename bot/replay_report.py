@@ -25,10 +25,17 @@ def words(result: ReplayResult, prices: str, seconds: float) -> str:
             "Buy and hold: equal parts of all instruments, each from its first bar.",
             f"{open_positions} positions are still open. Past figures promise nothing.",
             f"{result.runs:,} runs of jobs, {result.trainings} trainings, {result.messages:,} messages.",
+            _contests(result),
             f"{seconds:.1f} s of wall time.",
             f"Ledger head {result.ledger_head}",
         )
     )
+
+
+def _contests(result: ReplayResult) -> str:
+    if result.contests is None:
+        return "Without contests of recipes, which a live run holds each month: --contest holds them here, too."
+    return f"{result.contests} contests of recipes."
 
 
 def figures(result: ReplayResult) -> str:

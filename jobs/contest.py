@@ -20,8 +20,9 @@ from core.domain.bars import BarSize
 from core.domain.contests import Attempt, Contest, level_of
 from core.domain.instruments import Instrument
 from core.errors import DataFault, Transient
-from core.learning.contest import YEAR, YEARS, Lead, Track, Walk, base_rates, compared, walked
+from core.learning.contest import YEAR, YEARS, Walk, base_rates, walked
 from core.learning.recipes import Recipe
+from core.learning.tracks import Lead, Track, compared
 from core.ports import BarStore, UnitOfWork, UnitOfWorkFactory, Worker
 from core.series import COLUMNS, BarSeries
 from jobs.going_back import held
@@ -178,9 +179,9 @@ def _recorded(
     """Whatever came of it is recorded with its figures; a winner goes live in the same transaction."""
     with uow() as work:
         if winner is None:
-            done = replace(held_now, outcome=f"{held_now.champion} stays: no other recipe is shown to foresee more")
+            done = replace(held_now, outcome=f"no other recipe is shown to foresee more: {held_now.champion} stays")
         elif isinstance(refit, str):
-            done = replace(held_now, outcome=f"{winner.recipe} won and does not go live: {refit}")
+            done = replace(held_now, outcome=f"recipe {winner.recipe} won and does not go live: {refit}")
         else:
             done = _with_winner(work, held_now, winner, now)
         words = done.outcome
@@ -196,8 +197,10 @@ def _with_winner(work: UnitOfWork, held_now: Contest, winner: Attempt, now: date
     """Unless the owner has chosen another model meanwhile."""
     model = work.champion()
     if held(work, now) is not None or model is None or model.recipe != held_now.champion:
-        return replace(held_now, outcome=f"{winner.recipe} won, but another model was chosen meanwhile and stays")
-    outcome = f"{winner.recipe} takes the place of {held_now.champion}: {winner.why}"
+        return replace(
+            held_now, outcome=f"recipe {winner.recipe} won, but another model was chosen meanwhile and stays"
+        )
+    outcome = f"recipe {winner.recipe} takes the place of {held_now.champion}: {winner.why}"
     return replace(held_now, winner=winner.recipe, outcome=outcome)
 
 

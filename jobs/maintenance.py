@@ -40,10 +40,11 @@ def maintain(
     health: Callable[[str, Health, str], None],
     others: Callable[[], Path | None] = lambda: None,
     forget_bars: Callable[[], int] = lambda: 0,
+    forget_models: Callable[[], int] = lambda: 0,
 ) -> str:
-    """One line for the record. `others` backs up what belongs to the ledger, `forget_bars` lets old ones go. A backup
-    that fails degrades health and is tried again in an hour. Raises Fatal when the file or the record of decisions and
-    entries is broken."""
+    """One line for the record. `others` backs up what belongs to the ledger, `forget_bars` lets old ones go, and
+    `forget_models` the files of models that nobody goes back to. A backup that fails degrades health and is tried again
+    in an hour. Raises Fatal when the file or the record of decisions and entries is broken."""
     problems = ledger.verify()
     if problems:
         more = f" ({len(problems)} in all)" if len(problems) > 1 else ""
@@ -55,5 +56,6 @@ def maintain(
         health(COMPONENT, Health.DEGRADED, str(failure))
         raise JobSkipped(f"verified; no backup: {failure}") from failure
     health(COMPONENT, Health.RUNNING, f"made {copy.name}")
-    runs, bars = ledger.forget_runs(keep_runs_since), forget_bars()
-    return f"verified; backed up to {copy.name}; {runs} old run records and {bars:,} old bars removed"
+    runs, bars, models = ledger.forget_runs(keep_runs_since), forget_bars(), forget_models()
+    gone = f"{runs} old run records, {bars:,} old bars and {models} files of old models removed"
+    return f"verified; backed up to {copy.name}; {gone}"

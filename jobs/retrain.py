@@ -14,13 +14,16 @@ from core.domain.events import ModelTrained
 from core.domain.instruments import Instrument
 from core.errors import DataFault
 from core.learning.growing import Lesson, labelled_moments, lessons_of
+from core.learning.held_out import LEVEL
 from core.learning.recipes import DEFAULT_RECIPE, RECIPES, Recipe
+from core.learning.tracks import Lead
 from core.learning.training import TrainingOutcome, TrainingRequest, train
 from core.learning.validation import Scores
-from core.ports import BarStore, UnitOfWorkFactory, Worker
+from core.ports import BarStore, UnitOfWork, UnitOfWorkFactory, Worker
 from core.series import BarSeries, seconds_of
 from core.strategy.bundle import names_for
 from core.strategy.features import FEATURE_VERSION
+from jobs.beside import keep_beside, kept_beside
 from jobs.going_back import Held, held
 from jobs.model_changes import Change, Fate, note
 from jobs.schedule import JobSkipped
@@ -54,19 +57,23 @@ def retrain(
     daily = tuple(bars.read(instrument.symbol, BarSize.D1, now, WHOLE_HISTORY) for instrument in instruments)
     with uow() as work:
         champion, known, waits = work.champion(), work.models(), held(work, now)
+        beside = kept_beside(work, models_folder, recipe)
     if not force:
         _skip_while_held(waits)
         _skip_unless_new(daily, now, known, recipe, min_new_labels, unseen)
     try:
         with calling(checkpoint, "train"):
-            outcome = worker.run(train, TrainingRequest(daily, models_folder, recipe, now), deadline=deadline)
+            outcome = worker.run(train, TrainingRequest(daily, models_folder, recipe, now, beside), deadline=deadline)
     except DataFault as fault:
         raise JobSkipped(f"not trained: {fault.reason}") from fault
     if champion is not None and champion.version == outcome.version:
         return f"model {outcome.version} came out the same again; its files are whole"
     if any(model.version == outcome.version for model in known):
         raise JobSkipped(f"model {outcome.version} came out again and had been set aside before")
-    return _register(outcome, now, uow)
+    with uow() as work:
+        line = register(work, outcome, now)
+        work.commit("model")
+    return line
 
 
 def objection(scores: Scores) -> str:
@@ -119,21 +126,38 @@ def _skip_while_held(waits: Held | None) -> None:
         )
 
 
-def _register(outcome: TrainingOutcome, now: datetime, uow: UnitOfWorkFactory) -> str:
-    if not math.isfinite(outcome.scores.log_loss):
-        raise DataFault("model", f"{outcome.version}: its log loss is not a number; the former model stays")
-    reason = objection(outcome.scores)
+def register(work: UnitOfWork, outcome: TrainingOutcome, now: datetime, won: str = "") -> str:
+    """In the caller's transaction, with the news and a line for the record. `won` says in words what contest the recipe
+    has won. Raises DataFault where the scores are not numbers."""
+    reason = objection_to(outcome)
     model = _version_of(outcome, now, ModelState.REJECTED if reason else ModelState.CHAMPION)
-    with uow() as work:
-        work.add_model(model)
-        note(work, Change(now, model.version, Fate.REJECTED if reason else Fate.LIVE, reason))
-        work.publish(_told(model, reason), market_time=now)
-        work.commit("model")
+    live = Fate.WON if won else Fate.LIVE
+    work.add_model(model)
+    note(work, Change(now, model.version, Fate.REJECTED if reason else live, reason or won))
+    keep_beside(work, outcome.version, outcome.held_sha256)
+    work.publish(_told(model, reason, won), market_time=now)
     scores = outcome.scores
     fate = f"rejected, {reason}; the former model stays" if reason else "live"
     return (
         f"model {model.version} ({model.recipe}) from {model.rows} rows: AUC {scores.auc:.3f}, "
         f"log loss {scores.log_loss:.4f} against {scores.baseline_log_loss:.4f}; {fate}{_without(outcome)}"
+    )
+
+
+def objection_to(outcome: TrainingOutcome) -> str:
+    """Why what was trained must not go live; empty when it may. Raises DataFault where its scores are not numbers."""
+    if not math.isfinite(outcome.scores.log_loss):
+        raise DataFault("model", f"{outcome.version}: its log loss is not a number; the former model stays")
+    return objection(outcome.scores) or _worse(outcome.behind)
+
+
+def _worse(behind: Lead | None) -> str:
+    """A refit has to be no worse than the model in use by more than luck."""
+    if behind is None or behind.lead is None or behind.low is None or behind.low <= 0.0:
+        return ""
+    return (
+        f"on {behind.rows} bars that both had held out it foresees worse than the model in use: by"
+        f" {behind.lead:.4f} nats, at least {behind.low:.4f} but for {LEVEL:.0%} of chance"
     )
 
 
@@ -165,7 +189,7 @@ def _version_of(outcome: TrainingOutcome, now: datetime, state: ModelState) -> M
     )
 
 
-def _told(model: ModelVersion, reason: str) -> ModelTrained:
+def _told(model: ModelVersion, reason: str, won: str) -> ModelTrained:
     return ModelTrained(
         version=model.version,
         rows=model.rows,
@@ -177,5 +201,5 @@ def _told(model: ModelVersion, reason: str) -> ModelTrained:
         baseline_log_loss=model.baseline_log_loss,
         base_rate=model.base_rate,
         promoted=not reason,
-        reason=reason,
+        reason=reason or won,
     )

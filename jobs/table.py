@@ -14,13 +14,14 @@ from jobs.schedule import GUARD_PERIOD, RETRAIN_PERIOD, TICK_PERIOD, Job, Timeba
 from jobs.writer import Urgency, WriterLike
 
 TICK, GUARD, RETRAIN, REPORT, MAINTENANCE = "tick", "guard", "retrain", "report", "maintenance"
-BACKFILL = "back-fill"
+BACKFILL, CONTEST = "back-fill", "contest"
 LEASE_PERIOD = timedelta(seconds=10)
 EXPIRY_PERIOD = timedelta(seconds=30)
 HEALTH_PERIOD = timedelta(seconds=20)
 WATCH_PERIOD = timedelta(minutes=1)
 ATTEST_PERIOD = timedelta(minutes=30)
 HOUR, PAST_THE_HOUR = timedelta(hours=1), timedelta(minutes=40)
+DAY, PAST_MIDNIGHT = timedelta(days=1), timedelta(hours=2, minutes=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class MarketWork:
     """What follows market time. `collect` fetches outside any lock; all but it and `retrain` run in the writer.
 
     The `..._idle` rules tell the virtual driver which runs could change nothing. `fill` fetches what is missing inside
-    the stored series, where that is to be done.
+    the stored series, where that is to be done. `contest` sets recipes against one another, where that is wanted; like
+    `retrain` it has the worker do it and commits by itself.
     """
 
     collect: Callable[[datetime], CollectReport]
@@ -40,6 +42,7 @@ class MarketWork:
     guard_idle: Callable[[datetime], bool] = lambda _due: False
     retrain_idle: Callable[[datetime], bool] = lambda _due: False
     fill: Callable[[datetime], str] | None = None
+    contest: Callable[[datetime], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,13 @@ def market_jobs(work: MarketWork, writer: WriterLike, calendar: Calendar) -> Seq
         return writer.submit(Urgency.TICK, work.report, due).result()
 
     fill = () if work.fill is None else (_backfill(work.fill),)
+    contest = () if work.contest is None else (_contest(work.contest),)
     return (
         Job(TICK, every(TICK_PERIOD), Timebase.MARKET, 240.0, 0, tick, work.tick_idle),
         Job(GUARD, every(GUARD_PERIOD), Timebase.MARKET, 50.0, 1, guard, work.guard_idle, is_news=False),
         Job(RETRAIN, every(RETRAIN_PERIOD), Timebase.MARKET, 900.0, 2, work.retrain, work.retrain_idle),
         Job(REPORT, at_day_end(calendar), Timebase.MARKET, 60.0, 3, report),
+        *contest,
         *fill,
     )
 
@@ -95,6 +100,12 @@ def train_now(
 
 def _run_now(runner: JobRunner, job: Job, market_clock: Clock) -> None:
     runner.run(job, market_clock.now().replace(microsecond=0))
+
+
+def _contest(hold: Callable[[datetime], str]) -> Job:
+    """Looked for once a day, half an hour away from the trainings: of two that want the worker the hourly one is not to
+    wait."""
+    return Job(CONTEST, every(DAY, PAST_MIDNIGHT), Timebase.MARKET, 3600.0, 5, hold)
 
 
 def _backfill(fill: Callable[[datetime], str]) -> Job:

@@ -16,9 +16,9 @@ from core.errors import DataFault
 from core.learning.fitting import Fitted, Grower, fitted, pools, rows_to_learn
 from core.learning.folds import assert_apart, inner_starts, known, walk_forward
 from core.learning.history import DAY, History
-from core.learning.labels import Labels
 from core.learning.recipes import Recipe
 from core.learning.samples import Samples
+from core.learning.tracks import Track, nats
 from core.learning.validation import Scores, pooled, scored
 from core.series import BarSeries, Floats, Seconds, seconds_of, time_of
 from core.strategy.bundle import Bundle, Member
@@ -31,9 +31,11 @@ JUDGED_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """What the member `name` of a pool may learn from. `needed` rows make a forest that can be judged, too."""
+    """What the member `name` of a pool may learn from: `samples` number its `symbols`. `needed` rows make a forest that
+    can be judged, too."""
 
     name: str
+    symbols: tuple[str, ...]
     samples: Samples
     needed: int
     stride: int
@@ -57,7 +59,8 @@ class Lesson:
 @dataclass(frozen=True, slots=True, eq=False)
 class Grown:
     """A fitted recipe that is written nowhere yet. `estimators` are scikit-learn's and `by_member` the scores of each,
-    by member; `last_bar_at` is the newest bar that a label was taken from."""
+    by member; `last_bar_at` is the newest bar that a label was taken from. `held_out` is what was said while it was
+    judged, in nats over saying one half."""
 
     bundle: Bundle
     estimators: Mapping[str, Any]
@@ -65,17 +68,18 @@ class Grown:
     last_bar_at: datetime
     scores: Scores
     by_member: Mapping[str, Scores]
+    held_out: Track
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
     said: Floats
     base: Floats
-    label: Labels
+    test: Samples
 
     @property
     def scores(self) -> Scores:
-        return scored(self.said, self.base, self.label)
+        return scored(self.said, self.base, self.test.label)
 
 
 def lessons_of(daily: Sequence[BarSeries], recipe: Recipe) -> tuple[Lesson, ...]:
@@ -85,6 +89,7 @@ def lessons_of(daily: Sequence[BarSeries], recipe: Recipe) -> tuple[Lesson, ...]
     return tuple(
         Lesson(
             name,
+            tuple(histories[place].symbol for place in members),
             rows_to_learn([histories[place] for place in members], event, grower),
             _needed(grower, event.horizon, len(members)),
             grower.stride,
@@ -136,7 +141,19 @@ def grow(lessons: Sequence[Lesson], recipe: Recipe, *, is_judged: bool = True) -
         time_of(newest),
         pooled([each.scores for each in judged.values()]),
         {name: each.scores for name, each in judged.items()},
+        _held_out(recipe, {lesson.name: lesson.symbols for lesson in lessons}, judged),
     )
+
+
+def _held_out(recipe: Recipe, symbols: Mapping[str, Sequence[str]], judged: Mapping[str, _Judged]) -> Track:
+    closed_at, gained = {}, {}
+    for name, each in judged.items():
+        worth = nats(each.said, np.full(len(each.said), 0.5), each.test.label)
+        for place, symbol in enumerate(symbols[name]):
+            mine = each.test.asset == place
+            if mine.any():
+                closed_at[symbol], gained[symbol] = each.test.closed_at[mine], worth[mine]
+    return Track(recipe.name, closed_at, gained)
 
 
 def named(recipe: Recipe, members: Sequence[Member], missing: Mapping[str, str]) -> Bundle:
@@ -155,7 +172,7 @@ def _judge(samples: Samples, grower: Grower) -> _Judged | None:
     if found is None:
         return None
     test = samples.where(fold.test)
-    return _Judged(found.foresee(test.features), np.full(len(test), found.base_rate), test.label)
+    return _Judged(found.foresee(test.features), np.full(len(test), found.base_rate), test)
 
 
 def _member(lesson: Lesson, found: Fitted, recipe: Recipe) -> Member:

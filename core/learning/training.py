@@ -12,8 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from core.learning import held_out
 from core.learning.growing import grow, lessons_of
+from core.learning.held_out import Kept
 from core.learning.recipes import Recipe
+from core.learning.tracks import Lead, Track
 from core.learning.validation import Scores
 from core.series import BarSeries
 from core.strategy.features import FEATURE_NAMES, FEATURE_VERSION
@@ -22,18 +25,21 @@ from core.strategy.features import FEATURE_NAMES, FEATURE_VERSION
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingRequest:
     """`daily` holds one series of closed daily bars a symbol; `folder` is where model files live. What was labelled
-    before `at` is learned from."""
+    before `at` is learned from. `beside` is what the model of this recipe that is in use said of days held out."""
 
     daily: tuple[BarSeries, ...]
     folder: Path
     recipe: Recipe
     at: datetime
+    beside: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingOutcome:
     """Plain values about the saved model. Paths are relative to the folder; `last_bar_at` is the newest bar used.
-    `missing` says of the members of the pool that have no forest why not; `by_member` has the scores of the others."""
+    `missing` says of the members of the pool that have no forest why not; `by_member` has the scores of the others.
+    `held_sha256` is the hash of what was said of days held out; `behind` by how much the model in use was better there,
+    None where there was nothing to compare with."""
 
     version: str
     recipe: str
@@ -49,6 +55,8 @@ class TrainingOutcome:
     scores: Scores
     by_member: Mapping[str, Scores]
     missing: Mapping[str, str]
+    held_sha256: str = ""
+    behind: Lead | None = None
 
 
 def train(request: TrainingRequest) -> TrainingOutcome:
@@ -65,6 +73,8 @@ def train(request: TrainingRequest) -> TrainingOutcome:
     pickled = _pickled(grown.estimators, flat, request.folder)
     _write(request.folder / path, pickled)
     _write(request.folder / flat_path, flat)
+    held = held_out.to_bytes(grown.held_out)
+    _write(request.folder / held_out.name_of(bundle.version), held)
     return TrainingOutcome(
         bundle.version,
         recipe.name,
@@ -80,7 +90,14 @@ def train(request: TrainingRequest) -> TrainingOutcome:
         grown.scores,
         grown.by_member,
         bundle.missing,
+        hashlib.sha256(held).hexdigest(),
+        _behind(grown.held_out, request),
     )
+
+
+def _behind(said: Track, request: TrainingRequest) -> Lead | None:
+    former = held_out.read(request.beside) if request.beside is not None else None
+    return held_out.behind(said, former, request.recipe.foresees.horizon) if former is not None else None
 
 
 def _pickled(estimators: Mapping[str, Any], flat: bytes, folder: Path) -> bytes:

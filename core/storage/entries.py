@@ -15,7 +15,7 @@ from sqlalchemy import Table, bindparam, insert, select
 from core.domain.codec import decode
 from core.domain.portfolio import CashMovement, Entry, Fill, Portfolio, PositionAdjustment, Reversal, portfolio_of
 from core.storage import tables
-from core.storage.chain import ADJUSTMENT, CASH, DECISION, FILL, REVERSAL, Chain, kind_of
+from core.storage.chain import ADJUSTMENT, CASH, FILL, REVERSAL, Chain, kind_of
 from core.storage.statements import row_of, value_of
 
 TABLES: Final[Mapping[str, Table]] = {
@@ -43,7 +43,7 @@ _OF_ACCOUNT = {
 }
 _SINCE = (
     select(tables.chain.c.kind, tables.chain.c.payload)
-    .where(tables.chain.c.seq > bindparam("after"), tables.chain.c.kind != DECISION)
+    .where(tables.chain.c.seq > bindparam("after"), tables.chain.c.kind.in_(TYPES))
     .order_by(tables.chain.c.seq)
 )
 

@@ -15,6 +15,7 @@ import pytest
 
 from core.clock import VirtualClock
 from core.domain.accounts import Account, AccountKind, Mode, World
+from core.domain.contests import Attempt, Contest
 from core.domain.decisions import Brake, BrakeKind, ModelState, Prediction
 from core.domain.events import HealthChanged, InstructionIssued, ModeChanged, ModelTrained, PositionUnguarded, Priority
 from core.domain.orders import Bracket, OrderState, OrderType, Purpose, Side
@@ -389,6 +390,27 @@ def test_an_earlier_model_can_be_the_champion_again(uow: UnitOfWork) -> None:
     assert uow.model("m9") is None
     with pytest.raises(KeyError):
         uow.promote_model("m9")
+
+
+@pytest.mark.feature("S5")
+def test_contests_stand_in_the_chain_among_entries_and_the_newest_comes_first(
+    database: Database, clock: VirtualClock
+) -> None:
+    tried = (Attempt("scaled-asset", "scaled", 9, 0.001), Attempt("net-class", "net", why="passes the gate by itself"))
+    first = Contest(1, START, "scaled-asset", START, LATER, "d" * 64, tried, "", "the champion stays")
+    with database.unit_of_work() as uow:
+        head = uow.chain_head()
+        uow.record_contest(first, recorded_at=START)
+        uow.book(a_deposit(), recorded_at=START)
+        uow.record_contest(replace(first, number=2, winner="net-class", before=77), recorded_at=LATER)
+        uow.commit()
+        assert uow.chain_head() != head
+        assert uow.portfolio("simulated").cash == a_deposit().amount
+        newest, former = uow.contests()
+        assert former == first
+        assert (newest.number, newest.winner, newest.before) == (2, "net-class", 1)
+        assert uow.contests(1) == [newest]
+    assert database.verify() == []
 
 
 @pytest.mark.feature("S6")

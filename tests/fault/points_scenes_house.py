@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 from telegram import Update
 
 from bot.commands import hand, waiting
@@ -24,12 +25,12 @@ from bot.second_factor import SecondFactor
 from core.adapters.bar_folder import BarFolder
 from core.checkpoints import calling
 from core.domain.accounts import Mode
-from core.domain.events import ModelRestored
+from core.domain.events import ModelRestored, ModelTrained
 from core.domain.records import JobOutcome, QuestionChoice
 from core.feed.bar_files import Wanted
-from jobs.table import GUARD, REPORT, RETRAIN, TICK
+from jobs.table import CONTEST, GUARD, REPORT, RETRAIN, TICK
 from tests.fault.kill_setup import stump
-from tests.fault.points_house import COIN, House, Scene, Step
+from tests.fault.points_house import CHAMPION, COIN, WINNER, House, Scene, Step
 from tests.fault.points_steps import (
     BUY_CARD,
     DAY,
@@ -43,6 +44,7 @@ from tests.fault.points_steps import (
     order,
 )
 from tests.forest_builders import save
+from tests.series_builders import series_of
 
 DAY_END = Scene(
     "a day is reported, predictions are scored, a model is trained",
@@ -267,6 +269,37 @@ GONE_BACK = Scene(
     ),
     venue="",
     expect=_is_back,
+)
+
+
+def _has_years(house: House) -> None:
+    """A model that is forty days old, and eight years of bars in which nothing happens."""
+    now = house.clock.now().replace(hour=0, minute=0)
+    with calling(house.checkpoint, "train"):
+        old = save(replace(stump(), version="first"), house.settings.models_dir)
+    with house.desk.ledger() as work:
+        if work.champion() is None:
+            work.add_model(replace(old, recipe=CHAMPION, trained_at=now - timedelta(days=40)))
+            work.commit("model")
+    close = np.full(8 * 365, 100.0)
+    house.database.bars.write(series_of(COIN, close, start=now - timedelta(days=len(close))), "scripted")
+
+
+def _has_a_winner(house: House) -> None:
+    with house.database.reading() as work:
+        live, held = work.champion(), work.contests()
+        told = [row.event for row in work.messages() if isinstance(row.event, ModelTrained)]
+    assert live is not None
+    assert live.recipe == WINNER
+    assert [(each.number, each.winner) for each in held] == [(1, WINNER)]
+    assert [(event.version, event.promoted) for event in told] == [(live.version, True)]
+
+
+CONTESTED = Scene(
+    "a recipe wins a contest and is live",
+    (Step(_has_years), Step(job(CONTEST)), Step(job(CONTEST), DAY), Step(delivered)),
+    venue="",
+    expect=_has_a_winner,
 )
 
 

@@ -17,10 +17,11 @@ from core.domain.contests import BUDGET, Contest, level_of
 from core.domain.decisions import ModelState
 from core.domain.instruments import instrument_for
 from core.errors import Transient
-from core.learning.contest import Track, Walk, base_rates, compared, walked
+from core.learning.contest import Walk, base_rates, walked
 from core.learning.events import EVENTS
-from core.learning.forecasting import Grower, Pool
+from core.learning.fitting import Grower, Pool
 from core.learning.recipes import RECIPES, Recipe
+from core.learning.tracks import Track, compared
 from core.series import BarSeries, Floats, seconds_of
 from core.storage.store import Database
 from jobs.contest import PERIOD, Refit, Rules, contest
@@ -36,12 +37,12 @@ pytestmark = pytest.mark.feature("S5")
 
 DAY = timedelta(days=1)
 CHAMPION = "scaled-asset"
-DAYS = 1200
+DAYS = 1825
 
 
 @pytest.fixture(autouse=True)
 def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.learning.contest.ROUNDS", 150)
+    monkeypatch.setattr("core.learning.tracks.ROUNDS", 150)
 
 
 def track(name: str, gained: Floats, shift: int = 0, symbol: str = "SPY") -> Track:
@@ -100,7 +101,7 @@ def test_only_bars_of_which_both_have_foreseen_something_are_compared() -> None:
 
 
 def test_too_few_independent_stretches_are_no_answer() -> None:
-    assert compared(track("a", noise(1)[:400]), track("b", noise(1)[:400] + 1.0), 20, 0.05, 7).low is None
+    assert compared(track("a", noise(1)[:1000]), track("b", noise(1)[:1000] + 1.0), 20, 0.05, 7).low is None
 
 
 def test_base_rates_count_what_came_true_in_the_years_of_the_contest() -> None:
@@ -194,7 +195,9 @@ def hall(tmp_path: Path, daily: tuple[BarSeries, ...]) -> Iterator[Hall]:
     with database.unit_of_work() as work:
         work.add_model(a_model("f1", recipe=CHAMPION, trained_at=START - PERIOD))
         work.commit()
-    tracks = {name: track(name, noise(number + 30)) for number, name in enumerate(RECIPES)}
+    tracks = {
+        name: track(name, noise(number + 30, 0.0 if name == CHAMPION else -0.02)) for number, name in enumerate(RECIPES)
+    }
     names = (CHAMPION, "scaled-class", "scaled-pooled")
     yield Hall(database, bars, tmp_path, tracks, {name: RECIPES[name] for name in names})
     database.close()
@@ -205,7 +208,7 @@ START = random_walk("BTC-USD", 8 * 365, seed=71).bar(8 * 365 - 1).closed_at
 
 def test_a_champion_that_is_not_beaten_stays_and_every_attempt_is_on_record(hall: Hall) -> None:
     line = hall.hold(START)
-    assert line.startswith(f"contest 1: {CHAMPION} stays: no other recipe is shown to foresee more")
+    assert line.startswith(f"contest 1: no other recipe is shown to foresee more: {CHAMPION} stays")
     assert hall.walks == [CHAMPION, "scaled-class", "scaled-pooled"]
     assert hall.refits == []
     assert hall.live() == ("f1", CHAMPION)

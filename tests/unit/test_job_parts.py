@@ -202,9 +202,9 @@ def test_housekeeping_verifies_backs_up_and_forgets_old_runs(database: Database,
         work.start_job("retrain", START - timedelta(days=30), START - timedelta(days=30))
 
     write(database, runs)
-    line = maintain(database, START - timedelta(days=14), said, forget_bars=lambda: 1_234)
+    line = maintain(database, START - timedelta(days=14), said, forget_bars=lambda: 1_234, forget_models=lambda: 6)
     assert line.startswith("verified; backed up to ")
-    assert line.endswith("2 old run records and 1,234 old bars removed")
+    assert line.endswith("2 old run records, 1,234 old bars and 6 files of old models removed")
     (copy,) = (database.path.parent / "backups").iterdir()
     assert copy.name in line
     with database.reading() as work:

@@ -20,6 +20,7 @@ from bot.message import Message
 from bot.model_desk import ModelDesk
 from bot.model_picture import BAND, LINE, MARK, picture
 from core.clock import VirtualClock
+from core.domain.contests import Attempt, Contest
 from core.domain.decisions import Prediction
 from core.domain.skill import LiveSkill, SkillRecord, TrackedPrediction, Trust
 from core.execution.live_skill import keep_live_skill
@@ -108,6 +109,25 @@ def test_the_live_skill_is_that_of_the_recipe_in_use(filled: Talk, database: Dat
         keep_live_skill(work, LiveSkill(NOON, NOON - 365 * DAY, "direction-pooled", record, (), ()))
         work.commit()
     assert "Live skill" not in answer(filled, "/model").text
+
+
+def test_the_newest_contest_is_told_with_what_each_recipe_came_to(filled: Talk, database: Database) -> None:
+    attempts = (
+        Attempt("scaled-asset", "scaled", 9000, -0.0055, why="the champion's"),
+        Attempt("scaled-class", "scaled", 9000, -0.01, -0.0045, -0.0123, 0.03, "0.0045 nats behind the champion's"),
+        Attempt("direction-pooled", "direction", why="its event happens by itself 66% of the time in SPY"),
+    )
+    told = "no other recipe is shown to foresee more: scaled-asset stays"
+    with database.unit_of_work() as work:
+        work.record_contest(
+            Contest(1, NOON, "scaled-asset", NOON - 1825 * DAY, NOON, "0" * 64, attempts, "", told), recorded_at=NOON
+        )
+        work.commit()
+    text = visible(answer(filled, "/model").text)
+    assert (
+        f"Contest of recipes 1, {NOON.day} Nov\nNo other recipe is shown to foresee more: scaled-asset stays.\n"
+        "scaled-class: 0.0045 nats behind the champion's\n1 other could not challenge"
+    ) in text
 
 
 def test_a_model_that_guesses_better_than_it_foresees_is_said_to_be_no_better(filled: Talk, database: Database) -> None:
