@@ -18,6 +18,7 @@ from core.learning import folds, growing, validation
 from core.learning.fitting import Pool, fitted
 from core.learning.forecasting import forecast
 from core.learning.growing import grow, lessons_of
+from core.learning.held_out import name_of
 from core.learning.history import History
 from core.learning.recipes import DEFAULT_RECIPE, RECIPES
 from core.learning.samples import Samples
@@ -80,7 +81,8 @@ def test_what_is_saved_is_what_was_fitted_on_all_rows_and_loads_by_hash(tmp_path
     row = replace(model_of(small_forest(), flat=flat, pickled=pickled), version=outcome.version)
     row = replace(row, path=outcome.path, flat_path=outcome.flat_path)
     assert ModelFiles(tmp_path, ForestPredictor.from_bytes).load(row).predict(DAILY[0]) is not None
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((outcome.path, outcome.flat_path))
+    files = (outcome.path, outcome.flat_path, name_of(outcome.version))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
 
 
 @pytest.mark.parametrize("pool", Pool)
