@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from bot.bootstrap import Engine
-from bot.market_work import recipe_of
-from core.learning.recipes import RECIPES
+from bot.market_work import recipes_of
 from core.ports import Worker
 from core.settings import Settings
 from jobs.contest import Rules, contest
@@ -24,7 +23,7 @@ class Contesting:
     def __call__(self, due: datetime) -> str:
         desk = self._engine.desk
         # On one thread: nobody waits for it.
-        recipes = {name: recipe_of(self._settings, name).on(1) for name in RECIPES}
+        recipes = {name: recipe.on(1) for name, recipe in recipes_of(self._settings).items()}
         winners = Winners(
             due,
             desk.ledger,

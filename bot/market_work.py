@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -111,6 +111,11 @@ def recipe_of(settings: Settings, name: str = DEFAULT_RECIPE) -> Recipe:
     recipe = RECIPES.get(name, RECIPES[DEFAULT_RECIPE])
     trees, trial = settings.model_trees, min(recipe.grower.trial_trees, settings.model_trees)
     return replace(recipe, grower=replace(recipe.grower, trees=trees, trial_trees=trial)).on(os.cpu_count() or 1)
+
+
+def recipes_of(settings: Settings) -> Mapping[str, Recipe]:
+    """Every recipe by name, with as many trees as the owner set."""
+    return {name: recipe_of(settings, name) for name in RECIPES}
 
 
 class _Feed:
