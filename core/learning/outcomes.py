@@ -6,6 +6,7 @@ Every event compares prices with prices, so that a split that the bars follow ch
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -14,11 +15,11 @@ import numpy as np
 from core.domain.decisions import Prediction
 from core.domain.instruments import instrument_for
 from core.domain.skill import TrackedPrediction
-from core.learning.events import Event
+from core.learning.events import Event, Places
 from core.learning.history import DAY
 from core.learning.market import side_cost
 from core.learning.samples import uniqueness
-from core.series import BarSeries, Seconds, concatenated, seconds_of, time_of
+from core.series import BarSeries, Mask, Seconds, concatenated, seconds_of, time_of
 from core.strategy.skill import Weighed
 
 BASE_BARS = 2520
@@ -45,58 +46,78 @@ class Outcomes:
     from the oldest prediction on, ascending, whole seconds UTC."""
 
     def __init__(self, event: Event, daily: BarSeries, expected: Seconds) -> None:
-        self._daily = daily
-        self._expected = expected
         self._horizon = event.horizon
-        self._found = event.outcomes(_standing_still(daily, event.horizon), side_cost(daily.symbol))
-        counts = np.isfinite(self._found.gain)
-        self._told = np.concatenate(([0], np.cumsum(counts)))
-        self._true = np.concatenate(([0], np.cumsum(counts & (self._found.label == 1))))
-        self._jumps = self._jumped()
+        self._expected: list[int] = expected.tolist()
+        self._closes: list[int] = daily.closed_at.tolist()
+        found = event.outcomes(_standing_still(daily, event.horizon), side_cost(daily.symbol))
+        told = np.isfinite(found.gain)
+        self._label: list[bool] = (found.label == 1).tolist()
+        self._is_told: list[bool] = told.tolist()
+        self._ended: list[int] = found.ended.tolist()
+        self._until: list[int] = _unbroken(daily.closed_at, expected).tolist()
+        self._base_rate = _base_rates(told, found.label == 1, event.horizon)
+        self._jumps: list[int] = _jumps(daily).tolist()
 
     def of(self, made: Prediction) -> TrackedPrediction | str:
         """The prediction with its outcome, as soon as a closed bar decides it, or why there is none yet."""
-        if len(self._daily) == 0:
+        if not self._closes:
             return NO_BARS
-        closed, closes = seconds_of(made.bar_closed_at), self._daily.closed_at
-        at = int(np.searchsorted(closes, closed))
-        if at == len(closes) or closes[at] != closed:
+        closed = seconds_of(made.bar_closed_at)
+        at = bisect_left(self._closes, closed)
+        if at == len(self._closes) or self._closes[at] != closed:
             return BAR_GONE
-        first, ended = int(np.searchsorted(self._expected, closed, side="right")), int(self._found.ended[at])
-        if ended >= len(closes):
-            return NOT_DUE if len(self._expected) - first < self._horizon else GAP
-        due = self._expected[first : first + ended - at]
-        if not np.array_equal(closes[at + 1 : ended + 1], due) or not np.isfinite(self._found.gain[at]):
+        ended = self._ended[at]
+        if ended >= len(self._closes):
+            left = len(self._expected) - bisect_right(self._expected, closed)
+            return NOT_DUE if left < self._horizon else GAP
+        if self._until[at] < ended or not self._is_told[at]:
             return GAP
         return TrackedPrediction(
             made,
-            bool(self._found.label[at]),
-            ended_at=time_of(closes[ended]),
+            self._label[at],
+            ended_at=time_of(self._closes[ended]),
             known_at=self._known_at(at, ended),
-            base_rate=self._base_rate(at),
+            base_rate=self._base_rate[at],
         )
-
-    def _base_rate(self, at: int) -> float | None:
-        """Of the outcomes that had run their whole horizon by the close of bar `at`, with one of either kind added
-        (Laplace): nothing that has not happened yet is impossible. None before there was any."""
-        known = max(0, at - self._horizon + 1)
-        oldest = max(0, known - BASE_BARS)
-        told, true = (int(sums[known] - sums[oldest]) for sums in (self._told, self._true))
-        return (true + 1) / (told + 2) if told else None
 
     def _known_at(self, at: int, ended: int) -> datetime:
         """A jump that may be a split has to be old enough by then."""
-        closes = self._daily.closed_at
-        jumps = self._jumps[(self._jumps > at - LEAD) & (self._jumps <= ended)]
-        settled = [time_of(closes[jump]) + UNSETTLED_FOR for jump in jumps[-1:]]
-        return max([time_of(closes[ended]), *settled])
+        known = time_of(self._closes[ended])
+        last = bisect_right(self._jumps, ended) - 1
+        if last < 0 or self._jumps[last] <= at - LEAD:
+            return known
+        return max(known, time_of(self._closes[self._jumps[last]]) + UNSETTLED_FOR)
 
-    def _jumped(self) -> Seconds:
-        """The bars that opened far from the close before them; none of a coin, which is never split."""
-        if instrument_for(self._daily.symbol).is_crypto or len(self._daily) < 2:
-            return np.empty(0, np.int64)
-        leap = np.abs(np.log(self._daily.open[1:] / self._daily.close[:-1]))
-        return np.flatnonzero(leap > JUMP) + 1
+
+def _unbroken(closes: Seconds, expected: Seconds) -> Places:
+    """For each bar the last one up to which none that was expected is missing, and none is there that was not."""
+    if len(closes) == 0:
+        return np.empty(0, np.int64)
+    place = np.searchsorted(expected, closes)
+    known = place < len(expected)
+    known[known] = expected[place[known]] == closes[known]
+    breaks = np.flatnonzero(~(known[1:] & (np.diff(place) == 1) & known[:-1]))
+    ends = np.append(breaks, len(closes) - 1)
+    return ends[np.searchsorted(ends, np.arange(len(closes)))]
+
+
+def _base_rates(told: Mask, true: Mask, horizon: int) -> list[float | None]:
+    """At each bar, of the outcomes that had run their whole horizon by its close, with one of either kind added
+    (Laplace): nothing that has not happened yet is impossible. None before there was any."""
+    known = np.maximum(0, np.arange(len(told)) - horizon + 1)
+    oldest = np.maximum(0, known - BASE_BARS)
+    counts, hits = (np.concatenate(([0], np.cumsum(each))) for each in (told, told & true))
+    of, came = counts[known] - counts[oldest], hits[known] - hits[oldest]
+    rates = ((came + 1) / (of + 2)).tolist()
+    return [rate if count else None for rate, count in zip(rates, of.tolist(), strict=True)]
+
+
+def _jumps(daily: BarSeries) -> Places:
+    """The bars that opened far from the close before them; none of a coin, which is never split."""
+    if instrument_for(daily.symbol).is_crypto or len(daily) < 2:
+        return np.empty(0, np.int64)
+    leap = np.abs(np.log(daily.open[1:] / daily.close[:-1]))
+    return np.flatnonzero(leap > JUMP) + 1
 
 
 def _standing_still(daily: BarSeries, bars: int) -> BarSeries:
