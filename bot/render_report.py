@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from bot import numbers
+from bot import numbers, render_skill
 from bot.markup import bold, code, line, paragraphs, table, visible
 from bot.message import Message
 from bot.render_accounts import account_block, day_results
@@ -31,7 +31,9 @@ def report(event: DailyReport, zone: ZoneInfo) -> Message:
             f"{title}\n{period}",
             *blocks,
             *(held or [f"{bold('Positions')}\nNothing is held."]),
+            f"{bold('Closed today')}\n{render_skill.closed(event.closed, zone)}" if event.closed else "",
             f"{bold('Model')}\n{_model_words(event)}",
+            render_skill.live(event.skill, event.doubted, event.waiting),
             f"{bold('Health')}\n{_health_words(event)}",
             f"{bold('Ledger head')}, the seal on all so far\n{code(line(event.ledger_head, 64))}",
         )
@@ -57,7 +59,7 @@ def _model_words(event: DailyReport) -> str:
         hits = (
             f"Right {event.model_hits} of {event.model_scored} times ({numbers.percent(share, places=0)}): forecasts "
             f"of the last {SCORED_FOR.days} days that have come due, whichever model was live. Right means over 50% "
-            "and the price rose, or 50% and less and it did not."
+            "and it came true, or 50% and less and it did not."
         )
     return f"{line(event.model_version, 40)}, AUC {numbers.measure(event.model_auc)} (0.5 is luck). {hits}"
 

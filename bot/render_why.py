@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from bot import numbers, render_reasons
+from bot import numbers, render_reasons, render_skill
 from bot.markup import bold, code, esc, italic, line, paragraphs, table
 from bot.menus import menu_token
 from bot.message import Button, Keyboard, Message
@@ -14,6 +14,7 @@ from bot.render_marks import fits_a_button, headline
 from bot.render_moves import what_moved
 from core.domain.accounts import Badge
 from core.domain.decisions import RULE_GATE, Reasons, Signal
+from core.domain.events import ClosedForecast
 from core.domain.views import Explanation
 
 
@@ -84,16 +85,27 @@ def _verdict(signal: Signal, zone: ZoneInfo) -> str:
 
 
 def why(
-    signal: Signal, marks: tuple[Badge, ...], market_now: datetime, zone: ZoneInfo, moved: Reasons | None = None
+    signal: Signal,
+    marks: tuple[Badge, ...],
+    market_now: datetime,
+    zone: ZoneInfo,
+    moved: Reasons | None = None,
+    closed: Sequence[ClosedForecast] = (),
 ) -> Message:
-    """The stored judgement of one asset: what the model saw and what moved it, every gate in order with its words."""
+    """The stored judgement of one asset: what the model saw and what moved it, every gate in order with its words; and
+    what became of its last trades."""
     said = "buy" if signal.is_buy else "no entry"
     title = headline("🔎", f"{line(signal.symbol, 20)}{_chance(signal)}: {said}, why", marks)
     age = f"Judged {numbers.span(market_now - signal.at)} ago."
     keyboard = ((Button("📈 All signals", menu_token("signals")),), *_why_buttons([signal.symbol]))
     return Message(
         paragraphs(
-            title, age, _facts(signal, zone), what_moved(moved), render_reasons.every_gate(signal.verdicts, zone)
+            title,
+            age,
+            _facts(signal, zone),
+            what_moved(moved),
+            render_reasons.every_gate(signal.verdicts, zone),
+            f"{bold('Its last trades')}\n{render_skill.closed(closed, zone)}" if closed else "",
         ),
         keyboard,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,14 @@ from typing import Any
 from core.domain.accounts import Badge, Mode
 from core.domain.decisions import Brake, BrakeKind, Prediction, Reasons, Signal
 from core.domain.drafts import Deed, Draft, DraftAnswer, Preview
-from core.domain.events import DailyReport, InstructionIssued, ModeChanged, ReportAccount, ReportPosition
+from core.domain.events import (
+    ClosedForecast,
+    DailyReport,
+    InstructionIssued,
+    ModeChanged,
+    ReportAccount,
+    ReportPosition,
+)
 from core.domain.orders import Purpose, Side
 from core.domain.portfolio import GuardKind
 from core.domain.real_money import RealMoneyView
@@ -185,6 +192,7 @@ class FakeOwner:
     brakes: list[Brake] = field(default_factory=list)
     judged: list[Signal] = field(default_factory=list)
     moved: dict[str, Reasons] = field(default_factory=dict)
+    closed: list[ClosedForecast] = field(default_factory=list)
     signs: int = 0
     answer_to_fill: OwnerAnswer = field(
         default_factory=lambda: OwnerAnswer(AnswerKind.DONE, "Booked 10 SPY at 512.30.")
@@ -214,6 +222,9 @@ class FakeOwner:
 
     def reasons(self, prediction: Prediction) -> Reasons | None:
         return self.moved.get(prediction.symbol)
+
+    def closed_trades(self, symbol: str) -> Sequence[ClosedForecast]:
+        return [each for each in self.closed if each.symbol == symbol]
 
     def pause(self, until: datetime | None, by: str) -> OwnerAnswer:
         self.calls.append(("pause", until, by))

@@ -75,7 +75,8 @@ async def why(talk: Talk, request: Request) -> Reply:
         return reply(render_why.no_judgement(spoken, judged), "no such judgement")
     view = await talk.hands.ask(talk.owner.status)
     moved = await talk.hands.ask(talk.owner.reasons, found.prediction) if found.prediction is not None else None
-    return reply(render_why.why(found, view.badges, view.market_now, talk.zone, moved))
+    closed = await talk.hands.ask(talk.owner.closed_trades, found.symbol)
+    return reply(render_why.why(found, view.badges, view.market_now, talk.zone, moved, closed))
 
 
 async def menu(talk: Talk, request: Request) -> Reply:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from core.domain.accounts import Mode
 from core.domain.decisions import Brake, BrakeKind, Prediction, Reasons, Signal
-from core.domain.events import DailyReport, ModeChanged
+from core.domain.events import ClosedForecast, DailyReport, ModeChanged
 from core.domain.orders import OrderState
 from core.domain.records import Instruction, InstructionState
 from core.domain.values import ZERO
@@ -17,6 +17,7 @@ from core.execution.bookings import Execution, refused
 from core.execution.desk import MODE_KEY
 from core.execution.owner_cards import OwnerCards
 from core.execution.reasons import reasons_of
+from core.execution.trade_forecasts import closed_of
 from core.ports import UnitOfWork
 
 EVERYTHING = "*"
@@ -51,6 +52,10 @@ class OwnerDesk(OwnerCards):
     def reasons(self, prediction: Prediction) -> Reasons | None:
         with self._desk.reading() as work:
             return reasons_of(work, prediction)
+
+    def closed_trades(self, symbol: str) -> Sequence[ClosedForecast]:
+        with self._desk.reading() as work:
+            return closed_of(work, symbol)
 
     def pause(self, until: datetime | None, by: str) -> OwnerAnswer:
         """No new entries until `until` by the market clock, or until resume. Exits go on."""

@@ -22,7 +22,9 @@ from core.execution import fallback
 from core.execution.attesting import attested_at
 from core.execution.desk import Desk
 from core.execution.equity import record_of, trading_day_end, valued
+from core.execution.live_skill import live_skill, standings
 from core.execution.market import last_prices
+from core.execution.trade_forecasts import closed_between
 from core.execution.venue_state import last_seen
 from core.ports import UnitOfWork
 
@@ -99,11 +101,21 @@ def _day_of(desk: Desk, now: datetime) -> date:
     return (trading_day_end(desk, now) - timedelta(microseconds=1)).date()
 
 
+def _day_start(desk: Desk, now: datetime) -> datetime:
+    """When the trading day before that of `now` ended."""
+    day_end, start = trading_day_end(desk, now), now - timedelta(days=7)
+    while (after := desk.calendar.day_end(start)) < day_end:
+        start = after
+    return start
+
+
 def _report(work: UnitOfWork, desk: Desk, now: datetime) -> DailyReport:
     components = desk.components()
     accounts = _accounts(work, desk, now)
     model = work.champion()
     hits, scored = work.prediction_scores(now - reporting.SCORED_FOR)
+    skill, recipe = live_skill(work), model.recipe if model is not None else ""
+    skill = skill if skill is not None and skill.recipe == recipe else None
     started = [record.first_at for account in accounts if (record := record_of(work, account.account)) is not None]
     return DailyReport(
         day=_day_of(desk, now),
@@ -117,6 +129,10 @@ def _report(work: UnitOfWork, desk: Desk, now: datetime) -> DailyReport:
         health=reporting.overall_health(components).value,
         components=reporting.component_lines(components),
         ledger_head=work.chain_head(),
+        closed=closed_between(work, _day_start(desk, now), now),
+        skill=skill.whole if skill is not None else None,
+        doubted=tuple(standings(work).doubted.values()),
+        waiting=skill.waiting if skill is not None else (),
     )
 
 

@@ -118,7 +118,8 @@ class UnitOfWork(Protocol):
         ...
 
     def tracked(self, made: Prediction) -> TrackedPrediction | None:
-        """The journal's own of that symbol, bar and model; None where it holds another one, or none."""
+        """The journal's own of that symbol, bar and event, whichever model made it: the first one stands. None where
+        it holds another event, or none."""
         ...
 
     # guards, instructions, brakes

@@ -10,7 +10,7 @@ from typing import Protocol
 from core.domain.accounts import Mode
 from core.domain.decisions import Brake, BrakeKind, Prediction, Reasons, Signal
 from core.domain.drafts import Deed, Draft, DraftAnswer
-from core.domain.events import DailyReport, InstructionIssued
+from core.domain.events import ClosedForecast, DailyReport, InstructionIssued
 from core.domain.portfolio import CashKind
 from core.domain.real_money import RealMoneyView
 from core.domain.records import (
@@ -196,6 +196,10 @@ class Owner(Safekeeping, Bookkeeping, Drafting, Steering, Deliberation, Protocol
 
     def reasons(self, prediction: Prediction) -> Reasons | None:
         """What moved a stored forecast; None where nothing was kept of it."""
+        ...
+
+    def closed_trades(self, symbol: str) -> Sequence[ClosedForecast]:
+        """The newest closed trades of a symbol, each beside the forecast that led to it; the newest first."""
         ...
 
     def pause(self, until: datetime | None, by: str) -> OwnerAnswer: ...

@@ -45,7 +45,7 @@ _TRACK_OF_RECIPE = _TRACK.where(func.coalesce(_M.c.recipe, "") == bindparam("of_
 _TRACK_OF_ONE = _TRACK.where(
     _P.c.symbol == bindparam("of_symbol"),
     _P.c.bar_closed_at == bindparam("of_bar"),
-    _P.c.model == bindparam("of_model"),
+    _P.c.event == bindparam("of_event"),
 )
 
 
@@ -107,8 +107,8 @@ class Predictions(Chain):
         return [_tracked_of(row) for row in self._rows(_TRACK_OF_RECIPE, {"of_recipe": recipe})]
 
     def tracked(self, made: Prediction) -> TrackedPrediction | None:
-        """The journal's own of that symbol, bar and model; None where another one stands there, or none."""
-        keys = {"of_symbol": made.symbol, "of_bar": made.bar_closed_at, "of_model": made.model_version}
+        """The journal's own of that symbol, bar and event; None where another event stands there, or none."""
+        keys = {"of_symbol": made.symbol, "of_bar": made.bar_closed_at, "of_event": made.event}
         row = self._row(_TRACK_OF_ONE, keys)
         return _tracked_of(row) if row else None
 

@@ -446,7 +446,8 @@ def test_a_scored_prediction_is_tracked_with_its_outcome_under_the_recipe_of_its
     uow.add_prediction_score(known)
     assert uow.tracked_predictions("scaled-asset") == [known]
     assert uow.tracked(made) == known
-    assert uow.tracked(replace(made, model_version="m9")) is None
+    assert uow.tracked(replace(made, model_version="m9", probability=0.9)) == known
+    assert uow.tracked(replace(made, event="down")) is None
 
 
 @pytest.mark.feature("S13")

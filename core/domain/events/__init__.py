@@ -40,7 +40,7 @@ from core.domain.events.owner import (
     StrangerSpoke,
 )
 from core.domain.events.real_money import RealMoneyAsked, RealMoneyChanged, RealMoneyHeldBack
-from core.domain.events.reports import DailyReport, ReportAccount, ReportPosition
+from core.domain.events.reports import ClosedForecast, DailyReport, ReportAccount, ReportPosition
 from core.domain.events.trades import ExitQueued, OrderFilled, OrderRefused, OrderUncertain, SignalRaised
 from core.domain.orders import Purpose
 
@@ -57,6 +57,7 @@ __all__ = [
     "BrokerReturned",
     "BrokerTroubled",
     "CashBooked",
+    "ClosedForecast",
     "DailyReport",
     "EngineStarted",
     "EntryUndone",

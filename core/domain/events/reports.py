@@ -7,7 +7,9 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from core.domain.accounts import Badge
+from core.domain.orders import Purpose
 from core.domain.portfolio import GuardKind
+from core.domain.skill import SkillRecord, Standing, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,27 @@ class ReportAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedForecast:
+    """A closed trade, in USD after fees, and what was foreseen before its purchase: the `probability` of `event`, and
+    whether that `came_true`; None while it is not known. Without a probability no forecast led to it."""
+
+    account: str
+    symbol: str
+    profit: Decimal
+    profit_fraction: Decimal | None
+    closed_at: datetime
+    purpose: Purpose
+    probability: float | None = None
+    event: str = ""
+    came_true: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DailyReport:
+    """`closed` are the trades of the day. `skill` is the live record of the recipe in force, None before its first
+    outcome; `doubted` whose entries are halved or held back by it (core.domain.skill), `waiting` what could not be
+    scored yet, and why."""
+
     day: date
     since: datetime
     accounts: tuple[ReportAccount, ...]
@@ -66,3 +88,7 @@ class DailyReport:
     health: str
     components: tuple[tuple[str, str], ...]
     ledger_head: str
+    closed: tuple[ClosedForecast, ...] = ()
+    skill: SkillRecord | None = None
+    doubted: tuple[Standing, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
