@@ -115,7 +115,7 @@ def without_card(verdict: Verdict) -> Verdict:
 @pytest.fixture
 def suspicious(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weeks instead of years are enough to doubt forecasts."""
-    for name, value in (("ENOUGH", 0.5), ("THROTTLE_AT", 0.02), ("OBSERVE_AT", 0.06), ("TRUST_BELOW", 0.01)):
+    for name, value in (("ENOUGH", 0.5), ("THROTTLE_AT", 0.1), ("OBSERVE_AT", 0.2), ("TRUST_BELOW", 0.05)):
         monkeypatch.setattr(skill, name, value)
 
 
