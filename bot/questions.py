@@ -26,6 +26,7 @@ _LABELS = {
     QuestionChoice.MATCH: "✅ Match",
     QuestionChoice.DIFFERS: "✏️ Differs",
     QuestionChoice.FRESH_START: "🌱 Fresh start",
+    QuestionChoice.CANCEL: "✖️ Cancel it",
 }
 _TOASTS = {
     QuestionChoice.PLACED: "Noting that your stop rests.",
@@ -33,10 +34,11 @@ _TOASTS = {
     QuestionChoice.ADOPT: "Booking the difference.",
     QuestionChoice.IGNORE: "Leaving it as it is.",
     QuestionChoice.TAKE_OVER: "Taking over.",
-    QuestionChoice.LEAVE: "Leaving them alone.",
+    QuestionChoice.LEAVE: "Leaving it there.",
     QuestionChoice.MATCH: "Noting that both agree.",
     QuestionChoice.DIFFERS: "Showing how to put it right.",
     QuestionChoice.FRESH_START: "Closing the old books.",
+    QuestionChoice.CANCEL: "Taking your sale back.",
 }
 
 

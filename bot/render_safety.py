@@ -37,6 +37,7 @@ _ASKED: Mapping[str, str] = {
     QuestionKind.TAKE_OVER: "orders of another installation",
     QuestionKind.ATTEST: "does your broker show the same?",
     QuestionKind.NEW_ACCOUNT: "another account at the broker",
+    QuestionKind.OWN_SALE: "your own sale holds units",
 }
 SafetyEvent = (
     QuestionAsked

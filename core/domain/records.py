@@ -91,7 +91,8 @@ class QuestionKind(StrEnum):
     PLACE_STOP: a stop order at his own broker for a position of the manual account. DIFFERENCE: the venue holds
     something else than the ledger and nothing explains it. CASH: the same for its money. TAKE_OVER: orders of another
     installation at our venue. ATTEST: whether his own broker shows what we say of the manual account.
-    NEW_ACCOUNT: another account answers than the one that our books are about.
+    NEW_ACCOUNT: another account answers than the one that our books are about. OWN_SALE: a sale that he has left at the
+    venue by hand holds units that nobody guards.
     """
 
     PLACE_STOP = "place_stop"
@@ -100,6 +101,7 @@ class QuestionKind(StrEnum):
     TAKE_OVER = "take_over"
     ATTEST = "attest"
     NEW_ACCOUNT = "new_account"
+    OWN_SALE = "own_sale"
 
 
 class QuestionChoice(StrEnum):
@@ -112,6 +114,7 @@ class QuestionChoice(StrEnum):
     MATCH = "match"
     DIFFERS = "differs"
     FRESH_START = "fresh_start"
+    CANCEL = "cancel"
 
 
 CHOICES: Mapping[QuestionKind, tuple[QuestionChoice, QuestionChoice]] = {
@@ -121,6 +124,7 @@ CHOICES: Mapping[QuestionKind, tuple[QuestionChoice, QuestionChoice]] = {
     QuestionKind.TAKE_OVER: (QuestionChoice.TAKE_OVER, QuestionChoice.LEAVE),
     QuestionKind.ATTEST: (QuestionChoice.MATCH, QuestionChoice.DIFFERS),
     QuestionKind.NEW_ACCOUNT: (QuestionChoice.FRESH_START, QuestionChoice.IGNORE),
+    QuestionKind.OWN_SALE: (QuestionChoice.CANCEL, QuestionChoice.LEAVE),
 }
 
 

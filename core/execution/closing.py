@@ -16,11 +16,13 @@ from core.domain.portfolio import Position
 from core.domain.splits import FRACTION
 from core.domain.values import ONE, floor_to, plain
 from core.domain.views import AnswerKind, OwnerAnswer
+from core.execution import own_sales
 from core.execution.bookings import digest, refused
 from core.execution.desk import Desk
 from core.execution.executor import OWNERS_WISH
 from core.execution.exits import sell_out
 from core.execution.matching import same_symbol
+from core.execution.own_sales import OwnSale
 from core.execution.picture import take_picture
 from core.execution.reconcile import reconcile
 from core.strategy.decide import IN_APP, exit_order
@@ -80,7 +82,7 @@ def _chooser(positions: list[Position], fraction: Decimal) -> Callable[[Snapshot
         for view in snapshot.accounts:
             for symbol, position in sorted(view.portfolio.positions.items()):
                 step = view.sale_step(instrument_for(symbol))
-                quantity = part_of(symbol, position.quantity, fraction, step)
+                quantity = min(part_of(symbol, position.quantity, fraction, step), floor_to(view.free(position), step))
                 if (view.account.id, symbol) in places and quantity > 0 and not has_live_exit(view, symbol):
                     share = "" if fraction == ONE else f" {plain(100 * fraction)} % of"
                     orders.append(
@@ -119,6 +121,11 @@ def _outcome(
         return False, f"{account} does not answer: nothing of {symbol} was sold, its guard goes on. Try again soon."
     if (account, symbol) in busy:
         return False, f"{symbol} in {account} is being sold already."
+    if (own_sale := _own_sale(desk, position)) is not None:
+        return False, (
+            f"A sale of your own holds {symbol} in {account}: {own_sale.words}. Nothing was sold: cancel that one "
+            "first, in the broker's own app or on its card (/pending)."
+        )
     if part_of(symbol, position.quantity, fraction) <= 0:
         step = instrument_for(symbol).quantity_step
         return False, f"{plain(100 * fraction)} % of {plain(position.quantity)} {symbol} is less than {plain(step)}."
@@ -126,6 +133,14 @@ def _outcome(
         f"{account} has not confirmed that what rests there for {symbol} is cancelled: nothing was sold, and its guard "
         "goes on. Try again in a minute."
     )
+
+
+def _own_sale(desk: Desk, position: Position) -> OwnSale | None:
+    """The owner's sale at the venue that holds all of the position."""
+    with desk.reading() as work:
+        sale = own_sales.kept(work, position.account).get(position.symbol)
+    step = instrument_for(position.symbol).quantity_step
+    return sale if sale is not None and floor_to(position.quantity - sale.units, step) <= 0 else None
 
 
 def _sale_words(desk: Desk, order: Order) -> tuple[bool, str]:

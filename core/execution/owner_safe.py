@@ -18,6 +18,7 @@ from core.execution import (
     differences,
     foreign,
     locks,
+    own_sales,
     owner_guards,
     questions,
 )
@@ -135,6 +136,8 @@ class OwnerSafe(OwnerDrafts):
             return owner_guards.cannot_place(question)
         if question.kind is QuestionKind.TAKE_OVER:
             return foreign.take_over(work, question) if choice is QuestionChoice.TAKE_OVER else foreign.leave(question)
+        if question.kind is QuestionKind.OWN_SALE:
+            return own_sales.give_up(work, question) if choice is QuestionChoice.CANCEL else own_sales.leave(question)
         if question.kind is QuestionKind.ATTEST:
             if choice is QuestionChoice.DIFFERS:
                 return attesting.differs()

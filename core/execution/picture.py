@@ -10,7 +10,7 @@ from core.domain.decisions import Brake
 from core.domain.instruments import Instrument
 from core.domain.orders import Order
 from core.domain.portfolio import Guard
-from core.execution import refusals
+from core.execution import own_sales, refusals
 from core.execution.account_truth import buying_power
 from core.execution.desk import MANUAL, Desk
 from core.execution.failures import Trouble
@@ -83,6 +83,7 @@ def _view(
         trouble=state.failure.says if state.failure is not None else "",
         buying_power=buying_power(work, account.id),
         steps=desk.sale_steps(account.id, work.portfolio(account.id).positions),
+        claimed=own_sales.claimed(work, account.id),
     )
 
 

@@ -3,7 +3,7 @@ alert. A position for which none of these holds is told to the owner as UNGUARDE
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ from core.domain.events import PositionUnguarded
 from core.domain.orders import RESTING, Order, Purpose
 from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ZERO, floor_to
+from core.execution import own_sales
 from core.execution.desk import Desk
 from core.execution.owner_guards import ask_for_stops
 from core.execution.wanted import Levels, has_levels, place_of, wanted, watched
@@ -60,15 +61,17 @@ def refresh_guards(
     """
     moved = wanted(work)
     positions = without_dust(work.portfolio(account).positions)
+    claimed = own_sales.claimed(work, account)
     stored = {guard.symbol: guard for guard in work.guards(account)}
     legs = _resting_legs(work.live_orders(account))
     is_by_hand = desk.is_by_hand(work, account)
     changed, unguarded, alerted = False, set[str](), dict[str, Guard]()
     for symbol, position in sorted(positions.items()):
         former = None if symbol in bought else stored.get(symbol)
-        guard = _remembering(_guard(work, desk, position, legs.get(symbol, ()), former, now), former)
+        held_by_owner = claimed.get(symbol, ZERO)
+        guard = _remembering(_guard(work, desk, position, held_by_owner, legs.get(symbol, ()), former, now), former)
         guard = _as_moved(desk, guard, moved)
-        if guard is not None and guard.kind is GuardKind.OWNER and is_by_hand:
+        if guard is not None and guard.kind is GuardKind.OWNER and (is_by_hand or held_by_owner):
             alerted[symbol] = guard
         if guard is None:
             unguarded.add(symbol)
@@ -80,7 +83,8 @@ def refresh_guards(
         changed = True
     changed |= ask_for_stops(work, desk, account, now)
     bare = [positions[symbol] for symbol in sorted(unguarded | alerted.keys())]
-    return _tell_unguarded(work, desk, bare, alerted, account, now) or changed
+    known = frozenset() if is_by_hand else alerted.keys() & claimed.keys()
+    return _tell_unguarded(work, desk, bare, alerted, account, now, known) or changed
 
 
 def _remembering(guard: Guard | None, former: Guard | None) -> Guard | None:
@@ -110,30 +114,39 @@ def _resting_legs(orders: Iterable[Order]) -> Mapping[str, tuple[Order, ...]]:
 
 
 def _guard(
-    work: UnitOfWork, desk: Desk, position: Position, legs: tuple[Order, ...], former: Guard | None, now: datetime
+    work: UnitOfWork,
+    desk: Desk,
+    position: Position,
+    claimed: Decimal,
+    legs: tuple[Order, ...],
+    former: Guard | None,
+    now: datetime,
 ) -> Guard | None:
-    """The guard that truly holds; None where nothing protects the position."""
+    """The guard that truly holds of what no sale of the owner's own has `claimed`; None where nothing protects the
+    position."""
     stops = [leg for leg in legs if leg.purpose is Purpose.STOP and leg.stop_price is not None]
-    step = desk.any_instrument(position.symbol).quantity_step
-    covered = sum((leg.remaining for leg in stops), ZERO) >= floor_to(position.quantity, step)
-    is_watched = desk.instrument(position.symbol) is not None and _is_sellable(desk, position)
-    if position.quantity <= 0 or not (is_watched or (stops and covered)):
-        return None
+    step, free = desk.any_instrument(position.symbol).quantity_step, position.quantity - claimed
+    covered = sum((leg.remaining for leg in stops), ZERO) >= floor_to(free, step)
+    is_watched = desk.instrument(position.symbol) is not None and _is_sellable(desk, position, free)
     planned = _levels_of(work, desk, position, former)
+    if free <= 0 or not (is_watched or (stops and covered)):
+        is_owners = claimed > 0 and position.quantity > 0 and planned is not None
+        return _watcher(position, planned, GuardKind.OWNER, now) if is_owners else None
     if stops and covered:
         return _venue_guard(position, legs, stops, planned, now)
-    if planned is None:
-        return None
     # Of an account that is not connected, or whose broker takes no orders, we can only tell the owner.
     watches = not desk.account(position.account).is_manual and not desk.is_by_hand(work, position.account)
-    kind = GuardKind.ENGINE if watches else GuardKind.OWNER
-    return Guard(position.account, position.symbol, *planned, kind, None, now)
+    return _watcher(position, planned, GuardKind.ENGINE if watches else GuardKind.OWNER, now)
 
 
-def _is_sellable(desk: Desk, position: Position) -> bool:
+def _watcher(position: Position, levels: Levels | None, kind: GuardKind, now: datetime) -> Guard | None:
+    return Guard(position.account, position.symbol, *levels, kind, None, now) if levels is not None else None
+
+
+def _is_sellable(desk: Desk, position: Position, units: Decimal) -> bool:
     symbol = position.symbol
     step = desk.sale_steps(position.account, (symbol,)).get(symbol, desk.any_instrument(symbol).quantity_step)
-    return floor_to(position.quantity, step) > 0
+    return floor_to(units, step) > 0
 
 
 def _venue_guard(
@@ -203,17 +216,19 @@ def _tell_unguarded(
     alerted: Mapping[str, Guard],
     account: str,
     now: datetime,
+    known: Collection[str],
 ) -> bool:
     """Tells once of each position without a guard; a position that found one or is gone may be told of again. Of those
-    in `alerted` the price is watched, but nobody can sell."""
+    in `alerted` the price is watched, but nobody can sell; of those `known` the owner has been asked."""
     told = _told(work)
     others = {place for place in told if _account_of(place) != account}
     places = {f"{account}/{position.symbol}": position for position in positions}
     if others | places.keys() == told:
         return False
     work.set_value(UNGUARDED, " ".join(sorted(others | places.keys())) or None)
-    for place in sorted(places.keys() - told):
-        position = places[place]
+    for position in (places[place] for place in sorted(places.keys() - told)):
+        if position.symbol in known:
+            continue
         reason = "no stop rests at the venue and there is no price to set one by"
         if position.quantity <= 0:
             reason = "more was sold than was held"
@@ -222,7 +237,7 @@ def _tell_unguarded(
                 "the broker takes no orders and no stop rests there: put one at "
                 f"{alerted[position.symbol].stop:f} in its own app. I can only tell you when that is reached"
             )
-        elif not _is_sellable(desk, position):
+        elif not _is_sellable(desk, position, position.quantity):
             reason = "the broker sells no such fraction"
         work.publish(
             PositionUnguarded(account, position.symbol, position.quantity, reason, desk.badges(account)),

@@ -23,6 +23,7 @@ from core.execution import (
     fallback,
     foreign,
     manual,
+    own_sales,
     refusals,
     tidings,
 )
@@ -105,6 +106,7 @@ def _reconcile_account(desk: Desk, account: str, broker: Broker, ours: _OurSide,
     for name in () if _is_fallen(desk, account) else corrections.resend:
         _send_again(desk, account, name, now)
     foreign.cancel_taken_over(desk, account, corrections.foreign)
+    own_sales.cancel_given_up(desk, account, own_sales.working(venue.orders.values()))
     # An order that we had given up and that arrived after all: what it has filled is booked, the rest is not wanted.
     # And one whose cancellation was written down before a death or a failed call: the venue may never have heard of it.
     foreign.cancel_all(desk, account, (*corrections.strays, *corrections.unheard))
@@ -186,6 +188,9 @@ def _settle(
             changed |= differences.mark(work, desk, account, corrections.differences, corrections.unsettled, now)
         changed |= cash_differences.mark(work, desk, account, corrections.cash, now)
         changed |= foreign.mark(work, desk, account, corrections.foreign, now)
+        if own_sales.mark(work, desk, account, own_sales.working(venue.orders.values()), now):
+            refresh_guards(work, desk, account, now, seen_now=False)
+            changed = True
         if not changed:
             return corrections, 0
         work.commit("reconcile")

@@ -20,7 +20,7 @@ from core.domain.orders import Bracket, Order, OrderState, OrderType, Purpose, S
 from core.domain.portfolio import Guard, GuardKind, Position
 from core.domain.values import ONE, ZERO, ceil_to, floor_to
 from core.domain.venue import Resting
-from core.execution import moving, wanted
+from core.execution import moving, own_sales, wanted
 from core.execution.desk import Desk
 from core.execution.executor import commit_intents, submit
 from core.execution.exits import withdraw
@@ -68,6 +68,7 @@ def _missing(desk: Desk, now: datetime, reachable: Collection[str], prices: Mapp
             for order in work.live_orders(account):
                 live.setdefault(order.symbol, []).append(order)
             guards = {guard.symbol: guard for guard in work.guards(account)}
+            claimed = own_sales.claimed(work, account)
             for symbol, position in sorted(without_dust(work.portfolio(account).positions).items()):
                 instrument = desk.instrument(symbol)
                 own = live.get(symbol, [])
@@ -75,7 +76,7 @@ def _missing(desk: Desk, now: datetime, reachable: Collection[str], prices: Mapp
                     continue
                 stops = [order for order in own if order.purpose is Purpose.STOP]
                 covered = sum((order.remaining for order in stops), ZERO)
-                held = floor_to(max(position.quantity, ZERO), instrument.quantity_step)
+                held = floor_to(max(position.quantity - claimed.get(symbol, ZERO), ZERO), instrument.quantity_step)
                 if covered >= held or not _is_between(guards[symbol], prices.get(symbol)):
                     continue
                 resting = desk.resting(account, symbol, held - covered)

@@ -103,7 +103,7 @@ def _exits_of(snapshot: Snapshot, policy: Policy) -> Iterator[Order]:
         for symbol, position in sorted(view.portfolio.positions.items()):
             market = markets.get(symbol)
             instrument = market.instrument if market else instrument_for(symbol)
-            quantity = floor_to(position.quantity, view.sale_step(instrument))
+            quantity = floor_to(view.free(position), view.sale_step(instrument))
             if quantity <= 0 or is_left(position) or _is_being_sold(view, symbol, quantity):
                 continue
             found = (

@@ -12,8 +12,9 @@ from core.domain.accounts import Account, Mode
 from core.domain.decisions import Brake
 from core.domain.instruments import Instrument
 from core.domain.orders import Order, OrderNamespace
-from core.domain.portfolio import Guard, Portfolio
+from core.domain.portfolio import Guard, Portfolio, Position
 from core.domain.skill import Standings
+from core.domain.values import ZERO
 from core.series import BarSeries
 
 T = TypeVar("T")
@@ -46,7 +47,8 @@ class AccountView:
     `is_fallen`: its broker has failed us or is not connected, so that what is to be sold there is for the owner's hand,
     in its own app (core.execution.fallback). `trouble` follows its name and says why nothing is bought there, empty
     where it may be. `buying_power`, USD, is what may be spent there at most, None: all its cash.
-    `steps` says of what is held in which steps its venue sells it, where that is known."""
+    `steps` says of what is held in which steps its venue sells it, where that is known; `claimed` how many units of it
+    sales of the owner's own hold at the venue."""
 
     account: Account
     portfolio: Portfolio
@@ -59,6 +61,7 @@ class AccountView:
     trouble: str = ""
     buying_power: Decimal | None = None
     steps: Mapping[str, Decimal] = field(default_factory=dict)
+    claimed: Mapping[str, Decimal] = field(default_factory=dict)
     _of_symbol: Mapping[str, tuple[Order, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +73,10 @@ class AccountView:
     def orders_in(self, symbol: str) -> tuple[Order, ...]:
         """The live orders of one symbol, in their order."""
         return self._of_symbol.get(symbol, ())
+
+    def free(self, position: Position) -> Decimal:
+        """The units that can be sold from here. What the owner sells in the broker's own app, he sells all of."""
+        return position.quantity - (ZERO if self.is_fallen else self.claimed.get(position.symbol, ZERO))
 
     def sale_step(self, instrument: Instrument) -> Decimal:
         return self.steps.get(instrument.symbol, instrument.quantity_step)
