@@ -9,6 +9,7 @@ from bot.markup import esc, paragraphs, table
 from bot.menus import menu_token
 from bot.message import Button, Message
 from bot.render_marks import first_line, fits_a_button, headline, time_label
+from core.domain.accounts import AccountKind
 from core.domain.events import BarsStale, NearStop, StaleSeries
 from core.domain.portfolio import GuardKind
 
@@ -45,7 +46,9 @@ def _near_stop(event: NearStop, zone: ZoneInfo) -> Message:
             Button(f"🏳 Sell {symbol} …", menu_token(f"close-{symbol}")),
         ),
     )
-    return Message(paragraphs(title, table(rows), _GUARDS[event.guard]), buttons if fits_a_button(symbol) else ())
+    by_hand = event.guard is GuardKind.OWNER and event.account != AccountKind.MANUAL
+    guard = "Only you can sell it now, in the broker's own app." if by_hand else _GUARDS[event.guard]
+    return Message(paragraphs(title, table(rows), guard), buttons if fits_a_button(symbol) else ())
 
 
 def _bars_stale(event: BarsStale, zone: ZoneInfo) -> Message:

@@ -78,7 +78,7 @@ ACTIONS: dict[type, str] = {
     OrderRefused: "(BUY|SELL) .*refused",
     OrderUncertain: "(BUY|SELL) .*answer unknown",
     PositionUnguarded: "UNGUARDED",
-    QuestionAsked: "stop|differ|installation|broker show|another account",
+    QuestionAsked: "stop|differ|installation|broker show|another account|own sale",
     QuestionSettled: "skipped|expired|executed|approved|placed|split|dividend|adoption",
     ExitQueued: "sale waits for the open",
     ExitReminder: "SELL .*still waits",

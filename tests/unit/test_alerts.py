@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -206,6 +207,9 @@ def test_the_messages_say_how_far_it_is_who_guards_it_and_what_can_be_done(bench
     for words in (f"{COIN}: near its stop", "95.90", "95.00 (0.9% away)", "It rests at the broker"):
         assert words in text, text
     assert [button.token for button in message.keyboard[0]] == [f"m:stop-{COIN}", f"m:close-{COIN}"]
+    for account, words in (("manual", "I send the card when it is reached"), ("simulated", "Only you can sell it now")):
+        by_hand = replace(bench.events(NearStop)[0], account=account, guard=GuardKind.OWNER)
+        assert words in visible(render(by_hand, ZONE).text)
     silence(bench, 12)
     text = visible(render(bench.events(BarsStale)[0], ZONE).text)
     for words in (f"No new bars: {COIN}", "last ", f"Held: {COIN}", "Nothing is bought on old prices"):
