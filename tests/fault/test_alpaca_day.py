@@ -19,6 +19,7 @@ from core.domain.events import OrderFilled, UnitsAdjusted
 from core.domain.instruments import instrument_for
 from core.domain.orders import Purpose, Side
 from core.domain.portfolio import Fill, Guard, GuardKind
+from core.domain.records import QuestionChoice
 from core.domain.values import floor_to
 from core.execution.cash_differences import TOLERANCE
 from core.execution.watch import guard
@@ -175,6 +176,31 @@ def test_an_entry_that_is_cancelled_with_a_part_filled_gets_a_pair_for_that_part
         Purpose.STOP: 4,
         Purpose.TARGET: 4,
     }
+    assert day.guards()[SHARE].kind is GuardKind.VENUE
+
+
+@pytest.mark.feature("M13")
+@pytest.mark.feature("S13")
+def test_a_sale_that_its_owner_leaves_at_alpaca_keeps_its_shares_until_he_gives_it_up(day: AlpacaDay) -> None:
+    day.bench.place(an_entry(day.bench, symbol=SHARE))
+    day.look()
+    # One leg takes the other with it.
+    day.server.cancel_outside(next(iter(day.server.venue.live())).client_order_id)
+    day.server.order_outside(symbol="SPY", side="sell", qty=4, type="limit", limit_price=120, time_in_force="gtc")
+    for _ in range(3):
+        day.price(100)
+        guard(day.bench.desk, day.time)
+    by_hand = {Purpose.EXIT: (Decimal(4), None, Decimal(120))}
+    pair = {Purpose.STOP: (Decimal(6), Decimal(95), None), Purpose.TARGET: (Decimal(6), None, Decimal(115))}
+    assert (day.resting(SHARE), day.guards()[SHARE].kind) == (by_hand | pair, GuardKind.VENUE)
+    (asked,) = day.bench.owner.questions()
+    day.bench.owner.answer(asked.number, asked.version, QuestionChoice.CANCEL, "tap")
+    for _ in range(3):
+        day.price(100)
+        guard(day.bench.desk, day.time)
+    day.agrees()
+    orders = day.bench.desk.brokers["simulated"].orders()
+    assert sum(each.quantity for each in orders if each.purpose is Purpose.STOP) == 10
     assert day.guards()[SHARE].kind is GuardKind.VENUE
 
 
