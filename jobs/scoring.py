@@ -13,13 +13,11 @@ from core.domain.instruments import instrument_for
 from core.domain.skill import TrackedPrediction, Waiting
 from core.feed.gaps import Sessions, expected_closes
 from core.learning.events import event_named
-from core.learning.outcomes import NO_BARS, NOT_DUE, UNKNOWN_EVENT, UNSETTLED, Outcomes
+from core.learning.outcomes import BASE_BARS, LEAD, NO_BARS, NOT_DUE, UNKNOWN_EVENT, UNSETTLED, Outcomes
 from core.ports import BarStore, UnitOfWorkFactory
 from core.reporting import SCORED_FOR
 from core.series import seconds_of
 from jobs.live_record import renew_record
-
-WHOLE_HISTORY = 100_000
 
 
 def score_predictions(
@@ -69,7 +67,8 @@ def _outcomes(now: datetime, bars: BarStore, sessions: Sessions, made: Predictio
     event = event_named(made.event)
     if event is None:
         return UNKNOWN_EVENT
-    daily = bars.read(made.symbol, BarSize.D1, now, WHOLE_HISTORY)
+    enough = BASE_BARS + LEAD + 2 * event.horizon + SCORED_FOR.days
+    daily = bars.read(made.symbol, BarSize.D1, now, enough)
     if len(daily) == 0:
         return NO_BARS
     asset_class = instrument_for(made.symbol).asset_class

@@ -42,8 +42,9 @@ UNKNOWN_EVENT = "this version does not know its event"
 
 
 class Outcomes:
-    """Of one event in one symbol. `daily` is its whole history, `expected` the closes of all daily bars there should be
-    from the oldest prediction on, ascending, whole seconds UTC."""
+    """Of one event in one symbol. `expected` are the closes of all daily bars there should be from the oldest
+    prediction on, ascending, whole seconds UTC. `daily` is its history: for the base rates BASE_BARS, LEAD and the
+    horizon before the oldest prediction, where there are as many."""
 
     def __init__(self, event: Event, daily: BarSeries, expected: Seconds) -> None:
         self._horizon = event.horizon

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from core.domain.decisions import ModelState, Prediction, Signal
 from core.domain.events import SkillChanged
 from core.domain.skill import ALL, Standings, TrackedPrediction, Trust
-from core.execution.live_skill import live_skill, standings
+from core.execution.live_skill import LIVE_SKILL, STANDINGS, live_skill, standings
 from core.learning.outcomes import weighed
 from core.storage.store import Database
 from core.strategy.skill import (
@@ -142,6 +142,21 @@ def test_the_record_of_one_asset_does_not_hold_back_another(database: Database) 
     assert (skill.whole.count, skill.whole.hits) == (200, 175)
     assert [each.symbol for each in skill.assets] == sorted(ASSETS)
     assert skill.assets[0].gain < 0 < skill.assets[1].gain
+
+
+def test_what_another_version_kept_is_forgotten_until_the_next_scoring(database: Database) -> None:
+    kept(database, record([0.7] * 30, [False] * 30), START + 31 * DAY)
+    with database.unit_of_work() as work:
+        work.set_value(LIVE_SKILL, '{"at": 3}')
+        work.set_value(STANDINGS, '{"recipe": "scaled-asset", "doubted": {"*": {"symbol": "*", "trust": "odd"}}}')
+        work.commit()
+    with database.reading() as work:
+        assert live_skill(work) is None
+        assert standings(work).doubted == {}
+    kept(database, (), START + 32 * DAY)
+    with database.reading() as work:
+        assert live_skill(work) is not None
+        assert standings(work).trust_in(ALL) is Trust.OBSERVED
 
 
 def test_the_figures_are_of_a_year_and_the_trust_is_of_the_whole_record(database: Database) -> None:
