@@ -103,7 +103,7 @@ def test_the_message_says_forecast_outcome_and_profit() -> None:
 def test_the_model_command_names_whose_forecasts_are_doubted() -> None:
     outcomes = weighed(record([0.62] * 40, [True] * 22 + [False] * 18), MONDAY.replace(year=2030))
     *_, last = course(outcomes)
-    trusted = record_of(ALL, outcomes, last.tallies[ALL])
+    trusted = replace(record_of(ALL, outcomes, last.tallies[ALL]), trust=Trust.TRUSTED)
     doubted = replace(trusted, symbol="ETH-USD", trust=Trust.THROTTLED, evidence=np.log(150))
     skill = LiveSkill(MONDAY, MONDAY, "scaled-asset", trusted, (doubted,), ())
     assert render_skill.doubts(skill) == " Doubted: ETH-USD throttled (150 to 1 against it)."
