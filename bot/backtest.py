@@ -113,7 +113,7 @@ class BacktestResult:
 
 
 class Backtest:
-    """One period, once."""
+    """One period, once. `daily` are the daily bars that it knows of each symbol."""
 
     def __init__(self, settings: Settings, options: BacktestOptions) -> None:
         """Raises Fatal for a period or symbols without bars."""
@@ -129,7 +129,7 @@ class Backtest:
         self._world = World.REAL if options.data is not None or options.stored is not None else World.SIMULATED
         self._sizes = tuple(dict.fromkeys((BarSize.D1, options.bar)))
         bars = self._bars(Universe.of(options.symbols), VirtualClock(self._start))
-        self._daily = {symbol: bars.whole(symbol, BarSize.D1) for symbol in options.symbols}
+        self.daily = {symbol: bars.whole(symbol, BarSize.D1) for symbol in options.symbols}
         for symbol in options.symbols:
             if not len(bars.whole(symbol, options.bar).after(self._start)):
                 raise Fatal(f"{symbol} cannot be tested: there is no {options.bar} bar of it in the period")
@@ -192,11 +192,11 @@ class Backtest:
         return made(past, dues, options.folder, FanOut(options.jobs, options.dask).map, lambda: step(1))
 
     def _past(self) -> Past:
-        return Past(tuple(self._daily.values()), recipe_of(self._settings))
+        return Past(tuple(self.daily.values()), recipe_of(self._settings))
 
     def _models(self, trained: Sequence[Trained]) -> ModelsInTime:
         """Those that the live engine would have let trade, each with its answers for the time until the next."""
-        rows = {symbol: Rows.of(series) for symbol, series in self._daily.items()}
+        rows = {symbol: Rows.of(series) for symbol, series in self.daily.items()}
         good = [each for each in trained if not each.objection]
         until = [*(seconds_of(each.at) for each in good[1:]), seconds_of(self._end)][: len(good)]
         return ModelsInTime(

@@ -96,7 +96,7 @@ def _card_facts(
         rows += [
             ("Stop", distance(event.stop, event.price)),
             ("Target", distance(event.target, event.price)),
-            ("Confidence", numbers.percent(event.probability) if event.probability is not None else "– (no model)"),
+            ("Confidence", numbers.percent(event.probability) if event.probability is not None else "– (no forecast)"),
         ]
     if waits:
         rows.append(("Expires", _expiry(event, zone, marks)))

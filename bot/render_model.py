@@ -27,10 +27,11 @@ _FATES = {
 }
 
 
-def model(view: ModelView, zone: ZoneInfo) -> Message:
-    """What /model shows."""
+def model(view: ModelView, zone: ZoneInfo, *, by_rule: bool = False) -> Message:
+    """What /model shows. `by_rule`: the plain rule decides, and forecasts are asked by nobody."""
     if view.model is None:
-        nothing = "No model is in use: nothing is bought without one. Positions stay guarded."
+        needed = "the plain rule decides without one" if by_rule else "nothing is bought without one"
+        nothing = f"No model is in use: {needed}. Positions stay guarded."
         return Message(
             paragraphs(f"🧠 {bold('No model yet')}", nothing, _last_training(view, zone), _verdict(view, zone)),
             ((Button("🎓 Train now", menu_token("model-train")),),),
@@ -38,6 +39,7 @@ def model(view: ModelView, zone: ZoneInfo) -> Message:
     return Message(
         paragraphs(
             f"🧠 {bold(f'Model {line(view.model.version, 20)}')}\n{_since(view, zone)}",
+            "The plain rule decides (/settings profile): forecasts are only written down." if by_rule else "",
             _held(view, zone),
             _meaning(view.model),
             table(_figures(view.model, zone)),

@@ -58,7 +58,8 @@ def position_guard_words(entry: ReportPosition) -> str:
 
 def signal(event: SignalRaised, zone: ZoneInfo) -> Message:
     """A buy signal with every gate it passed."""
-    title = f"{line(event.symbol, 20)} buy signal {numbers.percent(event.probability)}"
+    chance = f" {numbers.percent(event.probability)}" if event.probability is not None else ""
+    title = f"{line(event.symbol, 20)} buy signal{chance}"
     facts = table(
         (
             ("Price", numbers.price(event.price)),
@@ -69,7 +70,8 @@ def signal(event: SignalRaised, zone: ZoneInfo) -> Message:
     )
     reasons = render_reasons.gates(event.reasons, zone)
     why = f"Why I want to buy:\n{reasons}" if reasons else ""
-    meaning = f"Model {line(event.model_version, 40)} expects: {line(event.event)}."
+    expects = f"Model {line(event.model_version, 40)} expects: {line(event.event)}."
+    meaning = expects if chance else "The plain rule wants it; no forecast was asked."
     return Message(paragraphs(headline("📈", title, event.badges), facts, why, italic(meaning)))
 
 

@@ -13,7 +13,7 @@ from bot.message import Button, Keyboard, Message
 from bot.render_marks import fits_a_button, headline
 from bot.render_moves import what_moved
 from core.domain.accounts import Badge
-from core.domain.decisions import RULE_GATE, Reasons, Signal
+from core.domain.decisions import Reasons, Signal
 from core.domain.events import ClosedForecast
 from core.domain.views import Explanation
 
@@ -42,8 +42,8 @@ def _facts(signal: Signal, zone: ZoneInfo) -> str:
         rows.append(("Newest bar", f"{numbers.span(signal.at - signal.bar_closed_at)} old"))
     made = signal.prediction
     if made is None:
-        return table([*rows, ("Confidence", "– (no forecast)")] if _is_asked(signal) else rows)
-    asked = "" if _is_asked(signal) else " (not asked)"
+        return table(rows if signal.is_by_rule else [*rows, ("Confidence", "– (no forecast)")])
+    asked = " (not asked)" if signal.is_by_rule else ""
     rows += [
         ("Confidence", f"{numbers.percent(made.probability)}{asked}"),
         ("Daily bar", numbers.moment(made.bar_closed_at, zone)),
@@ -68,13 +68,7 @@ def signals(judged: Sequence[Signal], marks: tuple[Badge, ...], zone: ZoneInfo) 
 
 
 def _chance(signal: Signal) -> str:
-    made = signal.prediction
-    return f" {numbers.percent(made.probability)}" if made is not None and _is_asked(signal) else ""
-
-
-def _is_asked(signal: Signal) -> bool:
-    """Whether the forest had a say: where the plain rule is followed it has none."""
-    return all(verdict.gate != RULE_GATE for verdict in signal.verdicts)
+    return f" {numbers.percent(signal.confidence)}" if signal.confidence is not None else ""
 
 
 def _verdict(signal: Signal, zone: ZoneInfo) -> str:

@@ -16,6 +16,7 @@ from bot.model_desk import ModelDesk
 from bot.model_picture import picture
 from core.domain.decisions import ModelState
 from core.domain.views import AnswerKind, OwnerAnswer
+from core.strategy.policy import Strategy
 from jobs.going_back import HOLDS
 
 BACK: Final = "model back"
@@ -30,7 +31,8 @@ async def model(talk: Talk, request: Request) -> Reply:
     verb, rest = [*_WORDS.split(request.words.strip(), maxsplit=1), ""][:2]
     match verb.lower():
         case "":
-            return reply(render_model.model(await talk.hands.ask(talk.models.view), talk.zone))
+            by_rule = talk.book.current.strategy is Strategy.RULE
+            return reply(render_model.model(await talk.hands.ask(talk.models.view), talk.zone, by_rule=by_rule))
         case "picture":
             return await _picture(talk, talk.models)
         case "back":

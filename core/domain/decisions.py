@@ -80,6 +80,16 @@ class Signal:
         return bool(self.verdicts) and all(verdict.passed for verdict in self.verdicts)
 
     @property
+    def is_by_rule(self) -> bool:
+        """Whether the plain rule decided, and no forecast was asked."""
+        return any(verdict.gate == RULE_GATE for verdict in self.verdicts)
+
+    @property
+    def confidence(self) -> float | None:
+        """The forecast that was asked, 0 to 1; None where there was none."""
+        return None if self.prediction is None or self.is_by_rule else self.prediction.probability
+
+    @property
     def veto(self) -> Verdict | None:
         """The first gate that said no."""
         return next((verdict for verdict in self.verdicts if not verdict.passed), None)

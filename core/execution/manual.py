@@ -227,7 +227,7 @@ def _instruction(number: int, desk: Desk, order: Order, signal: Signal | None, n
         band_high=high,
         stop=order.bracket.stop if order.bracket else None,
         target=order.bracket.target if order.bracket else None,
-        probability=signal.prediction.probability if signal and signal.prediction else None,
+        probability=signal.confidence if signal else None,
         why=order.reason,
         needs_approval=not desk.account(order.account).is_manual and IN_APP not in order.tags,
         created_at=now,

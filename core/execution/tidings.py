@@ -17,17 +17,18 @@ EXACT = Decimal("0.00000001")
 
 
 def signal_raised(desk: Desk, signal: Signal, account: str, quantity: Decimal) -> SignalRaised | None:
-    """None for a signal without a prediction or a price: it can be no buy signal."""
-    if signal.prediction is None or signal.price is None:
+    """None for a signal without a price, or without a prediction where one is asked: it can be no buy signal."""
+    asked = None if signal.is_by_rule else signal.prediction
+    if signal.price is None or (asked is None and not signal.is_by_rule):
         return None
     return SignalRaised(
         account=account,
         symbol=signal.symbol,
         at=signal.at,
         price=signal.price,
-        probability=signal.prediction.probability,
-        event=signal.prediction.event,
-        model_version=signal.prediction.model_version,
+        probability=signal.confidence,
+        event=asked.event if asked is not None else "",
+        model_version=asked.model_version if asked is not None else "",
         reasons=signal.verdicts,
         quantity=quantity,
         badges=desk.badges(account),

@@ -18,12 +18,14 @@ FIGURES = Path(__file__).parent / "profile_figures.json"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Some assets over the period, net of costs. Fractions; `costs` in USD; `volatility` is a year's."""
+    """Some assets over the period, net of costs. Fractions; `costs` in USD; `volatility` is a year's; `halves` are the
+    Sharpe ratios of the first and the second half of the days; `released` is how often the drawdown brake fell."""
 
     name: str
     annualised: float
     volatility: float
     sharpe: float
+    halves: tuple[float, float]
     drawdown: float
     trades: int
     win_rate: float | None
@@ -34,7 +36,8 @@ class Line:
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Line:
-        return cls(**row)
+        first, second = row["halves"]
+        return cls(**{**row, "halves": (first, second)})
 
 
 @dataclass(frozen=True, slots=True)

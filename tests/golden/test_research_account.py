@@ -48,7 +48,7 @@ def by_the_engine(folder: Path) -> tuple[dict[int, float], int]:
     data, capital = needs_shared_data.folder, Decimal(100_000)
     options = BacktestOptions(data, FIRST, LAST, BarSize.D1, SYMBOLS, 7, capital, folder / "work", beside=False)
     backtest = Backtest(settings, options)
-    said = {name: (series.closed_at, foreseen(series.close)) for name, series in backtest._daily.items()}
+    said = {name: (series.closed_at, foreseen(series.close)) for name, series in backtest.daily.items()}
     models = ModelsInTime([(datetime(2000, 1, 1, tzinfo=UTC), Forecasts("fixed", "rises", said))])
     run = backtest._run(Line("all", SYMBOLS), models, lambda _what, _steps: lambda _done: None)
     curve = run.holdings.curve()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,6 +157,14 @@ def test_without_a_model_it_says_that_nothing_is_bought(talk: Talk) -> None:
     assert "nothing to draw" in answer(talk, "/model picture").text
     assert "There is no model that" in visible(answer(talk, "/model back").text)
     assert answer(replace(talk, models=None), "/model").text == "🧠 No models are kept here."
+
+
+@pytest.mark.feature("S21")
+def test_where_the_plain_rule_decides_no_model_is_missed_and_none_is_asked(talk: Talk, request: Any) -> None:
+    talk.book.change({"PROFILE": "rule"}, "owner")
+    assert "No model is in use: the plain rule decides without one." in visible(answer(talk, "/model").text)
+    filled = request.getfixturevalue("filled")
+    assert "The plain rule decides (/settings profile): forecasts are only" in visible(answer(filled, "/model").text)
 
 
 def test_words_that_mean_nothing_change_nothing(filled: Talk) -> None:

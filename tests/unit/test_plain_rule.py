@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.render import render
+from core.domain.accounts import Mode
 from core.domain.bars import BarSize
 from core.domain.decisions import Brake, BrakeKind, Decision
+from core.domain.events import InstructionIssued, SignalRaised
 from core.domain.instruments import instrument_for
 from core.domain.orders import Purpose, Side
 from core.learning import rules
@@ -23,6 +27,7 @@ from core.strategy.decide import decide, exits
 from core.strategy.plain_rule import part_of, share_of, standing, yearly_deviation
 from core.strategy.policy import Policy, Strategy
 from core.strategy.snapshot import AccountView, MarketView
+from tests.builders import COIN, MONDAY, UNIVERSAL, Bench
 from tests.series_builders import random_walk, series_of
 from tests.snapshot_builders import NOW, FixedPredictor, account_view, guard, market, position, snapshot
 
@@ -108,6 +113,41 @@ def test_each_of_a_class_gets_the_same_part_and_the_calmer_is_bought_first_and_l
     assert deviation is not None
     assert value["BTC-USD"] == pytest.approx(0.02 / np.sqrt(2) / deviation, rel=0.01)
     assert "2 stocks and funds and 1 coin" in verdicts(decision, "QQQ")["volatility"][1]
+
+
+def test_a_whole_life_by_the_rule_is_bought_told_guarded_and_sold_without_a_model(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, policy=RULE).start()
+    bench.predictor = None
+    assert bench.tick().submitted == 1
+    (signal,) = bench.events(SignalRaised)
+    assert (signal.probability, signal.event, signal.model_version) == (None, "", "")
+    told = render(signal, UNIVERSAL).text
+    assert "BTC-USD buy signal" in told and "The plain rule wants it; no forecast was asked." in told
+    bench.bar(100.0)
+    assert bench.tick().fills == 1
+    (levels,) = bench.read(lambda work: list(work.guards()))
+    assert (levels.stop, levels.target) == (Decimal(70), Decimal(200))
+    bench.bar(80.0)
+    assert bench.tick().submitted == 0, "the price alone sells nothing"
+    a_day_later = series_of(COIN, [80.0], start=MONDAY - timedelta(days=1) + timedelta(minutes=15))
+    bench.bars.write(a_day_later, "test")
+    bench.bar(80.0)
+    assert bench.tick().submitted == 1
+    (sale,) = bench.read(lambda work: [each for each in work.orders("simulated") if each.purpose is Purpose.EXIT])
+    assert sale.tags == ("rule",) and "is not above its mean of 200 days" in sale.reason
+    bench.bar(80.0)
+    bench.tick()
+    assert not bench.read(lambda work: work.portfolio("simulated")).positions
+    assert not bench.read(lambda work: list(work.live_orders())), "its stop and target went with it"
+
+
+def test_in_manual_mode_the_card_names_the_rule_and_no_confidence(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, policy=RULE, mode=Mode.MANUAL).start()
+    bench.declare_cash()
+    bench.tick()
+    (card,) = bench.events(InstructionIssued)
+    assert card.probability is None and "above its mean of 200 days" in card.why
+    assert "– (no forecast)" in render(card, UNIVERSAL).text
 
 
 walks = st.builds(

@@ -56,6 +56,7 @@ def figures(fell: float = 0.2) -> Book:
         "annualised": 0.031,
         "volatility": 0.08,
         "sharpe": 0.41,
+        "halves": [0.5, 0.3],
         "drawdown": fell,
         "trades": 150,
         "win_rate": 0.347,

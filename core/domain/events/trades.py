@@ -14,13 +14,14 @@ from core.domain.portfolio import GuardKind
 
 @dataclass(frozen=True, slots=True)
 class SignalRaised:
-    """A buy signal: every gate passed. `reasons` are the verdicts in order."""
+    """A buy signal: every gate passed. `reasons` are the verdicts in order. Where the plain rule decided, `probability`
+    is None, and `event` and `model_version` are empty."""
 
     account: str
     symbol: str
     at: datetime
     price: Decimal
-    probability: float
+    probability: float | None
     event: str
     model_version: str
     reasons: tuple[Verdict, ...]
