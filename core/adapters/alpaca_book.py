@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.adapters.alpaca_names import our_symbol
-from core.adapters.alpaca_orders import PAIR, SIMPLE, Member, family, is_whole
+from core.adapters.alpaca_orders import PAIR, SIMPLE, Member, family, is_limit, is_whole
 from core.adapters.alpaca_rules import STOP_SUFFIX, TARGET_SUFFIX
 from core.adapters.alpaca_trading import AlpacaTrading
 from core.adapters.alpaca_wire import Row, moment, rows_of, text, utc_text, word
@@ -94,13 +94,6 @@ class AlpacaBook:
         members = [member for head in sorted(heads.values(), key=_made_at) for member in self._named(head)]
         known = {member.order.client_order_id: member.order for member in members}
         return [order for order in known.values() if order.state in LIVE]
-
-    def moves_of(self, order_id: str) -> int:
-        """How many orders have been replaced, one by the other, until this one came of it."""
-        row, count = self._version(order_id), 0
-        while row is not None and word(row, "replaces") and count < MOST_VERSIONS:
-            row, count = self._version(word(row, "replaces")), count + 1
-        return count
 
     def rejected_under(self, client_id: str) -> bool:
         """Whether Alpaca has an order under that very client id that it, or the exchange, rejected."""
@@ -188,8 +181,15 @@ class AlpacaBook:
         return row
 
     def _versions(self, row: Row) -> tuple[Row, ...]:
+        """Of an order, the oldest first: those that were replaced until this one came of it, and what became of it."""
         versions = [row]
-        while (word(versions[-1], "status") == "replaced") and len(versions) < MOST_VERSIONS:
+        while word(versions[0], "replaces") and len(versions) < MOST_VERSIONS:
+            former = self._version(word(versions[0], "replaces"))
+            # The other leg, in whose place this one came, is no version of it.
+            if former is None or is_limit(former) != is_limit(row):
+                break
+            versions.insert(0, former)
+        while word(versions[-1], "status") == "replaced" and len(versions) < MOST_VERSIONS:
             next_id = word(versions[-1], "replaced_by")
             found = self._version(next_id) if next_id else None
             if found is None:

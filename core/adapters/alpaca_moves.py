@@ -103,7 +103,8 @@ class AlpacaMoves:
         )
         return fitted(request, asset), asset
 
-    def _why_fixed(self, found: Member) -> str:
+    @staticmethod
+    def _why_fixed(found: Member) -> str:
         """Why Alpaca would not replace the order as it is; empty where it may."""
         order = found.order
         if order.side is Side.BUY:
@@ -112,7 +113,7 @@ class AlpacaMoves:
             return "what is being filled is not moved"
         if found.status in NOT_YET:
             return f"Alpaca replaces no order that is {found.status.replace('_', ' ')}"
-        if self._book.moves_of(order.venue_order_id) >= MOST_MOVES:
+        if len(found.ids) > MOST_MOVES:
             return f"it was moved {MOST_MOVES} times"
         return ""
 

@@ -9,7 +9,7 @@ Alpaca keeps, and is the same after a restart.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.adapters.alpaca_names import name_of, our_symbol
@@ -104,7 +104,7 @@ def fields_of(request: OrderRequest) -> dict[str, Any]:
 
 def family(head: Row, name: str, latest: Callable[[Row], tuple[Row, ...]]) -> tuple[Member, ...]:
     """An order that Alpaca told with its legs, under our names; `name` is the client id of the first version of it.
-    `latest` gives the versions of an order from this one on, the last one being what became of it.
+    `latest` gives the versions of an order, the oldest first, the last one being what became of it.
 
     Legs that sleep until their entry is filled rest nowhere yet and are left out. Raises MalformedAnswer for what is in
     no known form, an unknown state included.
@@ -121,6 +121,11 @@ def family(head: Row, name: str, latest: Callable[[Row], tuple[Row, ...]]) -> tu
     if not has_come and all(word(leg, "status") in ASLEEP for leg in legs):
         return (entry,)
     return (entry, *sorted((_leg(leg, name, latest) for leg in legs), key=lambda leg: leg.order.client_order_id))
+
+
+def is_limit(row: Row) -> bool:
+    """Whether it is a target, and not a stop, where it is one of the two."""
+    return text(row, "type") == "limit"
 
 
 def _told_once(legs: list[Row]) -> list[Row]:
@@ -141,12 +146,25 @@ def _leg(row: Row, parent: str, latest: Callable[[Row], tuple[Row, ...]]) -> Mem
 
 
 def _member(versions: tuple[Row, ...], name: str, purpose: Purpose, parent: str | None) -> Member:
-    first, last = versions[0], versions[-1]
     # Alpaca lets the order of the one leg take the place of the other when its price comes: then the other is over.
-    same = (text(first, "type") == "limit") == (text(last, "type") == "limit")
-    row = last if same else first
-    ids = tuple(text(each, "id") for each in versions if same or each is row)
-    return Member(_order(row, name, purpose, parent), ids, text(row, "status"))
+    kept = versions if is_limit(versions[0]) == is_limit(versions[-1]) else versions[:1]
+    ids = tuple(text(each, "id") for each in kept)
+    return Member(_whole(_order(kept[-1], name, purpose, parent), kept[:-1]), ids, text(kept[-1], "status"))
+
+
+def _whole(order: VenueOrder, former: tuple[Row, ...]) -> VenueOrder:
+    """The order with what was filled of it before it was replaced. Alpaca begins to count anew then, and to sell: the
+    new order has the quantity of the former one, not of what was left (Alpaca-API issue 165)."""
+    before = ZERO
+    for row in former:
+        counted = number_or_none(row, "filled_qty") or ZERO
+        before = counted if counted >= before else before + counted
+    if order.filled_quantity >= before:
+        # It counts on, or nothing was filled before.
+        return order
+    state = OrderState.PARTIALLY_FILLED if order.state is OrderState.ACCEPTED else order.state
+    filled, quantity = order.filled_quantity + before, order.quantity + before
+    return replace(order, filled_quantity=filled, quantity=quantity, state=state)
 
 
 def _order(row: Row, name: str, purpose: Purpose, parent: str | None) -> VenueOrder:

@@ -1,7 +1,7 @@
 """A stop or target that the owner moves by hand (C4).
 
 The new levels are committed at once and watched from then on. Where an order rests at a venue at the former ones, it is
-cancelled and another placed (core.execution.wanted).
+moved there (core.execution.moving).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from decimal import Decimal
 from core.domain.events import GuardMoved
 from core.domain.instruments import instrument_for
 from core.domain.portfolio import Guard
+from core.domain.records import AuditRecord
 from core.domain.values import ceil_to, floor_to, plain
 from core.domain.views import AnswerKind, OwnerAnswer
 from core.execution.bookings import refused
@@ -60,8 +61,11 @@ def move(desk: Desk, spoken: str, wanted: Move, by: str, tap: str, now: datetime
             return OwnerAnswer(AnswerKind.UNCHANGED, f"{symbol} has just these levels already.")
         for former, guard in changed:
             _write(work, desk, former, guard, by, now)
+        told = "\n".join(_words(*pair) for pair in changed)
+        deed = f"levels of {spoken}: stop {wanted.stop}, target {wanted.target}"
+        work.audit(AuditRecord(desk.system_clock.now(), by, deed, told[:200]))
         work.commit("owner")
-    return OwnerAnswer(AnswerKind.DONE, "\n".join(_words(*pair) for pair in changed))
+    return OwnerAnswer(AnswerKind.DONE, told)
 
 
 def _moved(guard: Guard, wanted: Move) -> Guard:

@@ -1,6 +1,6 @@
-"""Sales of more units than are held, because some have gone another way: a late fill of a cancelled stop, a sale in the
-broker's own app. What such an order filled beyond the position would be a short sale: it is cancelled, and what is
-still held is sold, or protected, anew."""
+"""Sales of more units than are held, because some have gone another way: a late fill of a cancelled stop, a part that a
+target sold while it was being moved, a sale in the broker's own app. What such an order filled beyond the position
+would be a short sale: it is cancelled, and what is still held is sold, or protected, anew."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.ports import UnitOfWork
 
 
 def cancel_oversized(desk: Desk, now: datetime, reachable: Collection[str]) -> int:
-    """Cancels exits, and stops, that together sell more than the position; returns how many.
+    """Cancels exits, stops and targets that together sell more than the position; returns how many.
 
     An exit of which something is left to sell is told; who decides exits decides about the rest anew. A symbol about
     which ledger and venue differ is left alone: there is more at the venue than we know of.
@@ -48,14 +48,15 @@ def _of_account(work: UnitOfWork, desk: Desk, account: str) -> Iterator[Order]:
 
 
 def _beyond(orders: list[Order], held: Decimal, step: Decimal) -> Iterator[Order]:
-    """The exits where they alone sell too much; the stops where nothing but protection rests."""
+    """The exits where they alone sell too much; the stops, and the targets, where nothing but protection rests."""
     exits = [order for order in orders if order.purpose is Purpose.EXIT and order.state in RESTING]
     if _units(exits) > ceil_to(max(held, ZERO), step):
         yield from exits
     elif is_quiet(orders):
-        stops = [order for order in orders if order.purpose is Purpose.STOP]
-        if _units(stops) > floor_to(max(held, ZERO), step):
-            yield from stops
+        for purpose in (Purpose.STOP, Purpose.TARGET):
+            legs = [order for order in orders if order.purpose is purpose]
+            if _units(legs) > floor_to(max(held, ZERO), step):
+                yield from legs
 
 
 def is_quiet(orders: list[Order]) -> bool:

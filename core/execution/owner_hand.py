@@ -14,7 +14,7 @@ from core.execution.wanted import wanted
 from core.execution.watch import guard
 
 _PASSES = 2
-"""A resting order is cancelled and its successor placed in the first, which is seen in the second."""
+"""A resting order is moved in the first, or cancelled and its successor placed, which is seen in the second."""
 
 
 class OwnerHand(OwnerSafe):
@@ -31,7 +31,6 @@ class OwnerHand(OwnerSafe):
         answer = levels.move(desk, symbol, levels.Move(stop, target), by, tap, desk.market_clock.now())
         if answer.kind is not AnswerKind.DONE:
             return answer
-        self._note(by, f"levels of {symbol}: stop {stop}, target {target}", answer)
         for _ in range(_PASSES):
             guard(desk, desk.market_clock.now())
         with desk.reading() as work:

@@ -311,6 +311,30 @@ def test_after_a_split_the_stop_rests_at_the_new_price_although_alpaca_leaves_it
     }
 
 
+@pytest.mark.feature("T8")
+def test_a_target_that_sells_in_part_while_it_is_moved_never_sells_more_than_is_held(day: AlpacaDay) -> None:
+    """Alpaca then has an order for as much as before, and more of it than is held is left (Alpaca-API issue 165)."""
+    day.bench.place(an_entry(day.bench, symbol=SHARE))
+    day.price(100)
+    day.look()
+    day.server.venue.habits.replaces_slowly = True
+    day.bench.owner.move_levels("SPY", None, Decimal(118), "test", "tap")
+    day.server.venue.habits.portions["SPY"] = [Decimal(4)]
+    day.server.set_price("SPY", 115)
+    day.server.venue.habits.replaces_slowly = False
+    for _ in range(3):
+        day.price(110, SHARE)
+        day.look()
+    assert day.held(SHARE) == 6
+    assert day.resting(SHARE) == {
+        Purpose.STOP: (Decimal(6), Decimal(95), None),
+        Purpose.TARGET: (Decimal(6), None, Decimal(118)),
+    }
+    day.price(119, SHARE)
+    day.look()
+    assert (day.held(SHARE), day.resting(SHARE)) == (0, {})
+
+
 class HeldBack:
     """Coin fees that Alpaca has taken and does not tell of."""
 

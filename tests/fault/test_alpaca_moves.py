@@ -175,6 +175,25 @@ def test_a_stop_that_sells_while_it_is_being_moved_has_sold_once_and_was_never_m
 
 
 @pytest.mark.feature("T8")
+def test_a_part_that_was_sold_while_an_order_was_being_moved_belongs_to_it_though_alpaca_counts_anew(
+    server: AlpacaTradingServer, broker: AlpacaBroker, clock: StillClock
+) -> None:
+    server.venue.habits.replaces_slowly = True
+    broker.replace("a-t", FURTHER)
+    server.venue.habits.portions["SPY"] = [Decimal(4)]
+    server.set_price("SPY", 690)
+    server.set_price("SPY", 650)
+    for each in (broker, broker_at(server.address, PAPER, clock)):
+        told = {order.client_order_id: order for order in each.orders()}
+        for order in (found(each, "a-t"), told["a-t"]):
+            assert (order.state, order.filled_quantity, order.limit_price) == (OrderState.PARTIALLY_FILLED, 4, 700)
+            # More than is held: who sees that withdraws it.
+            assert order.quantity - order.filled_quantity == 10
+        sold = each.fills_since(clock.now() - timedelta(hours=1))[1:]
+        assert [(fill.client_order_id, fill.quantity) for fill in sold] == [("a-t", 4)]
+
+
+@pytest.mark.feature("T8")
 def test_what_the_exchange_will_not_have_leaves_the_former_order_where_it_is(
     server: AlpacaTradingServer, broker: AlpacaBroker, clock: StillClock
 ) -> None:

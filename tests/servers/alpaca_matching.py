@@ -188,7 +188,7 @@ class Matching:
         for name, (old, status) in waiting.items():
             new, is_waiting = self.orders[name], old.status == "pending_replace"
             if is_waiting and not self.habits.rejects_replacements:
-                self._take_place(old, new, "partially_filled" if old.filled else status)
+                self._take_place(old, new, "new" if status == "partially_filled" else status)
                 continue
             if is_waiting:
                 old.moved("partially_filled" if old.filled else status, self.stamp_of(old))
@@ -202,7 +202,8 @@ class Matching:
         return next(status for old, status in self._replacing.values() if old is order)
 
     def _take_place(self, old: PaperOrder, new: PaperOrder, status: str) -> None:
-        old.replaced_by, new.filled, new.value, new.is_triggered = new.id, old.filled, old.value, old.is_triggered
+        # With the old quantity, whatever was filled of it (Alpaca-API issue 165).
+        old.replaced_by, new.is_triggered = new.id, old.is_triggered
         new.legs, old.legs = old.legs, []
         for leg in new.legs:
             self.orders[leg].parent = new.id

@@ -224,6 +224,8 @@ class OrderDesk(Matching):
             replaces=old.id,
             status="accepted",
             legs=[],
+            filled=ZERO,
+            value=ZERO,
             at={},
         )
         self.begin_replacing(old, new)
