@@ -16,6 +16,7 @@ from core.domain.portfolio import Guard, GuardKind
 from core.domain.records import QuestionChoice
 from core.domain.values import ZERO
 from core.domain.views import AnswerKind
+from core.errors import Transient
 from core.execution.wanted import WANTED
 from core.execution.watch import guard
 from tests.builders import COIN, MONDAY, Bench, an_entry
@@ -165,10 +166,27 @@ def test_a_venue_that_does_not_answer_is_told_and_sells_nothing(chaotic: tuple[B
 
 
 @pytest.mark.feature("C3")
-def test_without_a_confirmed_cancellation_nothing_is_sold_and_that_is_said(chaotic: tuple[Bench, ChaosVenue]) -> None:
+def test_a_cancellation_that_was_lost_is_asked_for_again_and_the_sale_goes_out_at_once(
+    chaotic: tuple[Bench, ChaosVenue],
+) -> None:
     bench, venue = chaotic
     venue.cancel_is_lost = True
-    answer = bench.owner.close("BTC", ALL, "owner", "tap-1")
+    assert bench.owner.close("BTC", ALL, "owner", "tap-1").kind is AnswerKind.DONE
+    assert [order.purpose for order in venue.live()] == [Purpose.EXIT]
+
+
+@pytest.mark.feature("C3")
+def test_without_a_confirmed_cancellation_nothing_is_sold_and_that_is_said(
+    chaotic: tuple[Bench, ChaosVenue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, venue = chaotic
+
+    def lost(_name: str) -> None:
+        raise Transient("the venue did not answer")
+
+    with monkeypatch.context() as silent:
+        silent.setattr(venue, "cancel", lost)
+        answer = bench.owner.close("BTC", ALL, "owner", "tap-1")
     assert (answer.kind, "has not confirmed" in answer.text) == (AnswerKind.REFUSED, True)
     assert Purpose.EXIT not in [order.purpose for order in venue.live()]
     assert bench.owner.close("BTC", ALL, "owner", "tap-2").kind is AnswerKind.DONE
