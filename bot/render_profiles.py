@@ -11,7 +11,7 @@ from bot.message import Button, Message, in_rows
 from bot.render_marks import first_line
 from core.domain.events import ProfileContradicted
 from core.settings.book import SettingsBook, Source
-from core.settings.editable import EDITABLE
+from core.settings.editable import CHOSEN, EDITABLE
 from core.settings.profile_figures import Book, Line, Measured
 from core.settings.profiles import PROFILE_NAMES, PROFILES, Profile, ProfileName
 from core.strategy.policy import Strategy
@@ -25,7 +25,7 @@ _HEAD = f"{'':<13}{'a year':>7}{'Sharpe':>7}{'fell':>7}"
 
 def profiles(book: SettingsBook, figures: Book | None) -> Message:
     """Every profile with what it earned, the chosen one marked, and a button for each other one."""
-    chosen = book.current.profile
+    chosen, own = book.current.profile, book.override(CHOSEN) is not None
     lines = [_HEAD]
     for profile in PROFILES.values():
         name = f"{'•' if profile.name is chosen else ''}{profile.name}"
@@ -40,7 +40,12 @@ def profiles(book: SettingsBook, figures: Book | None) -> Message:
             _columns(lines),
             italic(_measured_how(figures)),
         ),
-        (*in_rows(buttons), (Button("‹ All settings", menu_token(f"settings{IN_PLACE}")),)),
+        (
+            *in_rows(buttons),
+            *(((Button("↩️ Back to .env", menu_token(f"settings-env-{CHOSEN}{IN_PLACE}")),),) if own else ()),
+            *render_settings.undo_row(book.last_change()),
+            (Button("‹ All settings", menu_token(f"settings{IN_PLACE}")),),
+        ),
     )
 
 

@@ -81,7 +81,7 @@ def groups(book: SettingsBook) -> Message:
     profile = f"🎚 Profile: {bold(book.current.profile.value)}, {_WHENCE[book.source(CHOSEN)]}"
     return Message(
         paragraphs(f"⚙️ {bold('Settings')}", lines, profile, _money(book.environment), elsewhere),
-        (*in_rows(buttons), *_undo_row(book.last_change())),
+        (*in_rows(buttons), *undo_row(book.last_change())),
     )
 
 
@@ -170,7 +170,7 @@ def _setting_buttons(book: SettingsBook, known: Editable) -> Keyboard:
         rows.append((Button("↩️ Back to .env", _here(f"env-{known.name}")),))
     return (
         *(row for row in rows if row),
-        *_undo_row(book.last_change()),
+        *undo_row(book.last_change()),
         (Button(f"‹ {known.group.value.capitalize()}", _here(known.group.value)),),
     )
 
@@ -198,7 +198,8 @@ def _here(action: str) -> str:
     return menu_token(f"settings-{action}{IN_PLACE}")
 
 
-def _undo_row(change: Change | None) -> Keyboard:
+def undo_row(change: Change | None) -> Keyboard:
+    """The button that takes the newest change back."""
     if change is None:
         return ()
     return ((Button(f"⏪ Undo: {spoken(change.name)}"[:40], _here(f"undo-{change.number}")),),)

@@ -108,11 +108,15 @@ def nothing_unknown(case: Case) -> Verdict:
 
 
 def trade_gap_kept(case: Case) -> Verdict:
-    """Enough time since the asset was last traded in any account."""
+    """Enough time since the asset was last traded in any account. The plain rule decides once a day: what was sold at
+    its stop is not bought back by a daily close from before."""
     times = [view.portfolio.last_trade_at.get(case.symbol) for view in case.snapshot.accounts]
     last = max((at for at in times if at is not None), default=None)
     if last is None:
         return Verdict("gap", True, "not traded before")
+    daily = case.market.daily
+    if case.policy.strategy is Strategy.RULE and len(daily) and last > time_of(daily.closed_at[-1]):
+        return Verdict("gap", False, f"traded at {_when(last)}: by the plain rule again after its next daily close")
     passed = case.snapshot.now - last >= case.policy.min_trade_gap
     wanted = _minutes(case.policy.min_trade_gap)
     return Verdict(

@@ -141,6 +141,18 @@ def test_a_whole_life_by_the_rule_is_bought_told_guarded_and_sold_without_a_mode
     assert not bench.read(lambda work: list(work.live_orders())), "its stop and target went with it"
 
 
+@pytest.mark.parametrize(("hours", "again"), [(-17, True), (-15, False), (-2, False)])
+def test_after_a_trade_the_rule_waits_for_the_next_daily_close(hours: int, again: bool) -> None:
+    """The newest daily bar of these markets closed 16 hours ago."""
+    view = account_view("10000", last_trade_at={"SPY": NOW + timedelta(hours=hours)})
+    decision = decide(snapshot(of_closes("SPY", UP), accounts=[view]), None, RULE)
+    assert verdicts(decision)["gap"][0] is again
+    assert bool(decision.orders) is again
+    assert decide(
+        snapshot(accounts=[view]), FixedPredictor({"SPY": 0.995}), replace(RULE, strategy=Strategy.FOREST)
+    ).orders
+
+
 def test_in_manual_mode_the_card_names_the_rule_and_no_confidence(tmp_path: Path) -> None:
     bench = Bench(tmp_path, policy=RULE, mode=Mode.MANUAL).start()
     bench.declare_cash()

@@ -13,8 +13,9 @@ import pytest
 
 from bot import profile_figures, profile_page
 from bot.profile_figures import declared, measure_into, neighbours_of
+from core.learning.recipes import DEFAULT_RECIPE
 from core.settings.profile_figures import FIGURES, measured, read_book
-from core.settings.profiles import DIGEST, ProfileName
+from core.settings.profiles import DIGEST, PROFILES, ProfileName
 from tests.fakes_bars import needs_shared_data
 from tests.series_builders import random_walk
 
@@ -102,8 +103,12 @@ def test_the_committed_pages_say_what_the_committed_figures_say(page: Path, line
 
 
 def test_the_committed_figures_are_those_of_what_is_declared_now() -> None:
-    if FIGURES.exists():
-        assert json.loads(FIGURES.read_text("utf-8"))["declared"] == DIGEST
+    """And of what the engine trains now."""
+    told = json.loads(FIGURES.read_text("utf-8"))
+    assert told["declared"] == DIGEST
+    for name, made in told["profiles"].items():
+        forest = PROFILES[ProfileName(name)].values["STRATEGY"] == "forest"
+        assert made["recipe"] == (DEFAULT_RECIPE if forest else "")
 
 
 @pytest.mark.long
