@@ -86,7 +86,7 @@ class Retraining:
             models_folder=self._settings.models_dir,
             recipe=self._recipe(),
             min_new_labels=min_new_labels,
-            unseen=_unseen(live, [each.symbol for each in desk.instruments]),
+            unseen=unseen(live, [each.symbol for each in desk.instruments]),
             force=champion.is_refused,
             checkpoint=desk.checkpoint,
         )
@@ -101,7 +101,8 @@ class Retraining:
         return recipe_of(self._settings, champion.recipe if champion is not None else DEFAULT_RECIPE)
 
 
-def _unseen(live: Predictor | None, symbols: Sequence[str]) -> list[str]:
+def unseen(live: Predictor | None, symbols: Sequence[str]) -> list[str]:
+    """Which of `symbols` the live model was not shown: it knows neither a forecast of them nor why it has none."""
     return [each for each in symbols if not live.has_seen(each)] if isinstance(live, Choosy) else []
 
 

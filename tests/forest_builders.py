@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -24,7 +25,7 @@ from core.strategy.predictor import ForestPredictor
 from tests.series_builders import random_walk
 
 TRAINED_AT = datetime(2024, 1, 1, tzinfo=UTC)
-GROWER = Grower(trees=15, trial_trees=8, leaves=(10, 40), least=100, stride=1)
+GROWER = Grower(trees=6, trial_trees=4, leaves=(40,), least=100, stride=1)
 SMALL = Recipe(DEFAULT_RECIPE, "scaled", Pool.ASSET, GROWER)
 """The recipe that ships, from few trees and few rows."""
 EVENT = EVENTS["scaled"].words
@@ -33,9 +34,10 @@ EVENT = EVENTS["scaled"].words
 @cache
 def small_forest() -> FlatForest:
     """Grown by scikit-learn on random walks: 15 trees."""
-    pooled = Recipe("pooled", "scaled", Pool.POOLED, GROWER)
+    grower = replace(GROWER, trees=15, leaves=(10,))
+    pooled = Recipe("pooled", "scaled", Pool.POOLED, grower)
     (lesson,) = lessons_of([random_walk("SPY", 500, seed=11), random_walk("BTC-USD", 500, seed=12)], pooled)
-    found = fitted(lesson.samples, GROWER)
+    found = fitted(lesson.samples, grower)
     assert found is not None
     return flatten(found.model, "small", EVENT)
 

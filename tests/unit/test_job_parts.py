@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bot.market_work import unseen
 from core.adapters.calendars import ExchangeCalendar
 from core.adapters.model_files import ModelFiles
 from core.clock import VirtualClock
@@ -33,7 +35,7 @@ from jobs.table import HouseWork, MarketWork, house_jobs, market_jobs
 from jobs.worker import SpawnedWorker
 from jobs.writer import InlineWriter, Urgency
 from tests.fakes_bars import MemoryBarStore
-from tests.forest_builders import SMALL, small_forest
+from tests.forest_builders import SMALL, bundle_of, model_of, predictor_of, small_forest
 from tests.forest_builders import save as save_forest
 from tests.ledger_builders import START, a_deposit, ledger, write
 from tests.series_builders import random_walk
@@ -147,6 +149,47 @@ def test_a_damaged_file_is_refused_and_said_once(database: Database, tmp_path: P
     ((component, state, reason),) = reports
     assert (component, state) == ("model", Health.DEGRADED)
     assert "SHA-256" in reason and "no entries" in reason
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"recipe": ""}, "this program knows no recipe without a name"),
+        ({"recipe": "astrology"}, "this program knows no recipe astrology"),
+        ({"event": "close higher after 10 bars"}, "scaled-asset does not foresee: close higher after 10 bars"),
+        ({"feature_version": 99}, "feature version should be 99"),
+    ],
+)
+def test_a_model_of_another_version_of_the_program_is_refused_in_words(
+    database: Database, tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    model = replace(save_forest(small_forest(), tmp_path), **change)
+    write(database, lambda work: work.add_model(model))
+    champion, reports = champion_of(database, tmp_path)
+    assert champion() is None and champion() is None
+    assert champion.is_refused
+    ((_, state, reason),) = reports
+    assert state == Health.DEGRADED
+    assert words in reason and "until it is trained anew" in reason
+
+
+def test_a_file_of_before_there_were_recipes_is_no_model(database: Database, tmp_path: Path) -> None:
+    model = save_forest(small_forest(), tmp_path)
+    old = small_forest().to_bytes()
+    (tmp_path / model.flat_path).write_bytes(old)
+    write(database, lambda work: work.add_model(replace(model, flat_sha256=hashlib.sha256(old).hexdigest())))
+    champion, reports = champion_of(database, tmp_path)
+    assert champion() is None and champion.is_refused
+    assert "not a model file: format 1 is not 2" in reports[0][2]
+
+
+def test_assets_that_the_live_model_was_not_shown_are_named() -> None:
+    live = ForestPredictor(
+        replace(bundle_of(small_forest(), name="SPY"), missing={"SOL-USD": "too young"}), model_of(small_forest())
+    )
+    assert unseen(live, ["SPY", "SOL-USD", "GLD"]) == ["GLD"]
+    assert unseen(predictor_of(small_forest()), ["GLD"]) == []
+    assert unseen(None, ["GLD"]) == []
 
 
 def test_a_damaged_model_is_trained_anew_by_the_real_worker_and_works_again(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from core.learning.history import History
 from core.learning.recipes import DEFAULT_RECIPE, RECIPES
 from core.learning.samples import Samples
 from core.learning.training import TrainingOutcome, TrainingRequest, train
-from core.series import BarSeries, Floats, Mask, seconds_of, time_of
+from core.series import BarSeries, Floats, seconds_of, time_of
 from core.strategy.bundle import ALL, COINS, STOCKS, Bundle
 from core.strategy.calibration import Method
 from core.strategy.features import feature_matrix
@@ -206,14 +207,13 @@ def test_what_can_be_foreseen_scores_and_the_same_moves_shuffled_in_time_score_n
 
 
 def test_a_purge_of_zero_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unpurged(_samples: Samples, test: Mask, _embargo: int) -> folds.Fold:
-        return folds.Fold(~test, test)
+    """Days to be judged on right behind rows whose labels were still open then."""
 
-    def everything(samples: Samples, at: int, _window: int | None) -> Mask:
-        return samples.closed_at < at
+    def unpurged(samples: Samples, starts: Sequence[int], _end: int, _window: int | None) -> Iterator[folds.Fold]:
+        test = samples.closed_at >= starts[0]
+        yield folds.Fold(~test, test)
 
-    monkeypatch.setattr(folds, "purged", unpurged)
-    monkeypatch.setattr(folds, "known", everything)
+    monkeypatch.setattr(growing, "walk_forward", unpurged)
     with pytest.raises(DataFault, match="the purge is too short"):
         grow(lessons_of(DAILY[:1], SMALL), SMALL)
 
