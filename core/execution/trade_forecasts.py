@@ -6,19 +6,16 @@ link is for the owner, who sees what the forecast behind his money was worth.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from core.domain.decisions import RULE_GATE, Prediction
 from core.domain.events import ClosedForecast
-from core.domain.orders import Order, Purpose
+from core.domain.orders import Side
+from core.domain.portfolio import Fill
 from core.domain.round_trips import ClosedTrade
 from core.ports import UnitOfWork
-
-LONGEST_WAIT = timedelta(days=10)
-"""An entry waits no longer for its fill, nor a card for its answer."""
-MOST_ORDERS = 1_000
 
 
 def closed_between(work: UnitOfWork, after: datetime, until: datetime) -> tuple[ClosedForecast, ...]:
@@ -36,10 +33,11 @@ def closed_of(work: UnitOfWork, symbol: str, most: int = 3) -> tuple[ClosedForec
 
 
 def _with_forecast(work: UnitOfWork, trades: Sequence[ClosedTrade]) -> Iterator[ClosedForecast]:
+    openings = {account: _openings(work, account) for account in {trade.account for trade in trades}}
     for trade in trades:
         fraction = trade.profit / trade.cost if trade.cost > 0 else None
         told = ClosedForecast(trade.account, trade.symbol, trade.profit, fraction, trade.closed_at, trade.purpose)
-        made = _prediction_behind(work, trade)
+        made = _prediction_behind(work, openings[trade.account].get((trade.symbol, trade.opened_at)))
         if made is not None:
             known = work.tracked(made)
             outcome = known.came_true if known is not None else None
@@ -47,26 +45,19 @@ def _with_forecast(work: UnitOfWork, trades: Sequence[ClosedTrade]) -> Iterator[
         yield told
 
 
-def _prediction_behind(work: UnitOfWork, trade: ClosedTrade) -> Prediction | None:
-    """That of the decision which made the entry; None where no forecast led to it."""
-    entry = _entry_of(work, trade)
-    signal = work.signal_behind(entry) if entry is not None else None
+def _openings(work: UnitOfWork, account: str) -> Mapping[tuple[str, datetime], str]:
+    """The order of each purchase, by symbol and time: of two at once the first, which opened the position."""
+    found = dict[tuple[str, datetime], str]()
+    for entry in work.entries(account):
+        if isinstance(entry, Fill) and entry.side is Side.BUY:
+            found.setdefault((entry.symbol, entry.at), entry.client_order_id)
+    return found
+
+
+def _prediction_behind(work: UnitOfWork, order_id: str | None) -> Prediction | None:
+    """That of the decision which made the order; None where no forecast led to it."""
+    order = work.order(order_id) if order_id else None
+    signal = work.signal_behind(order) if order is not None else None
     if signal is None or any(verdict.gate == RULE_GATE for verdict in signal.verdicts):
         return None
     return signal.prediction
-
-
-def _entry_of(work: UnitOfWork, trade: ClosedTrade) -> Order | None:
-    """The newest entry that was ordered before the position was opened and has bought something."""
-    orders = work.orders(trade.account, trade.opened_at - LONGEST_WAIT, MOST_ORDERS)
-    return next(
-        (
-            order
-            for order in sorted(orders, key=lambda each: each.created_at, reverse=True)
-            if order.symbol == trade.symbol
-            and order.purpose is Purpose.ENTRY
-            and order.created_at <= trade.opened_at
-            and order.filled_quantity > 0
-        ),
-        None,
-    )

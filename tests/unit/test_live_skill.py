@@ -110,6 +110,12 @@ def test_forecasts_that_are_the_wrong_way_round_are_halved_then_observed_and_com
         assert standings(work).of("A0-USD") is None
 
 
+def test_a_long_good_record_is_no_credit_for_a_model_that_has_broken() -> None:
+    good, bad = record([0.7] * 200, [True] * 200), record([0.7] * 16, [False] * 16, first=200)
+    assert judged([*good, *bad[:5]]).doubted == {}
+    assert judged([*good, *bad]).trust_in("A0-USD") is Trust.OBSERVED
+
+
 def test_a_refit_goes_on_with_the_record_and_another_recipe_begins_one(database: Database) -> None:
     kept(database, record([0.7] * 30, [False] * 30), START + 31 * DAY)
     with database.unit_of_work() as work:
@@ -252,6 +258,17 @@ def test_a_model_of_true_skill_is_hardly_ever_held_back() -> None:
         whole += found.trust_in(ALL) is not Trust.TRUSTED
     assert doubted <= 1
     assert whole == 0
+
+
+@pytest.mark.long
+def test_over_two_hundred_years_of_true_skill_assets_lose_their_trust_in_less_than_one_of_a_hundred() -> None:
+    """25 times a year of eight assets: 200 records, of which at most two are doubted at their end."""
+    found = [
+        judged(overlapping(draw := np.random.default_rng(seed), 365, chances(draw, 365), inverted=False))
+        for seed in range(100, 125)
+    ]
+    assert sum(len(each.doubted.keys() - {ALL}) for each in found) <= 2
+    assert all(each.trust_in(ALL) is Trust.TRUSTED for each in found)
 
 
 def test_a_model_that_knows_the_opposite_is_held_back_within_half_a_year_and_not_within_a_week() -> None:

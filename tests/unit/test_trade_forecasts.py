@@ -15,16 +15,16 @@ import pytest
 from bot import render_report, render_skill, render_why
 from bot.markup import visible
 from core.domain.events import ClosedForecast, DailyReport
-from core.domain.orders import Purpose
+from core.domain.orders import OrderState, Purpose, Side
 from core.domain.skill import ALL, LiveSkill, Standing, TrackedPrediction, Trust, Waiting
-from core.execution.trade_forecasts import closed_of
+from core.execution.trade_forecasts import closed_between, closed_of
 from core.execution.views import publish_daily_report, report
 from core.learning.outcomes import weighed
 from core.strategy.policy import Policy, Strategy
 from core.strategy.skill import course, record_of
 from tests.builders import COIN, MONDAY, Bench
 from tests.fakes_owner import REPORT
-from tests.ledger_builders import a_signal
+from tests.ledger_builders import SIMULATED, START, a_decision, a_deposit, a_fill, a_signal, an_order, ledger
 from tests.unit.test_live_skill import record
 
 pytestmark = pytest.mark.feature("S6")
@@ -83,6 +83,29 @@ def test_an_entry_of_the_plain_rule_has_no_forecast_to_show(tmp_path: Path) -> N
     (told,) = bench.owner.closed_trades(COIN)
     assert (told.probability, told.event, told.came_true) == (None, "", None)
     bench.close()
+
+
+def test_each_trade_has_the_forecast_of_its_own_purchase_and_one_by_hand_has_none(tmp_path: Path) -> None:
+    database = ledger(tmp_path)
+    with database.unit_of_work() as work:
+        work.add_account(SIMULATED)
+        work.book(a_deposit(), recorded_at=START)
+        for day, probability in enumerate((0.61, 0.72, None)):
+            at, name = START + timedelta(days=day), f"at-{day}"
+            if probability is not None:
+                made = replace(a_signal(at=at).prediction, probability=probability)
+                bought = an_order(name, created_at=at, state=OrderState.FILLED, filled_quantity=Decimal(4))
+                signals = (replace(a_signal(at=at), prediction=made),)
+                work.record_decision(a_decision(at=at, signals=signals, orders=(bought,)), recorded_at=at)
+                work.add_order(bought)
+            filled = at + timedelta(minutes=1)
+            work.book(a_fill(f"b-{day}", client_order_id=name if probability else "", at=filled), recorded_at=at)
+            sold = a_fill(f"s-{day}", client_order_id=f"x-{day}", side=Side.SELL, purpose=Purpose.EXIT)
+            work.book(replace(sold, at=at + timedelta(hours=2)), recorded_at=at)
+        assert [each.probability for each in closed_of(work, "SPY")] == [None, 0.72, 0.61]
+        assert [each.probability for each in closed_between(work, START, START + timedelta(days=1))] == [0.61]
+        work.commit()
+    database.close()
 
 
 def test_the_message_says_forecast_outcome_and_profit() -> None:
