@@ -79,7 +79,8 @@ def contest(
             tracks[recipe.name] = worker.run(walked, Walk(daily, recipe, now), deadline=rules.deadline)
     with uow() as work:
         number = _next_number(work)
-    measured = [_measured(each, champion, tracks, rules, number, len(challengers)) for each in chosen]
+    level = level_of(number, len(challengers))
+    measured = [each if each.why else _measured(each, champion, tracks, rules, level, worker) for each in chosen]
     own = tracks[champion.name]
     first = Attempt(champion.name, champion.event, own.rows, own.gain, why="the champion's")
     winner = max(_winners(measured), key=lambda each: each.low or 0.0, default=None)
@@ -141,13 +142,12 @@ def _next_number(work: UnitOfWork) -> int:
 
 
 def _measured(
-    attempt: Attempt, champion: Recipe, tracks: Mapping[str, Track], rules: Rules, number: int, challengers: int
+    attempt: Attempt, champion: Recipe, tracks: Mapping[str, Track], rules: Rules, level: float, worker: Worker
 ) -> Attempt:
-    if attempt.why:
-        return attempt
-    level, recipe, track = level_of(number, challengers), rules.recipes[attempt.recipe], tracks[attempt.recipe]
+    recipe, track = rules.recipes[attempt.recipe], tracks[attempt.recipe]
     horizon = max(champion.foresees.horizon, recipe.foresees.horizon)
-    lead = compared(tracks[champion.name], track, horizon, level, SEED)
+    both = tracks[champion.name], track
+    lead = worker.run(compared, *both, horizon, level, SEED, deadline=rules.deadline)
     why = _in_words(lead, level)
     return replace(attempt, rows=track.rows, gain=track.gain, lead=lead.lead, low=lead.low, level=level, why=why)
 
@@ -155,10 +155,7 @@ def _measured(
 def _in_words(lead: Lead, level: float) -> str:
     if lead.lead is None or lead.low is None:
         return f"too few common forecasts to tell ({lead.rows})"
-    ahead = "ahead" if lead.lead > 0 else "behind"
-    return (
-        f"{abs(lead.lead):.4f} nats {ahead} of the champion's, at least {lead.low:+.4f} but for {level:.2%} of chance"
-    )
+    return f"{lead.lead:+.4f} nats beside the champion's, more than {lead.low:+.4f} but for {level:.2%} of chance"
 
 
 def _winners(measured: Sequence[Attempt]) -> list[Attempt]:

@@ -30,17 +30,17 @@ class SpawnedWorker:
         self._keep = keep
         self._context = multiprocessing.get_context("spawn")
         self._turn = threading.Lock()
+        self._next = threading.Lock()
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
 
     def run(self, task: Callable[..., T], *arguments: Any, deadline: float) -> T:
         """The task's result, or the task's own exception.
 
-        Raises Transient when another task keeps the worker busy for `deadline` seconds, when this one takes longer
-        than that (the process is killed), and when the process dies.
+        Raises Transient when others keep the worker busy for `deadline` seconds, when this one takes longer than that
+        (the process is killed), and when the process dies.
         """
-        if not self._turn.acquire(timeout=deadline):
-            raise Transient(f"the worker was busy for {deadline:.0f} s")
+        self._take_turn(deadline)
         try:
             succeeded, value = self._ask(pickle.dumps((task, arguments)), deadline)
         finally:
@@ -50,6 +50,22 @@ class SpawnedWorker:
         if not succeeded:
             raise cast(Exception, value)
         return cast(T, value)
+
+    def _take_turn(self, deadline: float) -> None:
+        """Who waits is next: a thread with one task after the other would otherwise take the worker again before
+        anybody woke up."""
+        if not self._next.acquire(timeout=deadline):
+            raise Transient(f"the worker was busy for {deadline:.0f} s")
+        try:
+            if not self._turn.acquire(timeout=deadline):
+                raise Transient(f"the worker was busy for {deadline:.0f} s")
+        finally:
+            self._next.release()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a task waits for its turn."""
+        return self._next.locked()
 
     def stop(self) -> None:
         """Ends a kept process; a running task is killed. The worker can be used again."""

@@ -65,3 +65,10 @@ def import_sklearn() -> bool:
 
 def size_of(data: bytes) -> int:
     return len(data)
+
+
+def wait_for(begun: Path, go: Path) -> None:
+    """Says that it has begun, and ends once `go` is there."""
+    begun.touch()
+    while not go.exists():
+        time.sleep(0.005)

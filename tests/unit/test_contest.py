@@ -142,11 +142,15 @@ class Hall:
     tracks: dict[str, Track]
     recipes: Mapping[str, Recipe]
     walks: list[str] = field(default_factory=list)
+    tasks: list[str] = field(default_factory=list)
     refits: list[str] = field(default_factory=list)
     objection: str = ""
     failure: Exception | None = None
 
     def run(self, task: Callable[..., Any], *arguments: Any, deadline: float) -> Any:
+        self.tasks.append(task.__name__)
+        if not isinstance(arguments[0], Walk):
+            return task(*arguments)
         (walk,) = arguments
         self.walks.append(walk.recipe.name)
         return self.tracks[walk.recipe.name]
@@ -210,6 +214,7 @@ def test_a_champion_that_is_not_beaten_stays_and_every_attempt_is_on_record(hall
     line = hall.hold(START)
     assert line.startswith(f"contest 1: no other recipe is shown to foresee more: {CHAMPION} stays")
     assert hall.walks == [CHAMPION, "scaled-class", "scaled-pooled"]
+    assert hall.tasks == ["walked"] * 3 + ["compared"] * 2, "all that takes time is the worker's"
     assert hall.refits == []
     assert hall.live() == ("f1", CHAMPION)
     (held,) = hall.held()

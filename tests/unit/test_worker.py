@@ -125,6 +125,30 @@ def test_a_busy_worker_is_transient_for_the_one_who_waits_too_long(tmp_path: Pat
     thread.join(PATIENCE)
 
 
+def test_who_waits_is_next_whatever_the_one_at_work_has_more_to_do(tmp_path: Path) -> None:
+    worker, order, go = SpawnedWorker(keep=True), list[str](), tmp_path / "go"
+
+    def two_tasks() -> None:
+        worker.run(worker_tasks.wait_for, tmp_path / "begun", go, deadline=PATIENCE)
+        worker.run(worker_tasks.add, 1, 1, deadline=PATIENCE)
+        order.append("the second task of the one at work")
+
+    def one_task() -> None:
+        worker.run(worker_tasks.add, 2, 2, deadline=PATIENCE)
+        order.append("the one who waited")
+
+    at_work, waiting = threading.Thread(target=two_tasks), threading.Thread(target=one_task)
+    at_work.start()
+    eventually((tmp_path / "begun").exists)
+    waiting.start()
+    eventually(lambda: worker.is_awaited)
+    go.touch()
+    for thread in (at_work, waiting):
+        thread.join(PATIENCE)
+    worker.stop()
+    assert order == ["the one who waited", "the second task of the one at work"]
+
+
 def test_large_arguments_travel() -> None:
     assert SpawnedWorker().run(worker_tasks.size_of, bytes(20_000_000), deadline=PATIENCE) == 20_000_000
 
@@ -133,6 +157,7 @@ def test_the_main_process_stays_free_of_scikit_learn_and_matplotlib() -> None:
     script = (
         "import sys\n"
         "from jobs.worker import SpawnedWorker\n"
+        "import jobs.contest, jobs.winner, jobs.old_models, jobs.going_back, bot.model_picture\n"
         "import jobs.retrain, core.strategy.decide, core.strategy.predictor, core.adapters.model_files\n"
         "from tests import worker_tasks\n"
         "if __name__ == '__main__':\n"
