@@ -80,7 +80,10 @@ def contest(
     with uow() as work:
         number = _next_number(work)
     level = level_of(number, len(challengers))
-    measured = [each if each.why else _measured(each, champion, tracks, rules, level, worker) for each in chosen]
+    measured = list[Attempt]()
+    for each in chosen:
+        with calling(checkpoint, "train"):
+            measured.append(each if each.why else _measured(each, champion, tracks, rules, level, worker))
     own = tracks[champion.name]
     first = Attempt(champion.name, champion.event, own.rows, own.gain, why="the champion's")
     winner = max(_winners(measured), key=lambda each: each.low or 0.0, default=None)
