@@ -6,10 +6,11 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Error, Locator, Page, async_playwright, expect
 
 PHONE = (390, 844)
 DESKTOP = (1280, 800)
@@ -46,23 +47,39 @@ async def browser() -> AsyncIterator[Browser]:
             await started.close()
 
 
+_idle: WeakKeyDictionary[Browser, list[Page]] = WeakKeyDictionary()
+
+
 @asynccontextmanager
 async def phone_page(
     *, size: tuple[int, int] = PHONE, dark: bool = False, scale: float = 1, shared: Browser | None = None
 ) -> AsyncIterator[PhonePage]:
-    """A page with its own profile, in `shared` or in a browser of its own; `size` in CSS pixels of `scale` dots."""
-    async with nullcontext(shared) if shared else browser() as used:
-        context = await used.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            device_scale_factor=scale,
-            color_scheme="dark" if dark else "light",
-            locale="en-GB",
-            timezone_id="UTC",
-        )
-        try:
-            yield PhonePage(await context.new_page())
-        finally:
-            await context.close()
+    """A page that knows nothing of earlier ones, in `shared` or in a browser of its own; `size` in CSS pixels of
+    `scale` dots.
+
+    A shared browser's tab is handed on: a new profile starts a process, and all it could have kept is a cookie, because
+    every phone has an address of its own.
+    """
+    if shared is None:
+        async with browser() as own, phone_page(size=size, dark=dark, scale=scale, shared=own) as page:
+            yield page
+        return
+    idle = _idle.setdefault(shared, [])
+    tab = idle.pop() if idle and scale == 1 else await _new_tab(shared, scale)
+    await tab.set_viewport_size({"width": size[0], "height": size[1]})
+    await tab.emulate_media(color_scheme="dark" if dark else "light")
+    page = PhonePage(tab)
+    try:
+        yield page
+    finally:
+        await page.let_go()
+        if scale == 1:
+            idle.append(tab)
+
+
+async def _new_tab(used: Browser, scale: float) -> Page:
+    context = await used.new_context(device_scale_factor=scale, locale="en-GB", timezone_id="UTC")
+    return await context.new_page()
 
 
 class PhonePage:
@@ -75,8 +92,23 @@ class PhonePage:
         self.page = page
         self.problems: list[str] = []
         page.set_default_timeout(_WAIT_MS)
-        page.on("console", lambda line: self.problems.append(line.text) if line.type == "error" else None)
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", self._heard)
+        page.on("pageerror", self._failed)
+
+    def _heard(self, line: ConsoleMessage) -> None:
+        if line.type == "error":
+            self.problems.append(line.text)
+
+    def _failed(self, error: Error) -> None:
+        self.problems.append(str(error))
+
+    async def let_go(self) -> None:
+        """Leaves the tab as it was before the first page in it."""
+        self.page.remove_listener("console", self._heard)
+        self.page.remove_listener("pageerror", self._failed)
+        await self.page.unroute_all(behavior="ignoreErrors")
+        await self.page.goto("about:blank")
+        await self.page.context.clear_cookies()
 
     async def open(self, url: str) -> None:
         """Opens the address with the access key and waits until the page follows the server."""
