@@ -15,7 +15,6 @@ from bot.bootstrap import (
     account_at,
     back_up_venue,
     build_engine,
-    make_calendar,
     make_second_channels,
     open_ledger,
 )
@@ -32,6 +31,7 @@ from bot.price_sources import (
     Prices,
     lookup_of,
     make_alpaca,
+    make_calendar,
     make_simulated_market,
     make_yahoo,
     real_prices,
@@ -41,14 +41,13 @@ from bot.scouting import Search, scout_market
 from bot.second_line import SecondLine
 from bot.telephone import Telephone
 from bot.watchdog import Watchdog
-from bot.worlds import Place, place_of
+from bot.worlds import Place, is_local, place_of
 from core.checkpoints import Checkpoint, nowhere
 from core.clock import ScaledClock, SystemClock
 from core.domain.accounts import AccountKind, World
 from core.domain.instruments import DEFAULT_SYMBOLS, instrument_for
 from core.domain.records import JobOutcome
 from core.domain.values import ZERO
-from core.errors import Fatal
 from core.execution import away
 from core.execution.attesting import ask_weekly
 from core.execution.desk import Desk
@@ -113,7 +112,7 @@ class LiveAssembly:
         self._calendar = make_calendar()
         self._worker = SpawnedWorker()
         live.stop_worker = self._worker.stop
-        self._local = self._is_local()
+        self._local = is_local(settings, asked_for=options.local_phone)
 
     def build(self) -> LiveParts:
         """Raises Fatal: another process holds the ledger, or a setting or file cannot be used."""
@@ -179,13 +178,6 @@ class LiveAssembly:
         search = Search(seed, instruments, self._settings.policy(), self._settings.start_cash, earliest, latest)
         found = self._worker.run(scout_market, search, recipe_of(self._settings), deadline=SCOUT_DEADLINE)
         return found or latest
-
-    def _is_local(self) -> bool:
-        """A token disables the local phone unless it is asked for."""
-        wanted, has_token = self._settings.local_phone, self._settings.telegram_bot_token is not None
-        if wanted == "off" and not has_token:
-            raise Fatal("LOCAL_PHONE=off without TELEGRAM_BOT_TOKEN leaves no way to reach you: set one of them")
-        return wanted == "on" or self._options.local_phone or not has_token
 
     def _assemble(
         self,

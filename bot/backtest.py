@@ -11,12 +11,13 @@ from pathlib import Path
 from bot.backtest_lines import Line, lines_for
 from bot.backtest_venue import make_memory_venue
 from bot.bars_report import opened_as_it_is
-from bot.bootstrap import SIMULATED, make_calendar
+from bot.bootstrap import SIMULATED
 from bot.market_work import recipe_of
 from bot.price_sources import (
     HistorySource,
     actions_at,
     dividends_of,
+    make_calendar,
     make_history,
     make_simulated_market,
     rows_left_out,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bot.bars_picture import picture
-from bot.bootstrap import make_calendar
+from bot.price_sources import make_calendar
 from bot.worlds import all_places
 from core.clock import SystemClock
 from core.domain.bar_records import KnownGap, Seam, SeamKind

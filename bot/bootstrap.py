@@ -315,10 +315,6 @@ def newest_venue_time(place: Place) -> datetime | None:
     return newest_time(place.venue_file) if place.venue_file is not None else None
 
 
-def make_calendar() -> ExchangeCalendar:
-    return ExchangeCalendar()
-
-
 def make_second_channels(settings: Settings, clock: Clock) -> Sequence[SecondChannel]:
     """Those that are set."""
     channels: list[SecondChannel] = []

@@ -36,7 +36,9 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = _settings(options, environ, speed=options.speed, world=options.world, seed=options.seed)
     settings.make_folders()
     from bot.kept import kept_for_good
+    from bot.worlds import refuse_contradictions
 
+    refuse_contradictions(settings)
     with kept_for_good():
         from bot.assembly import LiveAssembly, RunOptions
         from bot.live import Live
@@ -231,15 +233,13 @@ def doctor(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _ask_yahoo(cache_folder: Path) -> Quote:
-    from bot.bootstrap import make_calendar
-    from bot.price_sources import make_yahoo
+    from bot.price_sources import make_calendar, make_yahoo
 
     return make_yahoo(make_calendar(), SystemClock(), cache_folder).look(YAHOO_SECONDS)
 
 
 def _ask_alpaca(settings: Settings) -> None:
-    from bot.bootstrap import make_calendar
-    from bot.price_sources import make_alpaca
+    from bot.price_sources import make_alpaca, make_calendar
 
     alpaca = make_alpaca(settings, make_calendar(), SystemClock())
     if alpaca is not None:
@@ -247,8 +247,8 @@ def _ask_alpaca(settings: Settings) -> None:
 
 
 def _ask_account(settings: Settings) -> VenueAccount:
-    from bot.bootstrap import account_at, make_calendar
-    from bot.price_sources import make_alpaca
+    from bot.bootstrap import account_at
+    from bot.price_sources import make_alpaca, make_calendar
 
     account = account_at(make_alpaca(settings, make_calendar(), SystemClock()), settings)
     assert account is not None, "the doctor asks where there are keys"

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bot.bootstrap import make_calendar
 from bot.import_store import Store, opened
-from bot.price_sources import make_bar_files
+from bot.price_sources import make_bar_files, make_calendar
 from bot.worlds import Place, place_of
 from core.checkpoints import Checkpoint, nowhere
 from core.domain.accounts import World

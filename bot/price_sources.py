@@ -55,6 +55,10 @@ class Prices:
     live: LivePrices | None = None
 
 
+def make_calendar() -> ExchangeCalendar:
+    return ExchangeCalendar()
+
+
 def make_yahoo(calendar: ExchangeCalendar, clock: SystemClock, cache_folder: Path) -> YahooData:
     return YahooData(calendar, clock, clock.sleep, cache_folder, default_rng(secrets.randbits(64)))
 

@@ -8,12 +8,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from bot.bootstrap import EVERY_BAR, SIMULATED, Clocks, Engine, Hooks, build_engine, make_calendar, open_ledger
+from bot.bootstrap import EVERY_BAR, SIMULATED, Clocks, Engine, Hooks, build_engine, open_ledger
 from bot.contesting import Contesting
 from bot.delivery import drain_silently
 from bot.market_work import Idle, Retraining, market_work
 from bot.opening import greet, open_accounts
-from bot.price_sources import HistorySource, dividends_of, make_history, make_simulated_market, rows_left_out
+from bot.price_sources import (
+    HistorySource,
+    dividends_of,
+    make_calendar,
+    make_history,
+    make_simulated_market,
+    rows_left_out,
+)
 from bot.worlds import Place
 from core.clock import VirtualClock
 from core.collect import CollectReport

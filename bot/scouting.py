@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from bot.bootstrap import make_calendar
-from bot.price_sources import make_simulated_market
+from bot.price_sources import make_calendar, make_simulated_market
 from core.domain.bars import BarSize
 from core.domain.instruments import Instrument
 from core.feed.depth import MOST_DAILY_BARS

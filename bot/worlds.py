@@ -41,8 +41,7 @@ def choose_place(
     world is chosen only on a first start without token and keys where Yahoo does not answer, and remembered by its
     file. Raises Fatal.
     """
-    if wanted == World.SIMULATED and has_token:
-        raise Fatal("WORLD=simulated goes with the local phone only; remove TELEGRAM_BOT_TOKEN or set WORLD=auto")
+    _refuse_a_token_in(wanted, has_token)
     if wanted == World.SIMULATED:
         return _simulated(data, "asked for")
     if has_token or has_keys:
@@ -66,6 +65,25 @@ def place_of(settings: Settings, wanted: str, yahoo_trouble: Callable[[], str]) 
         yahoo_trouble,
         has_keys=settings.alpaca_keys is not None,
     )
+
+
+def refuse_contradictions(settings: Settings) -> None:
+    """What a run finds no place or no phone for. Raises Fatal, before anything that takes a while is loaded."""
+    _refuse_a_token_in(settings.world, settings.telegram_bot_token is not None)
+    is_local(settings, asked_for=False)
+
+
+def _refuse_a_token_in(wanted: str, has_token: bool) -> None:
+    if wanted == World.SIMULATED and has_token:
+        raise Fatal("WORLD=simulated goes with the local phone only; remove TELEGRAM_BOT_TOKEN or set WORLD=auto")
+
+
+def is_local(settings: Settings, *, asked_for: bool) -> bool:
+    """Whether the local phone is opened: a token disables it unless it is asked for. Raises Fatal."""
+    wanted, has_token = settings.local_phone, settings.telegram_bot_token is not None
+    if wanted == "off" and not has_token:
+        raise Fatal("LOCAL_PHONE=off without TELEGRAM_BOT_TOKEN leaves no way to reach you: set one of them")
+    return wanted == "on" or asked_for or not has_token
 
 
 def all_places(settings: Settings) -> tuple[Place, ...]:

@@ -141,7 +141,7 @@ def sure(forest: FlatForest) -> FlatForest:
 
 
 def ours(size: BarSize, count: int, rounds: int, folder: Path, forest: FlatForest) -> Measured:
-    from bot.bootstrap import make_calendar
+    from bot.price_sources import make_calendar
     from core.learning.validation import Scores
     from jobs.walk_forward import Trained
 
@@ -214,7 +214,7 @@ def main(arguments: list[str]) -> None:
     count = int(arguments[1]) if len(arguments) > 1 else 125_000
     rounds = int(arguments[2]) if len(arguments) > 2 else 3
     folder.mkdir(parents=True, exist_ok=True)
-    from bot.bootstrap import make_calendar
+    from bot.price_sources import make_calendar
 
     with tempfile.TemporaryDirectory() as scratch:
         for size, length in ((BarSize.M5, count // 288 * 288), (BarSize.D1, max(60, count // 288) * 6)):

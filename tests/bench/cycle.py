@@ -20,7 +20,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 import core.cycle
-from bot.bootstrap import make_calendar
+from bot.price_sources import make_calendar
 from tests.bench.made_up_market import MadeUpMarket
 from tests.bench.stage import Setup, Stage, grown_forest, in_process, milliseconds, peak_memory, resident_memory
 

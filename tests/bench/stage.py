@@ -13,8 +13,9 @@ from statistics import quantiles
 from time import perf_counter
 from typing import ParamSpec, TypeVar
 
-from bot.bootstrap import Clocks, Engine, Hooks, build_engine, make_calendar, open_ledger
+from bot.bootstrap import Clocks, Engine, Hooks, build_engine, open_ledger
 from bot.opening import open_accounts
+from bot.price_sources import make_calendar
 from bot.worlds import Place
 from core.clock import VirtualClock
 from core.cycle import CycleResult, run_cycle

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from bot.bootstrap import make_calendar
+from bot.price_sources import make_calendar
 from core.domain.bars import BarSize
 from core.strategy.features import feature_matrix
 from tests.bench import backtest, backtest_peers, bars, cycle, latency, write_ahead

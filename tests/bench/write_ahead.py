@@ -22,7 +22,8 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any
 
-from bot.bootstrap import Engine, make_calendar
+from bot.bootstrap import Engine
+from bot.price_sources import make_calendar
 from core.ports import UnitOfWork, UnitOfWorkFactory
 from tests.bench.made_up_market import MadeUpMarket
 from tests.bench.stage import Setup, Stage, grown_forest, in_process

@@ -59,8 +59,7 @@ class Nest(LifeNest):
 
 def main(folder: Path) -> None:
     # Not above: the test's side needs none of it.
-    from bot.bootstrap import make_calendar
-    from bot.price_sources import make_simulated_market
+    from bot.price_sources import make_calendar, make_simulated_market
     from core.domain.bars import BarSize
     from core.domain.instruments import instrument_for
     from tests.fault.kill_setup import START, SYMBOLS

@@ -92,7 +92,7 @@ class Inside:
 
     def __init__(self, folder: Path) -> None:
         # Not above: the test's side needs none of it.
-        from bot.bootstrap import make_calendar
+        from bot.price_sources import make_calendar
         from tests.fault.points_house import START, SYMBOLS
         from tests.fault.points_scenes import SCENES
         from tests.fault.points_world import Prices

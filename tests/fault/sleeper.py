@@ -13,8 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from bot.bootstrap import make_calendar
-from bot.price_sources import make_simulated_market
+from bot.price_sources import make_calendar, make_simulated_market
 from core.errors import LeaseLost
 from tests.fault.kill_life import Life, Watch
 from tests.fault.kill_nest import MARKET_SEED

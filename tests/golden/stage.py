@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from bot.bootstrap import SIMULATED, Clocks, Engine, Hooks, build_engine, make_calendar, open_ledger
+from bot.bootstrap import SIMULATED, Clocks, Engine, Hooks, build_engine, open_ledger
 from bot.market_work import Idle, market_work
 from bot.opening import open_accounts
-from bot.price_sources import make_history
+from bot.price_sources import make_calendar, make_history
 from bot.worlds import Place
 from core.clock import VirtualClock
 from core.domain.accounts import World

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.backtest import Backtest, BacktestOptions
-from bot.bootstrap import make_calendar
+from bot.price_sources import make_calendar
 from core.backtest.ledger import Books
 from core.backtest.skipping import Skipper
 from core.domain.bars import BarSize

@@ -55,8 +55,7 @@ def main(folder: Path, prices: Mapping[str, Any]) -> None:
     # Not above: the test's side needs none of it. What a life needs is loaded once, for all of them.
     import core.adapters.alpaca_trading_vendor
     import tests.soak.alpaca_life
-    from bot.bootstrap import make_calendar
-    from bot.price_sources import make_simulated_market
+    from bot.price_sources import make_calendar, make_simulated_market
     from core.domain.bars import BarSize
     from core.domain.instruments import instrument_for
 

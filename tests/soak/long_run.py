@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bot.bootstrap import SIMULATED, Clocks, Engine, Hooks, build_engine, make_calendar, open_ledger
+from bot.bootstrap import SIMULATED, Clocks, Engine, Hooks, build_engine, open_ledger
 from bot.opening import open_accounts
-from bot.price_sources import make_simulated_market
+from bot.price_sources import make_calendar, make_simulated_market
 from bot.worlds import Place
 from core.clock import VirtualClock
 from core.cycle import recover, run_cycle

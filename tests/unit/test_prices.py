@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from bot.bootstrap import make_calendar
 from bot.data_health import report_refusals
 from bot.doctor import examine
-from bot.price_sources import Prices, make_alpaca, make_yahoo, real_prices
+from bot.price_sources import Prices, make_alpaca, make_calendar, make_yahoo, real_prices
 from core.adapters.alpaca_data import AlpacaData
 from core.adapters.alpaca_transport import AlpacaKeys
 from core.adapters.yahoo import YahooData
@@ -70,7 +69,7 @@ def test_bars_come_from_the_sources_that_are_named_and_have_their_keys(
 PROBE = """
 import sys
 from pathlib import Path
-from bot.bootstrap import make_calendar
+from bot.price_sources import make_calendar
 from bot.price_sources import make_alpaca, make_yahoo, real_prices
 from core.clock import SystemClock
 from core.settings import load_settings

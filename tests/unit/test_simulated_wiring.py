@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.bootstrap import Clocks, Engine, Hooks, build_engine, make_calendar, open_ledger
+from bot.bootstrap import Clocks, Engine, Hooks, build_engine, open_ledger
 from bot.market_work import market_work
 from bot.opening import open_accounts
-from bot.price_sources import make_simulated_market
+from bot.price_sources import make_calendar, make_simulated_market
 from bot.worlds import Place
 from core.adapters.simulated_profiles import ALPACA
 from core.clock import VirtualClock
