@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from core.domain.contests import Contest
 from core.domain.decisions import ModelVersion
 from core.domain.records import JobRun
-from core.domain.skill import LiveSkill, TrackedPrediction
+from core.domain.skill import LiveSkill, Standing, TrackedPrediction
 from core.domain.views import OwnerAnswer
-from core.execution.live_skill import live_skill
+from core.execution.live_skill import live_skill, standings
 from core.ports import Clock, ModelStore, UnitOfWork, UnitOfWorkFactory
 from jobs import going_back
 from jobs.going_back import Held
 from jobs.model_changes import Change, changes, former
+from jobs.recipe_words import recipe_in_words
 from jobs.table import RETRAIN
 from jobs.verdict import committed_verdict
 
@@ -26,8 +27,9 @@ SCORED_FOR = timedelta(days=365)
 @dataclass(frozen=True, slots=True)
 class ModelView:
     """`now` by the market clock. `scored` are the predictions of the last year by models of this recipe whose day has
-    come, `skill` what the daily scoring made of them, `last_training` the newest run that looked whether to train,
-    `contest` the newest of recipes, `verdict` what research says about learning."""
+    come, `skill` what the daily scoring made of them, `doubted` whose entries are held back or halved by their live
+    record. `last_training` is the newest run that looked whether to train, `contest` the newest of recipes, `verdict`
+    what research says about learning, `recipe` that of the model in words."""
 
     now: datetime
     model: ModelVersion | None
@@ -38,7 +40,9 @@ class ModelView:
     skill: LiveSkill | None
     last_training: JobRun | None
     contest: Contest | None
+    doubted: Sequence[Standing]
     verdict: str
+    recipe: str
 
     @property
     def in_use_since(self) -> datetime | None:
@@ -83,7 +87,9 @@ class ModelDesk:
                 skill if skill is not None and skill.recipe == recipe else None,
                 work.last_run(RETRAIN),
                 next(iter(work.contests(1)), None),
+                [standing for _, standing in sorted((standings(work).doubted or {}).items())],
                 committed_verdict(),
+                recipe_in_words(recipe),
             )
 
     def found(self, words: str) -> ModelVersion | None:

@@ -11,11 +11,11 @@ from bot.markup import bold, code, esc, italic, line, paragraphs, table
 from bot.menus import menu_token
 from bot.message import Button, Keyboard, Message
 from bot.model_desk import ModelView
-from bot.render_reasons import full_sentence, sentence
+from bot.render_reasons import full_sentence, sentence, words
 from core.domain.contests import Contest
 from core.domain.decisions import ModelVersion
 from core.domain.events import ModelRestored
-from core.domain.skill import LiveSkill, TrackedPrediction
+from core.domain.skill import ALL, LiveSkill, Standing, TrackedPrediction, Trust
 from jobs.model_changes import Change, Fate
 
 MOST_CHANGES = 6
@@ -25,6 +25,9 @@ _FATES = {
     Fate.BACK: "in use again",
     Fate.REJECTED: "set aside",
 }
+
+
+_TRUST = {Trust.TRUSTED: "trusted", Trust.THROTTLED: "half the size", Trust.OBSERVED: "watched only"}
 
 
 def model(view: ModelView, zone: ZoneInfo, *, by_rule: bool = False) -> Message:
@@ -41,9 +44,10 @@ def model(view: ModelView, zone: ZoneInfo, *, by_rule: bool = False) -> Message:
             f"🧠 {bold(f'Model {line(view.model.version, 20)}')}\n{_since(view, zone)}",
             "The plain rule decides (/settings profile): forecasts are only written down." if by_rule else "",
             _held(view, zone),
-            _meaning(view.model),
+            _meaning(view.model, view.recipe),
             table(_figures(view.model, zone)),
             paragraphs(f"{bold('Live, forecasts of the last year')}\n{_live(view.scored)}", _live_gain(view.skill)),
+            _doubts(view.doubted, zone),
             _history(view.changes, zone),
             _contest(view.contest, zone),
             _last_training(view, zone),
@@ -69,9 +73,9 @@ def _held(view: ModelView, zone: ZoneInfo) -> str:
     )
 
 
-def _meaning(found: ModelVersion) -> str:
-    recipe = f" Recipe {code(line(found.recipe, 30))}." if found.recipe else ""
-    return f"It says how likely this is: {line(found.event)}.{recipe}"
+def _meaning(found: ModelVersion, recipe: str) -> str:
+    named = f" Recipe {code(line(found.recipe, 30))}{f': {line(recipe)}' if recipe else ''}." if found.recipe else ""
+    return f"It says how likely this is: {line(found.event)}.{named}"
 
 
 def _figures(found: ModelVersion, zone: ZoneInfo) -> list[tuple[str, str]]:
@@ -114,6 +118,18 @@ def _live_gain(skill: LiveSkill | None) -> str:
     return f"Live skill {gain} nats{reach}, of {told}.{render_skill.doubts(skill)}"
 
 
+def _doubts(doubted: Sequence[Standing], zone: ZoneInfo) -> str:
+    """Whose purchases the live record halves or holds back."""
+    if not doubted:
+        return ""
+    lines = [
+        f"{line('All assets' if each.symbol == ALL else each.symbol, 20)} {_TRUST[each.trust]}: "
+        f"{line(words(each.reason, zone))}"
+        for each in doubted
+    ]
+    return "\n".join([bold("By the live record"), *lines])
+
+
 def _hits(scored: Sequence[TrackedPrediction]) -> str:
     hits = sum(each.is_hit for each in scored)
     return f"{hits:,} of {len(scored):,} ({numbers.percent(hits / len(scored), places=0)})"
@@ -139,7 +155,7 @@ def _contest(contest: Contest | None, zone: ZoneInfo) -> str:
     lines = [
         bold(f"Contest of recipes {contest.number}, {_day(contest.at, zone)}"),
         full_sentence(contest.outcome, zone),
-        *(f"{code(line(each.recipe, 30))}: {line(each.why)}" for each in measured),
+        *(f"{code(line(each.recipe, 30))}: {line(words(each.why, zone))}" for each in measured),
     ]
     others = len(contest.attempts) - 1 - len(measured)
     if others:
@@ -223,6 +239,6 @@ def caption(scored: Sequence[TrackedPrediction]) -> str:
     )
 
 
-def unknown(words: str) -> Message:
-    named = f"“{esc(words, 30)}”" if words else "that"
+def unknown(spoken: str) -> Message:
+    named = f"“{esc(spoken, 30)}”" if spoken else "that"
     return Message(f"There is no model {named}, or more than one. /model shows what was in use.")

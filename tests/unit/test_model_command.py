@@ -23,8 +23,8 @@ from bot.model_picture import BAND, LINE, MARK, picture
 from core.clock import VirtualClock
 from core.domain.contests import Attempt, Contest
 from core.domain.decisions import Prediction
-from core.domain.skill import LiveSkill, SkillRecord, TrackedPrediction, Trust
-from core.execution.live_skill import keep_live_skill
+from core.domain.skill import LiveSkill, SkillRecord, Standing, Standings, TrackedPrediction, Trust
+from core.execution.live_skill import keep_live_skill, keep_standings
 from core.settings import load_settings
 from core.settings.book import SettingsBook
 from core.storage.store import Database
@@ -84,7 +84,8 @@ def test_it_says_what_the_model_foresees_how_well_and_that_research_found_no_gai
     message = answer(filled, "/model")
     text = visible(message.text)
     assert text.startswith(f"🧠 Model {SECOND}\nin use since ")
-    assert "It says how likely this is: close higher after 10 bars. Recipe scaled-asset." in text
+    assert "It says how likely this is: close higher after 10 bars." in text
+    assert "Recipe scaled-asset: a forest for each asset." in text
     for row in ("Learned    17,000 rows", "Skill      +0.0014: beats guessing", "Base rate  56.0% came true"):
         assert row in text, text
     assert "Learning has not been shown to add anything over the plain rule" in text
@@ -110,6 +111,18 @@ def test_the_live_skill_is_that_of_the_recipe_in_use(filled: Talk, database: Dat
         keep_live_skill(work, LiveSkill(NOON, NOON - 365 * DAY, "direction-pooled", record, (), ()))
         work.commit()
     assert "Live skill" not in answer(filled, "/model").text
+
+
+def test_whose_purchases_the_live_record_holds_back_is_said_with_its_reason(filled: Talk, database: Database) -> None:
+    doubted = {
+        "SPY": Standing("SPY", Trust.OBSERVED, "log loss 0.7100, base rate 0.6900", NOON),
+        "*": Standing("*", Trust.THROTTLED, "evidence of 2.1 nats", NOON),
+    }
+    with database.unit_of_work() as work:
+        keep_standings(work, Standings("scaled-asset", doubted))
+        work.commit()
+    text = visible(answer(filled, "/model").text)
+    assert "All assets half the size: evidence of 2.1 nats\nSPY watched only: log loss 0.7100" in text
 
 
 def test_the_newest_contest_is_told_with_what_each_recipe_came_to(filled: Talk, database: Database) -> None:
