@@ -59,6 +59,8 @@ def short(book: Book | None) -> Iterator[str]:
     if book is not None:
         yield ""
         yield _how(book)
+        yield ""
+        yield from (_of_budget(made) for made in book.profiles.values() if _fell(made) > _budget(made))
 
 
 def full(book: Book | None) -> Iterator[str]:
@@ -105,10 +107,16 @@ def _values() -> Iterator[str]:
 
 
 def _of_budget(made: Measured) -> str:
-    profile = PROFILES[made.profile]
-    budget, fell = float(profile.drawdown_budget), max(line.drawdown for line in made.lines)
-    kept = "exceeds" if fell > budget else "stays within"
-    return f"{made.profile}: the largest drawdown, {fell:.1%}, {kept} its budget of {budget:.1%}."
+    kept = "exceeds" if _fell(made) > _budget(made) else "stays within"
+    return f"`{made.profile}`: the largest drawdown, {_fell(made):.1%}, {kept} its budget of {_budget(made):.1%}."
+
+
+def _budget(made: Measured) -> float:
+    return float(PROFILES[made.profile].drawdown_budget)
+
+
+def _fell(made: Measured) -> float:
+    return max(line.drawdown for line in made.lines)
 
 
 def _neighbours(book: Book) -> Iterator[str]:

@@ -100,7 +100,7 @@ CHAPTERS: tuple[Chapter, ...] = (
         "settings",
         "⚙️ Settings",
         (
-            Command("settings", "STOP_LOSS 4%", "risk, schedule, style", settings.settings),
+            Command("settings", "profile", "profile, risk, schedule, style", settings.settings),
             Command("notify", "signals silent", "which messages come, and how", notices.notify),
             Command("quiet", "22:00-07:00", "hours without a sound", notices.quiet),
             Command("audit", "2", "who asked for what, and what became of it", audit.audit),

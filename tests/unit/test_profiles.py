@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot import render_profiles, render_settings
+from bot.opening import greet
 from core.clock import VirtualClock
 from core.domain.events import ProfileContradicted
 from core.settings import SettingsError, load_settings
@@ -22,6 +23,7 @@ from core.settings.profiles import DECLARED, DIGEST, PROFILE_NAMES, PROFILES, Pr
 from core.settings.rows import ROWS
 from core.storage.store import Database
 from core.strategy.policy import Policy, Strategy
+from tests.builders import Bench
 from tests.ledger_builders import START, ledger
 from tests.telegram_html import check_message
 
@@ -185,6 +187,16 @@ def announced(database: Database, **environ: str) -> ProfileContradicted | None:
         found = book.tell_contradictions(work)
         work.commit("told")
     return found
+
+
+def test_a_start_says_what_env_holds_against_the_profile(tmp_path: Path) -> None:
+    bench = Bench(tmp_path).start()
+    chosen = load_settings({"PROFILE": "rule", "STOP_LOSS": "0.05"}, None)
+    book = SettingsBook(chosen, bench.database.unit_of_work, bench.system)
+    greet(bench.desk, 1.0, book)
+    greet(bench.desk, 1.0, book)
+    assert [each.profile for each in bench.events(ProfileContradicted)] == ["rule"]
+    bench.close()
 
 
 def test_each_value_is_shown_with_where_it_comes_from(database: Database) -> None:
