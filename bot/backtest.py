@@ -97,16 +97,17 @@ class Run:
 @dataclass(frozen=True, slots=True, eq=False)
 class BacktestResult:
     """`profile` and `policy` are what was obeyed. `runs` begin with that of all symbols. `market` is SPY bought and
-    held, where its bars are there. `plain` is the plain rule over all symbols, on daily bars with its profile's
-    numbers; None where it was not asked for or was tested itself, and where it could not be played, which `unplayed`
-    explains. `promises` are what the models foresaw for each daily bar of the period, and what came of it."""
+    held, where its bars are there. `plain` is the plain rule over the same symbols as each of `runs`, on daily bars
+    with its profile's numbers; empty where it was not asked for or was tested itself, and where it could not be played,
+    which `unplayed` explains. `promises` are what the models foresaw for each daily bar of the period, and what came of
+    it."""
 
     options: BacktestOptions
     profile: str
     policy: Policy
     runs: Sequence[Run]
     market: Held | None
-    plain: Run | None
+    plain: Sequence[Run]
     unplayed: str
     promises: Promises
     trained: Sequence[Trained]
@@ -135,9 +136,9 @@ class Backtest:
             if not len(bars.whole(symbol, options.bar).after(self._start)):
                 raise Fatal(f"{symbol} cannot be tested: there is no {options.bar} bar of it in the period")
 
-    def run(self, begin: Begin, plain: Run | None = None) -> BacktestResult:
+    def run(self, begin: Begin, plain: Sequence[Run] | None = None) -> BacktestResult:
         """Trains, decides and measures. The same files and settings give the same figures to the last digit. `plain` is
-        the plain rule over the same symbols and period, where it was played before."""
+        the plain rule over the same symbols and period, where it was played before; empty: not wanted."""
         trained = self._train(begin)
         models = self._models(trained)
         lines = lines_for(self._options.symbols) if self._options.beside else lines_for(self._options.symbols)[:1]
@@ -155,16 +156,18 @@ class Backtest:
             left_out=rows_left_out(self._source),
         )
 
-    def _plain(self, begin: Begin) -> tuple[Run | None, str]:
-        """The rule that learning has to beat, by the same code over the same period, costs in."""
+    def _plain(self, begin: Begin) -> tuple[Sequence[Run], str]:
+        """The rule that learning has to beat, by the same code over the same symbols and period, costs in."""
         if not self._options.beside or self._policy.strategy is Strategy.RULE:
-            return None, ""
-        options = replace(self._options, bar=BarSize.D1, beside=False, every_tick=False)
+            return (), ""
         try:
-            tested = Backtest(self._settings.in_profile(ProfileName.RULE), options)
+            ruled = self._settings.in_profile(ProfileName.RULE)
+            tested = Backtest(ruled, replace(self._options, bar=BarSize.D1, every_tick=False))
         except Fatal as missing:
-            return None, str(missing)
-        return tested._run(Line(PLAIN, options.symbols), ModelsInTime([]), begin), ""
+            return (), str(missing)
+        lines = lines_for(self._options.symbols)
+        named = [replace(each, name=f"{PLAIN}, {each.name}" if place else PLAIN) for place, each in enumerate(lines)]
+        return [tested._run(each, ModelsInTime([]), begin) for each in named], ""
 
     def _make_source(self) -> HistorySource:
         if self._options.stored is not None:

@@ -22,7 +22,7 @@ def played(tested: Sequence[Backtest], begin: Begin) -> list[BacktestResult]:
     """In their order. The plain rule, which is the same beside each, is played once."""
     results: list[BacktestResult] = []
     for each in tested:
-        plain = next((known.plain for known in results if known.plain is not None), None)
+        plain = next((known.plain for known in results if known.plain), None)
         results.append(each.run(begin, plain))
     return results
 
@@ -45,9 +45,9 @@ def _columns(results: Sequence[BacktestResult], place: int) -> list[Performance]
     first = results[0]
     name = first.runs[place].line.name
     columns = [replace(each.runs[place].strategy, name=f"{each.profile}, {name}") for each in results]
-    plain = next((each.plain for each in results if each.plain is not None), None)
-    if plain is not None and place == 0 and all(each.profile != ProfileName.RULE for each in results):
-        columns.append(plain.strategy)
+    plain = next((each.plain for each in results if each.plain), ())
+    if plain and all(each.profile != ProfileName.RULE for each in results):
+        columns.append(plain[place].strategy)
     held = first.runs[place].held
     if held is not None:
         columns.append(held.performance)

@@ -38,8 +38,7 @@ def rows(result: BacktestResult) -> list[Performance]:
         found.append(run.strategy)
         if run.held is not None:
             found.append(run.held.performance)
-    if result.plain is not None:
-        found.append(result.plain.strategy)
+    found += [run.strategy for run in result.plain]
     if result.market is not None:
         found.append(result.market.performance)
     return found
@@ -96,7 +95,7 @@ def _of_models(result: BacktestResult) -> str:
 
 
 def _of_plain(result: BacktestResult) -> str:
-    if result.plain is None:
+    if not result.plain:
         return f"The plain rule could not be played beside it: {result.unplayed}." if result.unplayed else ""
     return (
         "The plain rule (held above the mean of 200 days) is the profile 'rule' on daily bars, by the same code with "
@@ -105,7 +104,7 @@ def _of_plain(result: BacktestResult) -> str:
 
 
 def _all_runs(result: BacktestResult) -> list[Run]:
-    return [*result.runs, *([result.plain] if result.plain is not None else [])]
+    return [*result.runs, *result.plain]
 
 
 def _of_choice(result: BacktestResult) -> str:

@@ -113,11 +113,10 @@ def _tiles(result: BacktestResult, whole: Run) -> str:
         _tile("closed trades", f"{ours.trades:,}", _beside("won", _share(ours.win_rate))),
         _tile("fees", f"{ours.costs:,.0f} USD", _beside("turnover", f"{ours.turnover:.1f} x")),
     ]
-    beside = [*result.runs[1:], *([result.plain] if result.plain is not None else [])]
     lines_beside = "".join(
         f"<p class='beside'><b>{escape(run.line.name)}</b> {_percent(run.strategy.annualised, True)} a year, "
         f"Sharpe {_number(run.strategy.sharpe)}, drawdown {_percent(-run.strategy.max_drawdown)}</p>"
-        for run in beside
+        for run in (*result.runs[1:], *result.plain)
     )
     return f'<div class="tiles">{"".join(tiles)}</div>{lines_beside}'
 
@@ -158,8 +157,8 @@ def _curves(result: BacktestResult) -> Iterator[tuple[str, str, Curve, bool]]:
     for run, colour in zip(result.runs, COLOURS, strict=False):
         yield f"AutoTrader, {run.line.name}", colour, run.holdings.curve(), False
     whole = result.runs[0]
-    if result.plain is not None:
-        yield result.plain.line.name, PLAIN, result.plain.holdings.curve(), False
+    if result.plain:
+        yield result.plain[0].line.name, PLAIN, result.plain[0].holdings.curve(), False
     if whole.held is not None:
         yield "all, held", HELD, whole.held.curve, True
     if result.market is not None:

@@ -115,7 +115,7 @@ def _data_of(backtest: Backtest) -> str:
 
 def _run(backtest: Backtest, what: str) -> BacktestResult:
     print(f"{what} ...", file=sys.stderr, flush=True)
-    return backtest.run(lambda _what, _steps: lambda _done: None)
+    return backtest.run(lambda _what, _steps: lambda _done: None, plain=())
 
 
 def _neighbour(name: ProfileName, changed: Mapping[str, str], options: BacktestOptions) -> BacktestResult:

@@ -117,14 +117,21 @@ def test_the_plain_rule_stands_beside_the_strategy_as_the_same_profile_by_itself
 ) -> None:
     write(result, tmp_path, HereWorker())
     page, told = (tmp_path / "sheet.html").read_text("utf-8"), json.loads(figures(result))
-    assert result.plain is not None and result.plain.portfolio.closed
+    whole = result.plain[0]
+    assert whole.portfolio.closed
     assert page.count("plain rule") >= 4 and "plain rule" in words(result)
-    assert [each["name"] for each in told["figures"]][-2:] == ["plain rule", "SPY, held"]
+    assert [each["name"] for each in told["figures"]][-4:] == [
+        "plain rule",
+        "plain rule, no coins",
+        "plain rule, no ADA, SOL",
+        "SPY, held",
+    ]
     (ruled,) = prepared(load_settings({"STATE_DIR": str(tmp_path)}, None), result.options, [ProfileName.RULE])
     alone = ruled.run(lambda _what, _steps: lambda _done: None)
-    assert alone.plain is None and not alone.trained
-    assert alone.runs[0].portfolio.closed == result.plain.portfolio.closed
-    assert replace(alone.runs[0].strategy, name="") == replace(result.plain.strategy, name="")
+    assert not alone.plain and not alone.trained
+    for ours, beside in zip(alone.runs, result.plain, strict=True):
+        assert ours.portfolio.closed == beside.portfolio.closed
+        assert replace(ours.strategy, name="") == replace(beside.strategy, name="")
     together = side_by_side([result, alone])
     assert all(name in together for name in ("mission, all", "rule, all", "rule, no ADA, SOL", "SPY, held"))
     assert "- rule: No model: the plain rule decides" in together
