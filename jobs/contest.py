@@ -72,7 +72,7 @@ def contest(
     chosen = _eligible(daily, champion, rules, now)
     challengers = [each for each in chosen if not each.why]
     if not challengers:
-        raise JobSkipped(f"no recipe may challenge {champion.name}: {'; '.join(_refused(chosen))}")
+        raise JobSkipped(f"no recipe may challenge {champion.name}: {_refused(chosen)}")
     tracks = dict[str, Track]()
     for recipe in (champion, *(rules.recipes[each.recipe] for each in challengers)):
         with calling(checkpoint, "train"):
@@ -130,14 +130,15 @@ def _eligible(daily: Sequence[BarSeries], champion: Recipe, rules: Rules, now: d
         often = max(rates[recipe.event].items(), key=lambda each: each[1], default=("", 0.0))
         why = ""
         if often[1] >= rules.gate:
-            seen = f"{often[1]:.0%} of the time in {often[0]}"
-            why = f"its event happens by itself {seen}, above the gate's {rules.gate:.0%}"
+            why = f"happens {often[1]:.0%} of the time in {often[0]} by itself, the gate asks for {rules.gate:.0%}"
         found.append(Attempt(recipe.name, recipe.event, why=why))
     return found
 
 
-def _refused(attempts: Sequence[Attempt]) -> list[str]:
-    return [f"{each.recipe}: {each.why}" for each in attempts] or ["there is no other"]
+def _refused(attempts: Sequence[Attempt]) -> str:
+    """Why nobody may challenge, an event once."""
+    reasons = {each.event: each.why for each in attempts}
+    return "; ".join(f"{event}: {why}" for event, why in reasons.items()) or "there is no other"
 
 
 def _next_number(work: UnitOfWork) -> int:
@@ -189,8 +190,8 @@ def _recorded(
             words = f"{words}; {refit(work, done)}"
         work.record_contest(done, recorded_at=now)
         work.commit("contest")
-    attempts = "; ".join(f"{each.recipe}: {each.why}" for each in done.attempts[1:])
-    return f"contest {done.number}: {words}. {attempts}"
+    measured = "; ".join(f"{each.recipe}: {each.why}" for each in done.attempts[1:] if each.level is not None)
+    return f"contest {done.number}: {words}. {measured}"
 
 
 def _with_winner(work: UnitOfWork, held_now: Contest, winner: Attempt, now: datetime) -> Contest:
