@@ -27,11 +27,11 @@ from core.clock import VirtualClock
 from core.cycle import recover
 from core.domain.dust import without_dust
 from core.domain.instruments import instrument_for
-from core.domain.orders import OrderState, Purpose, Side, cover_of
+from core.domain.orders import OrderState, OrderType, Purpose, Side, cover_of
 from core.domain.portfolio import Fill, GuardKind
 from core.domain.values import ZERO, floor_to
-from core.domain.venue import Resting, VenueOrder
-from core.execution import levels
+from core.domain.venue import OrderRequest, Resting, VenueOrder
+from core.execution import levels, own_sales
 from core.execution.protect import UNGUARDED
 from core.execution.watch import guard
 from core.strategy.policy import Policy
@@ -40,6 +40,7 @@ from tests.fakes_chaos import ChaosVenue, Mishap
 
 UNDECIDED = (OrderState.SUBMITTING, OrderState.UNKNOWN)
 ACCOUNT = "simulated"
+BY_HAND = "by-hand-"
 MINUTE = timedelta(minutes=1)
 MINUTES_TO_REST = 8
 """How many guard intervals may pass, once the venue answers again, until nothing is in doubt any more."""
@@ -114,6 +115,17 @@ class Trading(RuleBasedStateMachine):
         order = self._some_live_order(data)
         if order is not None and not (state is OrderState.REJECTED and order.filled_quantity):
             self.venue.end(order.client_order_id, state, "ended by the venue")
+
+    @rule(share=st.sampled_from([Decimal("0.5"), Decimal(1)]))
+    def the_owner_leaves_a_sale_at_the_venue(self, share: Decimal) -> None:
+        """Of what no order of ours holds."""
+        units = floor_to(self.venue.free_units(COIN) * share, instrument_for(COIN).quantity_step)
+        if units > 0:
+            self.taps += 1
+            name, limit = f"{BY_HAND}{self.taps}", self.price * 2
+            self.venue.order_by_hand(
+                OrderRequest(name, COIN, Side.SELL, units, OrderType.LIMIT, Purpose.EXIT, limit_price=limit)
+            )
 
     @rule(mishap=st.sampled_from(list(Mishap)))
     def the_next_submission_meets(self, mishap: Mishap) -> None:
@@ -215,9 +227,11 @@ class Trading(RuleBasedStateMachine):
             return
         live = self.bench.read(lambda work: work.live_orders(ACCOUNT))
         positions = self.bench.read(lambda work: work.portfolio(ACCOUNT)).positions
+        claimed = self.bench.read(lambda work: own_sales.claimed(work, ACCOUNT))
         for each in self.bench.read(lambda work: work.guards(ACCOUNT)):
             if each.kind is GuardKind.VENUE:
-                whole = floor_to(positions[each.symbol].quantity, instrument_for(each.symbol).quantity_step)
+                free = positions[each.symbol].quantity - claimed.get(each.symbol, ZERO)
+                whole = floor_to(free, instrument_for(each.symbol).quantity_step)
                 assert cover_of(order for order in live if order.symbol == each.symbol).stop >= whole, each
 
     @invariant()
@@ -237,6 +251,10 @@ class Trading(RuleBasedStateMachine):
 
     def come_to_rest(self) -> None:
         self.venue.calm()
+        self._every_sale_by_hand_is_known()
+        for order in self.venue.live():
+            if order.client_order_id.startswith(BY_HAND):
+                self.venue.end(order.client_order_id, OrderState.CANCELED)
         for _ in range(MINUTES_TO_REST):
             self._advance(MINUTE)
             guard(self.bench.desk, self.bench.clock.now())
@@ -246,6 +264,15 @@ class Trading(RuleBasedStateMachine):
     @rule()
     def everything_calms_down(self) -> None:
         self.come_to_rest()
+
+    def _every_sale_by_hand_is_known(self) -> None:
+        guard(self.bench.desk, self.bench.clock.now())
+        by_hand: dict[str, Decimal] = {}
+        for order in self.venue.live():
+            if order.client_order_id.startswith(BY_HAND):
+                left = order.quantity - order.filled_quantity
+                by_hand[order.symbol] = by_hand.get(order.symbol, ZERO) + left
+        assert self.bench.read(lambda work: own_sales.claimed(work, ACCOUNT)) == by_hand
 
     def _the_ledger_is_the_venue(self) -> None:
         portfolio = self.bench.read(lambda work: work.portfolio(ACCOUNT))
