@@ -4,13 +4,16 @@ numpy and pandas beside it, and nothing of ours.
 The rule: buy at the next open where close > SMA 20 > SMA 50, RSI 14 lies between 45 and 70 and the MACD histogram is
 above zero; sell 5 % lower or 15 % higher; one position an asset; 0.3 % of each trade is lost.
 
-Run: python backtest_peers.py NAME DATA.npz ROUNDS, where DATA holds one column an asset; prints one line of JSON."""
+Run: python backtest_peers.py NAME DATA.npz, where DATA holds one column an asset. Plays a round for each line that it
+is sent and answers with one line of JSON: seconds of the processor, trades, and what a unit of money has become."""
 
 from __future__ import annotations
 
 import json
 import sys
-from time import perf_counter
+import tempfile
+from pathlib import Path
+from time import process_time
 
 import numpy as np
 
@@ -128,16 +131,127 @@ def vectorbt(data: dict) -> tuple[int, float]:
     return int(portfolio.trades.count().sum()), float(value.mean())
 
 
-def main(name: str, path: str, rounds: int) -> None:
+FREQTRADE_RULE = """
+import sys
+sys.path.insert(0, {folder!r})
+from backtest_peers import STOP, TARGET, signals
+from freqtrade.strategy import IStrategy
+
+class Rule(IStrategy):
+    INTERFACE_VERSION = 3
+    timeframe = "5m"
+    stoploss = -STOP
+    minimal_roi = {{"0": TARGET}}
+    use_exit_signal = False
+
+    def populate_indicators(self, dataframe, metadata):
+        dataframe["wanted"] = signals({{"close": dataframe[["close"]]}})["close"]
+        return dataframe
+
+    def populate_entry_trend(self, dataframe, metadata):
+        dataframe.loc[dataframe["wanted"], "enter_long"] = 1
+        return dataframe
+
+    def populate_exit_trend(self, dataframe, metadata):
+        return dataframe
+"""
+
+
+def freqtrade(data: dict) -> tuple[int, float]:
+    """Its exchange is told its markets instead of asking Binance for them, and its candles are in memory. Fees of
+    `COSTS` both ways, a fixed stake an asset."""
+    import pandas as pd
+
+    pairs = [f"S{number}/USDT" for number in range(data["close"].shape[1])]
+    dates = pd.date_range("2024-01-01", periods=len(data["close"]), freq="5min", tz="UTC")
+    frames = {
+        pair: pd.DataFrame(
+            {"date": dates, **{name: data[name][:, column] for name in ("open", "high", "low", "close")}, "volume": 1.0}
+        )
+        for column, pair in enumerate(pairs)
+    }
+    with tempfile.TemporaryDirectory() as home:
+        tester = freqtrade_tester(pairs, Path(home))
+        processed = tester.strategy.advise_all_indicators(frames)
+        found = tester.backtest(processed, dates[0].to_pydatetime(), dates[-1].to_pydatetime())
+    gained = float(found["results"]["profit_abs"].sum()) / FREQTRADE_STAKE / len(pairs)
+    return len(found["results"]), 1 + gained
+
+
+FREQTRADE_STAKE = 10_000.0
+
+
+def freqtrade_tester(pairs: list, home: Path):
+    from freqtrade.enums import CandleType, RunMode, TradingMode
+    from freqtrade.optimize.backtesting import Backtesting
+    from freqtrade.resolvers import ExchangeResolver
+
+    (home / "rule.py").write_text(FREQTRADE_RULE.format(folder=str(Path(__file__).parent)))
+    pricing = {"price_side": "same", "use_order_book": False}
+    config = {
+        "runmode": RunMode.BACKTEST,
+        "exchange": {"name": "binance", "pair_whitelist": pairs, "pair_blacklist": []},
+        "stake_currency": "USDT",
+        "stake_amount": FREQTRADE_STAKE,
+        "max_open_trades": len(pairs),
+        "dry_run": True,
+        "dry_run_wallet": 1000 * FREQTRADE_STAKE,
+        "trading_mode": TradingMode.SPOT,
+        "candle_type_def": CandleType.SPOT,
+        "margin_mode": "",
+        "entry_pricing": pricing,
+        "exit_pricing": pricing,
+        "pairlists": [{"method": "StaticPairList", "allow_inactive": True}],
+        "timeframe": "5m",
+        "strategy": "Rule",
+        "strategy_path": str(home),
+        "user_data_dir": home,
+        "datadir": home,
+        "fee": COSTS,
+        "export": "none",
+        "unfilledtimeout": {"entry": 10, "exit": 10},
+        "original_config": {},
+        "internals": {},
+    }
+    exchange = ExchangeResolver.load_exchange(config, validate=False)
+    none = {"min": None, "max": None}
+    exchange._markets = {
+        pair: {
+            "id": pair,
+            "symbol": pair,
+            "base": pair.split("/")[0],
+            "quote": "USDT",
+            "active": True,
+            "spot": True,
+            "type": "spot",
+            **dict.fromkeys(("margin", "swap", "future", "contract"), False),
+            "linear": None,
+            "precision": {"price": 1e-8, "amount": 1e-8},
+            "limits": {"amount": none, "cost": none, "price": none, "leverage": none},
+            "info": {},
+        }
+        for pair in pairs
+    }
+    exchange._last_markets_refresh = sys.maxsize
+    tester = Backtesting(config, exchange)
+    tester._set_strategy(tester.strategylist[0])
+    return tester
+
+
+CONTESTANTS = {"loop": loop, "backtesting": backtesting, "vectorbt": vectorbt, "freqtrade": freqtrade}
+
+
+def main(name: str, path: str) -> None:
     with np.load(path) as file:
         data = {column: file[column] for column in ("open", "high", "low", "close")}
-    spent, found = [], (0, 0.0)
-    for _ in range(rounds):
-        began = perf_counter()
-        found = {"loop": loop, "backtesting": backtesting, "vectorbt": vectorbt}[name](data)
-        spent.append(perf_counter() - began)
-    print(json.dumps({"name": name, "seconds": spent, "trades": found[0], "value": found[1]}))
+    # What a library prints of itself is no answer.
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for _ in sys.stdin:
+        began = process_time()
+        trades, value = CONTESTANTS[name](data)
+        spent = process_time() - began
+        print(json.dumps({"seconds": spent, "trades": trades, "value": value}), file=answers, flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2])

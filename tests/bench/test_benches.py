@@ -13,8 +13,10 @@ import pytest
 
 from bot.price_sources import make_calendar
 from core.domain.bars import BarSize
+from core.learning.fitting import Grower, Pool
+from core.learning.recipes import Recipe
 from core.strategy.features import feature_matrix
-from tests.bench import backtest, backtest_peers, bars, cycle, latency, write_ahead
+from tests.bench import backtest, backtest_peers, bars, cycle, latency, walk_forward, write_ahead
 from tests.bench import forest as forests
 from tests.forest_builders import small_forest
 
@@ -92,12 +94,24 @@ def test_the_forests_that_are_compared_answer_alike() -> None:
 
 
 def test_the_backtests_that_are_compared_trade_by_the_same_rule(tmp_path: Path) -> None:
-    calendar = make_calendar()
-    length = 150
-    trades, value = backtest_peers.loop(backtest.MadeUp(BarSize.D1, length, calendar).matrix(BarSize.D1))
+    made = backtest.MadeUp(BarSize.D1, 150, make_calendar())
+    trades, value = backtest_peers.loop(made.matrix(BarSize.D1))
     assert trades > 0
     assert value > 0
-    mine = backtest.ours(BarSize.D1, length, 1, tmp_path, small_forest())
+    mine = backtest.ours(BarSize.D1, made, tmp_path, small_forest())
     assert mine.trades > 0
-    lines = list(backtest.lines_of(BarSize.D1, 8 * length, [mine, replace(mine, name="loop")]))
-    assert "ours is 1.00 times as fast" in lines[-1]
+    absent = backtest.Measured("vectorbt", missing="not installed: no network")
+    lines = list(backtest.lines_of(BarSize.D1, 8 * 150, [mine, replace(mine, name="loop"), absent]))
+    assert "ours is 1.00 times as fast" in lines[-2]
+    assert lines[-1].endswith("not installed: no network")
+
+
+def test_a_walk_forward_is_measured_against_its_fits(tmp_path: Path) -> None:
+    grower = Grower(trees=5, trial_trees=3, leaves=(20,), jobs=1)
+    past = walk_forward.past_of(700, Recipe("bench", "direction", Pool.POOLED, grower))
+    spent = walk_forward.measured(past, walk_forward.dues_of(past, 1), tmp_path)
+    assert spent.trainings == 1
+    assert 0 < spent.fits < spent.whole
+    wall = walk_forward.Wall([2.0], [1.0])
+    lines = list(walk_forward.lines_of(spent, wall, (2**20, 2**20, False)))
+    assert "2.00 times as fast" in lines[2]
