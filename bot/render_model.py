@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from bot import numbers, render_skill
+from bot import numbers
 from bot.markup import bold, code, esc, italic, line, paragraphs, table
 from bot.menus import menu_token
 from bot.message import Button, Keyboard, Message
@@ -108,14 +108,14 @@ def _live(scored: Sequence[TrackedPrediction]) -> str:
 def _live_gain(skill: LiveSkill | None) -> str:
     """The live log loss beside always saying the base rate that was known, and what that is worth."""
     whole = skill.whole if skill is not None else None
-    if skill is None or whole is None:
+    if whole is None:
         return ""
     gain = f"{'+' if whole.gain > 0 else ''}{numbers.measure(whole.gain, 4)}"
     reach = ""
     if whole.gain_low is not None and whole.gain_high is not None:
         reach = f" (90 % interval {numbers.measure(whole.gain_low, 4)} to {numbers.measure(whole.gain_high, 4)})"
     told = numbers.count(round(whole.independent), "independent outcome")
-    return f"Live skill {gain} nats{reach}, of {told}.{render_skill.doubts(skill)}"
+    return f"Live skill {gain} nats{reach}, of {told}."
 
 
 def _doubts(doubted: Sequence[Standing], zone: ZoneInfo) -> str:

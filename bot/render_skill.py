@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
@@ -11,8 +10,7 @@ from bot.markup import bold, esc, line, paragraphs, table
 from bot.message import Message
 from bot.render_marks import first_line
 from core.domain.events import ClosedForecast, SkillChanged
-from core.domain.skill import ALL, LiveSkill, SkillRecord, Standing, Trust, Waiting
-from core.strategy.skill import OBSERVE_AT
+from core.domain.skill import ALL, SkillRecord, Standing, Trust, Waiting
 
 _TITLES = {
     Trust.TRUSTED: ("🌤", "trusted again"),
@@ -50,13 +48,6 @@ def live(record: SkillRecord | None, doubted: Sequence[Standing], waiting: Seque
         lines.append(_waits(waiting))
     told = "\n".join(lines)
     return paragraphs(f"{bold('Live record')}\n{told}" if told else "", _groups(record))
-
-
-def doubts(skill: LiveSkill) -> str:
-    """Whose forecasts have lost their trust, as a sentence behind others. HTML; empty where none have."""
-    records = [each for each in (skill.whole, *skill.assets) if each is not None and each.trust is not Trust.TRUSTED]
-    told = (f"{_whose(each.symbol)} {each.trust.value} ({_odds(each.evidence)} to 1 against it)" for each in records)
-    return f" Doubted: {', '.join(told)}." if records else ""
 
 
 def closed(trades: Sequence[ClosedForecast], zone: ZoneInfo) -> str:
@@ -102,10 +93,6 @@ def _waits(waiting: Sequence[Waiting]) -> str:
     told = "; ".join(f"{each.count:,} {line(each.reason, 90)}" for each in most[:MOST_REASONS])
     left = sum(each.count for each in most[MOST_REASONS:])
     return f"Waiting: {told}{f'; {left:,} for other reasons' if left > 0 else ''}."
-
-
-def _odds(evidence: float) -> str:
-    return f"{math.exp(min(evidence, OBSERVE_AT)):,.0f}"
 
 
 def _whose(symbol: str) -> str:

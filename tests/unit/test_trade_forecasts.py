@@ -16,7 +16,7 @@ from bot import render_report, render_skill, render_why
 from bot.markup import visible
 from core.domain.events import ClosedForecast, DailyReport
 from core.domain.orders import OrderState, Purpose, Side
-from core.domain.skill import ALL, LiveSkill, Standing, TrackedPrediction, Trust, Waiting
+from core.domain.skill import ALL, Standing, TrackedPrediction, Trust, Waiting
 from core.execution.trade_forecasts import closed_between, closed_of
 from core.execution.views import publish_daily_report, report
 from core.learning.outcomes import weighed
@@ -121,16 +121,6 @@ def test_the_message_says_forecast_outcome_and_profit() -> None:
     assert "Its last trades" in why
     assert "Forecast 63.0%: it gains. Not known yet." in why
     assert visible(render_skill.closed([sold] * 12, ZONE)).endswith("and 2 more")
-
-
-def test_the_model_command_names_whose_forecasts_are_doubted() -> None:
-    outcomes = weighed(record([0.62] * 40, [True] * 22 + [False] * 18), MONDAY.replace(year=2030))
-    *_, last = course(outcomes)
-    trusted = replace(record_of(ALL, outcomes, last.tallies[ALL]), trust=Trust.TRUSTED)
-    doubted = replace(trusted, symbol="ETH-USD", trust=Trust.THROTTLED, evidence=np.log(150))
-    skill = LiveSkill(MONDAY, MONDAY, "scaled-asset", trusted, (doubted,), ())
-    assert render_skill.doubts(skill) == " Doubted: ETH-USD throttled (150 to 1 against it)."
-    assert render_skill.doubts(replace(skill, assets=())) == ""
 
 
 def test_the_report_shows_the_live_record_what_is_doubted_and_what_waits() -> None:
