@@ -88,6 +88,9 @@ def full(book: Book | None) -> Iterator[str]:
     yield "*brake*: how often the drawdown brake fell, which was released after the days above."
     yield ""
     yield from (f"- {_of_budget(made)}" for made in book.profiles.values())
+    recipes = sorted({made.recipe for made in book.profiles.values() if made.recipe})
+    if recipes:
+        yield f"- The forests are fitted by the recipe {', '.join(recipes)}; `rule` asks none."
     missing = [name.value for name in ProfileName if name not in book.profiles]
     if missing:
         yield f"- Not measured yet: {', '.join(missing)}."

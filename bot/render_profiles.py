@@ -20,7 +20,7 @@ _ABOUT = {
     Source.CHAT: "as you changed it here",
     Source.ENV: "as .env says",
 }
-_HEAD = f"{'':<13}{'a year':>7}{'Sharpe':>7}{'fell':>7}"
+_HEAD = f"{'profile':<13}{'a year':>7}{'Sharpe':>7}{'fell':>7}"
 
 
 def profiles(book: SettingsBook, figures: Book | None) -> Message:
