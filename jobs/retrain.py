@@ -71,6 +71,7 @@ def retrain(
     if any(model.version == outcome.version for model in known):
         raise JobSkipped(f"model {outcome.version} came out again and had been set aside before")
     with uow() as work:
+        _skip_if_overtaken(work, champion)
         line = register(work, outcome, now)
         work.commit("model")
     return line
@@ -117,6 +118,13 @@ def _skip_where_all_lack(lessons: Sequence[Lesson]) -> None:
     if all(each.lack for each in lessons):
         told = "; ".join(f"{each.name} has {each.lack}" for each in lessons) or "there are no assets"
         raise JobSkipped(f"not trained: there is too little to learn from: {told}")
+
+
+def _skip_if_overtaken(work: UnitOfWork, champion: ModelVersion | None) -> None:
+    """A contest was won, or the owner went back, while this was trained: what came of that stays in use."""
+    newest = work.champion()
+    if (newest.version if newest else "") != (champion.version if champion else ""):
+        raise JobSkipped("another model came into use while this one was trained: it is not used")
 
 
 def _skip_while_held(waits: Held | None) -> None:

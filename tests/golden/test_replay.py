@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -159,6 +160,8 @@ def test_bad_rows_are_left_out_and_said(damaged: Path, tmp_path: Path) -> None:
     # NaN, a negative open, and both of two rows that differ; a row that is there twice alike is taken once.
     assert line.startswith("4 rows of SPY 1d not used; the first: SPY 1d bar closing 2024-02-20 21:00Z: not finite")
     assert line in replay_report.words(result, "", 1.0)
+    assert "Without contests of recipes, which a live run holds each month" in replay_report.words(result, "", 1.0)
+    assert "2 contests of recipes." in replay_report.words(replace(result, contests=2), "", 1.0)
 
 
 @pytest.mark.parametrize(

@@ -317,7 +317,7 @@ class Noting(InlineWriter):
         return super().submit(urgency, task, *arguments)
 
 
-def tables(writer: Noting) -> dict[str, Any]:
+def tables(writer: Noting, contest: Callable[[datetime], str] | None = None) -> dict[str, Any]:
     report = SimpleNamespace(written=8)
     market = MarketWork(
         collect=lambda _due: report,  # type: ignore[arg-type, return-value]
@@ -325,12 +325,24 @@ def tables(writer: Noting) -> dict[str, Any]:
         guard=line("guarded"),
         retrain=line("trained"),
         report=line("published"),
+        contest=contest,
     )
     house = HouseWork(
         line("host:1"), line("2 expired"), line("RUNNING"), line("verified"), line("watched"), line("not due")
     )
     jobs = (*market_jobs(market, writer, ExchangeCalendar()), *house_jobs(house, writer))
     return {job.name: job for job in jobs}
+
+
+@pytest.mark.feature("S5")
+def test_a_contest_is_looked_for_once_a_day_between_two_trainings_where_it_is_wanted() -> None:
+    assert "contest" not in tables(Noting())
+    job = tables(Noting(), contest=lambda due: f"looked at {due:%H:%M}")["contest"]
+    at = datetime(2024, 3, 8, 14, 58, 1, tzinfo=UTC)
+    first = job.rule(at)
+    assert first == datetime(2024, 3, 9, 2, 20, tzinfo=UTC)
+    assert job.rule(first) - first == timedelta(days=1)
+    assert (job.timebase, job.run(first)) == (Timebase.MARKET, "looked at 02:20")
 
 
 def test_every_job_is_due_when_it_should_be_and_follows_its_own_clock() -> None:

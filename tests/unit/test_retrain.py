@@ -202,6 +202,23 @@ def test_training_waits_while_the_owner_wants_an_earlier_model(house: House) -> 
 
 
 @pytest.mark.feature("S5")
+def test_what_the_owner_goes_back_to_while_a_refit_is_trained_stays_in_use(house: House) -> None:
+    house.retrain(NOW, InlineWorker())
+    first = house.champion().version
+    house.retrain(NOW + 20 * DAY, InlineWorker())
+    second, store = house.champion().version, ModelFiles(house.models, ForestPredictor.from_bytes)
+
+    def meanwhile(outcome: TrainingOutcome) -> TrainingOutcome:
+        go_back(first, second, uow=house.database.unit_of_work, store=store, now=NOW + 40 * DAY, by="owner")
+        return outcome
+
+    with pytest.raises(JobSkipped, match="another model came into use while this one was trained"):
+        house.retrain(NOW + 40 * DAY, InlineWorker(meanwhile))
+    assert house.champion().version == first
+    assert len(house.told()) == 2
+
+
+@pytest.mark.feature("S5")
 def test_damaged_files_of_a_model_that_was_gone_back_to_do_not_wait(house: House) -> None:
     house.retrain(NOW, InlineWorker())
     first = house.champion().version
