@@ -86,14 +86,10 @@ def _figures(found: ModelVersion, zone: ZoneInfo) -> list[tuple[str, str]]:
         ("Checked", f"{found.validation_rows:,} unseen rows"),
         ("Log loss", numbers.measure(found.validation_log_loss, 4)),
         ("Guessing", numbers.measure(found.baseline_log_loss, 4)),
-        ("Skill", f"{'+' if gain > 0 else ''}{numbers.measure(gain, 4)}: {_judged(gain)}"),
+        ("Skill", f"{'+' if gain > 0 else ''}{numbers.measure(gain, 4)} (0 is guessing)"),
         ("AUC", f"{numbers.measure(found.validation_auc)} (0.5 is luck)"),
         ("Base rate", f"{numbers.percent(found.base_rate)} came true"),
     ]
-
-
-def _judged(gain: float) -> str:
-    return "beats guessing" if gain > 0 else "no better"
 
 
 def _live(scored: Sequence[TrackedPrediction]) -> str:

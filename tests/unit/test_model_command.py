@@ -86,7 +86,7 @@ def test_it_says_what_the_model_foresees_how_well_and_that_research_found_no_gai
     assert text.startswith(f"🧠 Model {SECOND}\nin use since ")
     assert "It says how likely this is: close higher after 10 bars." in text
     assert "Recipe scaled-asset: a forest for each asset." in text
-    for row in ("Learned    17,000 rows", "Skill      +0.0014: beats guessing", "Base rate  56.0% came true"):
+    for row in ("Learned    17,000 rows", "Skill      +0.0014 (0 is guessing)", "Base rate  56.0% came true"):
         assert row in text, text
     assert "Learning has not been shown to add anything over the plain rule" in text
     assert labels(message) == ["📈 Picture", "🎓 Train now", f"⏪ Go back to {FIRST}, {(NOON - 10 * DAY).day} Nov"]
@@ -144,13 +144,13 @@ def test_the_newest_contest_is_told_with_what_each_recipe_came_to(filled: Talk, 
     ) in text
 
 
-def test_a_model_that_guesses_better_than_it_foresees_is_said_to_be_no_better(filled: Talk, database: Database) -> None:
+def test_a_model_that_is_worse_than_guessing_has_a_skill_below_zero(filled: Talk, database: Database) -> None:
     with database.unit_of_work() as work:
         model = work.champion()
         assert model is not None
         work.add_model(replace(model, version="f444444444444", validation_log_loss=0.6980, baseline_log_loss=0.6923))
         work.commit()
-    assert "Skill      −0.0057: no better" in visible(answer(filled, "/model").text)
+    assert "Skill      −0.0057 (0 is guessing)" in visible(answer(filled, "/model").text)
 
 
 def test_what_became_of_models_is_told_with_days_and_reasons_the_newest_first(filled: Talk) -> None:

@@ -12,7 +12,8 @@ from core.clock import VirtualClock
 from core.domain.events import ModelRestored
 from core.storage.store import Database, open_database
 from tests.fakes_owner import NOON
-from tests.forest_builders import save, small_forest
+from tests.fault.kill_setup import stump
+from tests.forest_builders import save
 from tests.model_builders import FAILED, FIRST, SECOND, two_models
 
 pytestmark = pytest.mark.feature("S5")
@@ -26,7 +27,7 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database
         (tmp_path / name).mkdir()
     database = open_database(tmp_path / "data" / "ledger.sqlite", durable=False, clock=VirtualClock(NOON))
     with database.unit_of_work() as work:
-        work.add_model(save(small_forest(), tmp_path / "models"))
+        work.add_model(save(stump(), tmp_path / "models"))
         two_models(work, tmp_path / "models")
         work.commit()
     yield database
@@ -46,7 +47,7 @@ def test_it_lists_what_there_is_and_what_research_says(ledger: Database, capsys:
     lines = said.splitlines()
     assert lines[0] == "ledger.sqlite:"
     assert lines[1].split()[:3] == ["version", "state", "trained"]
-    assert [line.split()[0] for line in lines[2:6]] == [SECOND, FAILED, FIRST, "small"]
+    assert [line.split()[0] for line in lines[2:6]] == [SECOND, FAILED, FIRST, "stump"]
     assert lines[2].split()[1:3] == ["in", "use"]
     assert "Learning has not been shown to add anything" in said
 
@@ -54,14 +55,14 @@ def test_it_lists_what_there_is_and_what_research_says(ledger: Database, capsys:
 def test_an_earlier_model_is_in_use_again_and_training_goes_on_when_told_so(
     ledger: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["model", "back", "sma"]) == 0
-    assert "Model small is in use again" in capsys.readouterr().out
-    assert in_use(ledger) == "small"
+    assert main(["model", "back", "stu"]) == 0
+    assert "Model stump is in use again" in capsys.readouterr().out
+    assert in_use(ledger) == "stump"
     with ledger.reading() as work:
         (event,) = [row.event for row in work.messages() if isinstance(row.event, ModelRestored)]
         (noted,) = work.audit_trail()
-    assert (event.version, event.former, event.by) == ("small", SECOND, "console")
-    assert (noted.actor, noted.action) == ("console", "model back sma")
+    assert (event.version, event.former, event.by) == ("stump", SECOND, "console")
+    assert (noted.actor, noted.action) == ("console", "model back stu")
     assert main(["model", "on"]) == 0
     assert "Training goes on" in capsys.readouterr().out
 
@@ -80,8 +81,8 @@ def test_what_cannot_be_gone_back_to_is_said_and_changes_nothing(
 def test_a_file_that_does_not_match_is_refused(
     ledger: Database, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    (tmp_path / "models" / "small.npz").write_bytes(b"something else")
-    assert main(["model", "back", "small"]) == 1
+    (tmp_path / "models" / "stump.npz").write_bytes(b"something else")
+    assert main(["model", "back", "stump"]) == 1
     assert "has SHA-256" in capsys.readouterr().err
     assert in_use(ledger) == SECOND
 
