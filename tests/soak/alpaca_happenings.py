@@ -78,6 +78,12 @@ def _trouble(server: AlpacaTradingServer, at: datetime, day: int) -> Iterator[Ha
     def cancel_slowly(slowly: bool) -> None:
         server.venue.habits.cancels_slowly = slowly
 
+    def replace_slowly(slowly: bool) -> None:
+        server.venue.habits.replaces_slowly = slowly
+
+    def reject_moves(rejects: bool) -> None:
+        server.venue.habits.rejects_replacements = rejects
+
     if day % 6 == 2:
         yield from _spell(at, "outage", 0.7, go_out, server.faults.standing.clear)
     if day % 10 == 4:
@@ -86,5 +92,9 @@ def _trouble(server: AlpacaTradingServer, at: datetime, day: int) -> Iterator[Ha
         yield from _spell(at, "clock ahead", 9, lambda: be_ahead(40), lambda: be_ahead(0))
     if day % 4 == 1:
         yield from _spell(at, "slow cancels", 20, lambda: cancel_slowly(True), lambda: cancel_slowly(False))
+    if day % 3 == 1:
+        yield from _spell(at, "slow replacements", 7, lambda: replace_slowly(True), lambda: replace_slowly(False))
+    if day % 3 == 2:
+        yield from _spell(at, "no replacements", 5, lambda: reject_moves(True), lambda: reject_moves(False))
     if day % 7 == 1:
         yield from _spell(at, "halt", 2, lambda: server.halt("QQQ"), lambda: server.resume("QQQ"))
