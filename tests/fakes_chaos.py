@@ -115,7 +115,8 @@ class ChaosVenue:
         order = self.book.get(client_order_id)
         if order is None:
             return Refused("no such order", Refusal.FIXED)
-        twin = replace(order, client_order_id="zzz", symbol="ZZZ")
+        prices = {"stop_price": change.stop_price, "limit_price": change.limit_price}
+        twin = replace(order, client_order_id="zzz", symbol="ZZZ", venue_order_id="v-zzz", **prices)
         return self._meets_mishap(Move(order.venue_order_id, client_order_id, change), twin)
 
     def _meets_mishap(self, request: OrderRequest | Move, twin: VenueOrder) -> SubmitResult:

@@ -1,5 +1,5 @@
 """What comes beside trading in a simulated month: money of all kinds, hours in which Alpaca is out of order, keys that
-are refused, a clock that is ahead, cancellations that take their time, a stock that is halted."""
+are refused, a clock that is ahead, cancellations and replacements that take their time, a stock that is halted."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def happenings(
     found: list[Happening] = []
     for day in range(DAYS):
         at = start.replace(hour=0) + timedelta(days=day, minutes=int(chance.integers(1, 1_400)))
-        all_of_it = (*_money(server, at, day), *_trouble(server, at, day), *_stream(updates, at, day))
-        found += [each for each in all_of_it if each.at > start]
+        at_alpaca = (*_money(server, at, day), *_trouble(server, at, day), *_replacements(server, at, day))
+        found += [each for each in (*at_alpaca, *_stream(updates, at, day)) if each.at > start]
     return sorted(found, key=lambda each: each.at)
 
 
@@ -78,12 +78,6 @@ def _trouble(server: AlpacaTradingServer, at: datetime, day: int) -> Iterator[Ha
     def cancel_slowly(slowly: bool) -> None:
         server.venue.habits.cancels_slowly = slowly
 
-    def replace_slowly(slowly: bool) -> None:
-        server.venue.habits.replaces_slowly = slowly
-
-    def reject_moves(rejects: bool) -> None:
-        server.venue.habits.rejects_replacements = rejects
-
     if day % 6 == 2:
         yield from _spell(at, "outage", 0.7, go_out, server.faults.standing.clear)
     if day % 10 == 4:
@@ -92,9 +86,18 @@ def _trouble(server: AlpacaTradingServer, at: datetime, day: int) -> Iterator[Ha
         yield from _spell(at, "clock ahead", 9, lambda: be_ahead(40), lambda: be_ahead(0))
     if day % 4 == 1:
         yield from _spell(at, "slow cancels", 20, lambda: cancel_slowly(True), lambda: cancel_slowly(False))
+    if day % 7 == 1:
+        yield from _spell(at, "halt", 2, lambda: server.halt("QQQ"), lambda: server.resume("QQQ"))
+
+
+def _replacements(server: AlpacaTradingServer, at: datetime, day: int) -> Iterator[Happening]:
+    def replace_slowly(slowly: bool) -> None:
+        server.venue.habits.replaces_slowly = slowly
+
+    def reject(rejects: bool) -> None:
+        server.venue.habits.rejects_replacements = rejects
+
     if day % 3 == 1:
         yield from _spell(at, "slow replacements", 7, lambda: replace_slowly(True), lambda: replace_slowly(False))
     if day % 3 == 2:
-        yield from _spell(at, "no replacements", 5, lambda: reject_moves(True), lambda: reject_moves(False))
-    if day % 7 == 1:
-        yield from _spell(at, "halt", 2, lambda: server.halt("QQQ"), lambda: server.resume("QQQ"))
+        yield from _spell(at, "no replacements", 5, lambda: reject(True), lambda: reject(False))
