@@ -67,8 +67,7 @@ def measure_into(book: Row, name: ProfileName, data: Path, work: Path, on: date,
         "bar": options.bar.value,
         "data": _data_of(backtest),
     }
-    same = book.get("declared") == DIGEST and _without_day(book["conditions"]) == conditions
-    profiles = dict(book["profiles"]) if same else {}
+    profiles = still_true(book, conditions)
     neighbours = [
         {"changed": changed, "line": _line(_neighbour(name, changed, options).runs[0])}
         for changed in neighbours_of(told, name)
@@ -191,8 +190,13 @@ def _kept() -> Row:
     return found
 
 
-def _without_day(conditions: Mapping[str, Any]) -> Row:
-    return {name: value for name, value in conditions.items() if name != "on"}
+def still_true(book: Row, conditions: Mapping[str, Any]) -> Row:
+    """The figures of `book` by profile, where they were measured as declared now and under the same `conditions`; none
+    otherwise."""
+    if book.get("declared") != DIGEST:
+        return {}
+    measured = {name: value for name, value in book["conditions"].items() if name != "on"}
+    return dict(book["profiles"]) if measured == conditions else {}
 
 
 if __name__ == "__main__":

@@ -154,11 +154,11 @@ def test_a_day_of_five_minutes_trades_the_same_whether_idle_ticks_are_made_or_no
 
 @pytest.mark.feature("S21")
 def test_the_plain_rule_buys_and_sells_without_a_model_as_in_a_replay_that_trains_one(tmp_path: Path) -> None:
-    chosen = options(tmp_path, "2026-04-05", "2026-04-24")
+    chosen = options(tmp_path, "2026-04-11", "2026-04-24")
     replayed = in_replay(tmp_path / "replay", chosen, **RULED)
     found, every = in_backtest(tmp_path, replace(chosen, every_tick=True), **RULED)
     assert not every.trained
-    assert len(replayed.fills) >= 8 and {fill.symbol for fill in replayed.fills} == {SPY, BTC}
+    assert len(replayed.fills) >= 4 and {fill.symbol for fill in replayed.fills} == {SPY, BTC}
     assert without_forecasts(found) == without_forecasts(replayed)
     assert found.fills == replayed.fills
     quick, result = in_backtest(tmp_path, chosen, **RULED)
