@@ -92,7 +92,8 @@ def _remembering(guard: Guard | None, former: Guard | None) -> Guard | None:
     if guard is None or former is None:
         return guard
     same = guard.kind is GuardKind.OWNER and guard.stop == former.stop
-    return replace(guard, peak=former.peak, placed_at=former.placed_at if same else None)
+    known = former.peak, former.placed_at if same else None
+    return guard if known == (guard.peak, guard.placed_at) else replace(guard, peak=known[0], placed_at=known[1])
 
 
 def _as_moved(desk: Desk, guard: Guard | None, moved: Mapping[str, Levels]) -> Guard | None:

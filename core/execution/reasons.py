@@ -16,10 +16,11 @@ def note_reasons(
     work: UnitOfWork, signals: Iterable[Signal], markets: Iterable[MarketView], predictor: Predictor | None
 ) -> None:
     """Keeps what the predictor can say of each new forecast among `signals`, in the caller's transaction."""
-    if not isinstance(predictor, Explainer):
+    made_now = [signal for signal in signals if signal.prediction is not None]
+    if not made_now or not isinstance(predictor, Explainer):
         return
     daily = {market.instrument.symbol: market.daily for market in markets}
-    for signal in signals:
+    for signal in made_now:
         made = signal.prediction
         if made is None or work.value(_key(made)) is not None:
             continue
