@@ -13,7 +13,6 @@ from bot.bootstrap import (
     Engine,
     Hooks,
     account_at,
-    back_up_venue,
     build_engine,
     make_second_channels,
     open_ledger,
@@ -21,6 +20,7 @@ from bot.bootstrap import (
 from bot.contesting import Contesting
 from bot.data_health import report_refusals
 from bot.deadman import DeadManPing
+from bot.housekeeping import keep_house
 from bot.listening import TRADE_STREAM, Listening
 from bot.live import Live, LiveParts
 from bot.live_status import LiveStatusDesk
@@ -46,7 +46,6 @@ from core.checkpoints import Checkpoint, nowhere
 from core.clock import ScaledClock, SystemClock
 from core.domain.accounts import AccountKind, World
 from core.domain.instruments import DEFAULT_SYMBOLS, instrument_for
-from core.domain.records import JobOutcome
 from core.domain.values import ZERO
 from core.execution import away
 from core.execution.attesting import ask_weekly
@@ -56,20 +55,16 @@ from core.execution.live_skill import SKILL
 from core.execution.owner import OwnerDesk
 from core.execution.unanswered import expire_instructions
 from core.feed.coverage import Coverage, covered
-from core.feed.importing import SOURCE as IMPORTED
 from core.feed.standing import Rules
 from core.ports import Broker, LeaseKeeper, TradeNews
 from core.settings import Settings
-from core.settings.keeping import oldest_kept
 from core.storage.engine import database_path
 from core.storage.lease import TTL
 from core.storage.store import Database
 from jobs.health import HealthDesk
-from jobs.maintenance import maintain, skip_if_done
-from jobs.old_models import forget_models
 from jobs.runner import JobRunner
 from jobs.schedule import TICK_PERIOD, Job, every
-from jobs.table import MAINTENANCE, HouseWork, house_jobs, market_jobs, train_now
+from jobs.table import HouseWork, house_jobs, market_jobs, train_now
 from jobs.worker import SpawnedWorker
 from jobs.writer import Writer
 
@@ -79,7 +74,6 @@ YAHOO_PROBE_SECONDS = 8.0
 SCOUTED_DAYS = timedelta(days=60)
 SCOUT_DEADLINE = 300.0
 PARALLEL_FETCHES = 4
-KEEP_RUNS = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,30 +302,13 @@ class LiveAssembly:
             renew_lease=lambda: lease.renew(self._system.now()).holder,
             expire=lambda: _look_after_owner(engine.desk),
             check_health=check_health,
-            maintain=lambda: self._maintain(engine, health, place),
+            maintain=lambda: keep_house(engine, place, self._settings, health.report, self._system.now()),
             attest=lambda: ask_weekly(engine.desk),
             watch=Watchdog(engine.desk, health.report, engine.desk.speed, self._sign_of_life(health)).look,
             second_line=self._second_line(engine, health),
         )
         table = (*market_jobs(work, writer, self._calendar), *house_jobs(house, writer))
         return {job.name: job for job in table}
-
-    def _maintain(self, engine: Engine, health: HealthDesk, place: Place) -> str:
-        now = self._system.now()
-        with engine.database.reading() as work:
-            skip_if_done(work.last_run(MAINTENANCE, JobOutcome.DONE), now)
-        return maintain(
-            engine.database,
-            now - KEEP_RUNS,
-            health.report,
-            lambda: back_up_venue(place, now),
-            lambda: engine.database.bars.forget(oldest_kept(self._settings, engine.desk.market_clock.now()), IMPORTED),
-            lambda: self._forget_models(engine, now),
-        )
-
-    def _forget_models(self, engine: Engine, now: datetime) -> int:
-        with engine.database.reading() as work:
-            return forget_models(work, self._settings.models_dir, now)
 
 
 def _look_after_owner(desk: Desk) -> str:
