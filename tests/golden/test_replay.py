@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from core.domain.bars import BarSize
 from core.domain.instruments import AssetClass
 from core.errors import Fatal
 from core.settings import Settings, load_settings
+from jobs.worker import SpawnedWorker
 
 SPY, BTC = "SPY", "BTC-USD"
 # Narrow limits and a willing model: much happens in a short period.
@@ -43,6 +45,22 @@ def options(
     every_tick: bool = False,
 ) -> ReplayOptions:
     return ReplayOptions(data, date.fromisoformat(first), date.fromisoformat(last), bar, symbols, 7, every_tick)
+
+
+class SharedWorker(SpawnedWorker):
+    """Lives on from replay to replay: most of a short one would be the loading of scikit-learn."""
+
+    def stop(self) -> None:
+        """The fixture does, at the end."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def worker() -> Iterator[None]:
+    shared = SharedWorker(keep=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bot.replay.SpawnedWorker", lambda keep: shared)
+        yield
+    SpawnedWorker.stop(shared)
 
 
 def played(folder: Path, chosen: ReplayOptions) -> ReplayResult:
@@ -79,7 +97,11 @@ def test_a_replay_trades_and_keeps_account_of_it(weeks: ReplayResult) -> None:
 
 
 @pytest.mark.feature("S18")
-def test_the_same_replay_again_is_the_same_to_the_last_hash(weeks: ReplayResult, tmp_path: Path) -> None:
+def test_the_same_replay_again_is_the_same_to_the_last_hash(
+    weeks: ReplayResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not the process that has trained before.
+    monkeypatch.setattr("bot.replay.SpawnedWorker", SpawnedWorker)
     again = played(tmp_path, WEEKS)
     assert again.ledger_head == weeks.ledger_head
     assert again.portfolio == weeks.portfolio
