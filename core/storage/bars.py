@@ -15,13 +15,14 @@ from itertools import islice, repeat
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Connection, Engine, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from core.domain.bar_records import NO_NOTES, BarNotes, KnownGap, Seam
 from core.domain.bars import BarSize
 from core.errors import DataFault
 from core.series import COLUMNS, PRICES, VALUES, BarSeries, Seconds, equal_bars, merged, sealed, seconds_of, time_of
 from core.storage import bar_notes, tables
+from core.storage.connections import Connections
 from core.storage.statements import read_plain, upsert, write_plain
 
 KEPT: Final = 2_000
@@ -61,8 +62,8 @@ class Tail:
 class SqlBarStore:
     """`writing` opens a write transaction by the name of its checkpoint."""
 
-    def __init__(self, engine: Engine, writing: Callable[[str], AbstractContextManager[Connection]]) -> None:
-        self._engine = engine
+    def __init__(self, connections: Connections, writing: Callable[[str], AbstractContextManager[Connection]]) -> None:
+        self._connections = connections
         self._writing = writing
         self._lock = threading.Lock()
         self._one_by_one = threading.Lock()
@@ -159,7 +160,7 @@ class SqlBarStore:
 
     def held(self, symbol: str, size: BarSize) -> tuple[BarSeries, Sequence[str]]:
         """Every stored bar of a series, ascending, and the source of each."""
-        with self._engine.connect() as connection:
+        with self._connections.open() as connection:
             rows = read_plain(connection, _HELD, {"of_symbol": symbol, "of_size": size.value})
         *columns, sources = zip(*rows, strict=True) if rows else ((),) * (len(COLUMNS) + 1)
         return _series_of(symbol, size, columns), sources
@@ -167,28 +168,28 @@ class SqlBarStore:
     def closes(self, symbol: str, size: BarSize, after: int, until: int) -> Seconds:
         """When the stored bars close that close after `after` and at or before `until`, in seconds, ascending."""
         asked = {"of_symbol": symbol, "of_size": size, "after": after, "until": until}
-        with self._engine.connect() as connection:
+        with self._connections.open() as connection:
             return np.array(connection.execute(_CLOSES, asked).scalars().all(), np.int64)
 
     def known_gaps(self, symbol: str, size: BarSize) -> Sequence[KnownGap]:
         """What the sources are known not to have of the series, ascending."""
-        with self._engine.connect() as connection:
+        with self._connections.open() as connection:
             return bar_notes.known_gaps(connection, symbol, size)
 
     def seams(self, after_id: int = 0) -> Sequence[Seam]:
         """Those recorded after the one of that id, of all series, in the order of their recording."""
-        with self._engine.connect() as connection:
+        with self._connections.open() as connection:
             return bar_notes.seams(connection, after_id)
 
     def all_series(self) -> Sequence[tuple[str, BarSize]]:
         """Symbol and size of every stored series, sorted."""
-        with self._engine.connect() as connection:
+        with self._connections.open() as connection:
             found = connection.execute(select(_B.c.symbol, _B.c.size).distinct()).all()
         return sorted((symbol, size) for symbol, size in found)
 
     def refusals(self) -> Mapping[tuple[str, BarSize], Mapping[str, int]]:
         """By series and class of defect, how many bars were refused."""
-        with self._engine.connect() as connection:
+        with self._connections.open() as connection:
             return bar_notes.refusals(connection)
 
     def newest_close(self, symbol: str, size: BarSize) -> datetime | None:
@@ -206,7 +207,7 @@ class SqlBarStore:
         return self._tail((symbol, size)).source
 
     def _value(self, statement: Any, key: tuple[str, BarSize]) -> Any:
-        with self._engine.connect() as connection:
+        with self._connections.open() as connection:
             return connection.execute(statement, {"of_symbol": key[0], "of_size": key[1]}).scalar()
 
     def _tail(self, key: tuple[str, BarSize]) -> Tail:
@@ -225,7 +226,7 @@ class SqlBarStore:
 
     def _load(self, key: tuple[str, BarSize], end: int, count: int) -> BarSeries:
         symbol, size = key
-        with self._engine.connect() as connection:
+        with self._connections.open() as connection:
             asked = {"of_symbol": symbol, "of_size": size.value, "end": end, "most": count}
             rows = read_plain(connection, _READ, asked)
         return _series_of(symbol, size, list(zip(*reversed(rows), strict=True)) or [()] * len(COLUMNS))

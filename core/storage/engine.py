@@ -16,6 +16,7 @@ from core.checkpoints import Checkpoint
 from core.errors import Fatal, Transient
 from core.storage.advice import in_words
 from core.storage.compiled import sharing_engine
+from core.storage.connections import Connections
 from core.storage.memory import memory_of
 
 BUSY_SECONDS = 10
@@ -105,18 +106,16 @@ class WriterLock:
 
 
 @contextmanager
-def writing(engine: Engine, lock: WriterLock, checkpoint: Checkpoint, step: str) -> Iterator[Connection]:
+def writing(connections: Connections, lock: WriterLock, checkpoint: Checkpoint, step: str) -> Iterator[Connection]:
     """A connection in a write transaction that is committed at the end of the block, or rolled back by an error.
 
     `step` names the checkpoints on both sides of the commit.
     """
     lock.acquire()
     try:
-        with engine.connect() as connection:
-            connection.execution_options(writes=True)
-            with connection.begin():
-                yield connection
-                checkpoint(f"{step}.before_commit")
+        with connections.open(writes=True) as connection, connection.begin():
+            yield connection
+            checkpoint(f"{step}.before_commit")
         checkpoint(f"{step}.after_commit")
     finally:
         lock.release()

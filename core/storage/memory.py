@@ -53,5 +53,8 @@ class Memory:
 
 def memory_of(connection: Connection) -> Memory:
     """The memory of the driver's connection, which outlives the uses that the pool makes of it."""
-    memory: Memory = connection.info.setdefault(_PLACE, Memory())
+    info = connection.info
+    memory: Memory | None = info.get(_PLACE)
+    if memory is None:
+        memory = info[_PLACE] = Memory()
     return memory

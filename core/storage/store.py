@@ -20,6 +20,7 @@ from core.storage import tables
 from core.storage.advice import in_words
 from core.storage.backup import back_up
 from core.storage.bars import SqlBarStore
+from core.storage.connections import Connections
 from core.storage.engine import WriterLock, database_path, engine_for, writing
 from core.storage.entries import PortfolioCache
 from core.storage.epoch import begin_epoch
@@ -48,12 +49,12 @@ class Database:
     def __init__(self, path: Path, engine: Engine, clock: Clock, checkpoint: Checkpoint = nowhere) -> None:
         self.path = path
         self._checkpoint = checkpoint
-        self._engine = engine
+        self._connections = Connections(engine)
         self._clock = clock
         self._lock = WriterLock()
         self._portfolios = PortfolioCache()
         self._fence = Fence()
-        self.bars = SqlBarStore(engine, self._writing)
+        self.bars = SqlBarStore(self._connections, self._writing)
 
     def unit_of_work(self) -> SqlUnitOfWork:
         """A transaction that may write. Waits its turn; hold it only for as long as the ledger's own work takes."""
@@ -73,7 +74,7 @@ class Database:
         """The keeper of the one-process lease. Once acquired, every commit of this object is checked against it."""
         return DatabaseLease(
             self._unfenced_writing,
-            self._engine.connect,
+            self._connections.open,
             self._fence,
             holder or this_process(),
             life=life,
@@ -81,7 +82,7 @@ class Database:
         )
 
     def installation(self) -> Installation:
-        with self._engine.connect() as connection:
+        with self._connections.open() as connection:
             return _installation(connection)
 
     def begin_epoch(self, epoch: int, fencing: int = 0) -> None:
@@ -97,7 +98,7 @@ class Database:
         pages = page_faults(self.path)
         if pages:
             return pages
-        with self._engine.connect() as connection:
+        with self._connections.open() as connection:
             return verify_chain(connection)
 
     def advice(self, wrong: str) -> str:
@@ -117,7 +118,7 @@ class Database:
 
     def checkpoint_log(self) -> None:
         """Writes all of the log into the file itself."""
-        with self._engine.connect() as connection:
+        with self._connections.open() as connection:
             driver = connection.connection.driver_connection
             assert driver is not None
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -130,11 +131,11 @@ class Database:
         write_witness(self.path, Witness(who.installation_id, who.epoch, head.seq, head.hash, self._clock.now()))
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._connections.close()
 
     def _unit_of_work(self, *, writable: bool) -> SqlUnitOfWork:
         return SqlUnitOfWork(
-            self._engine,
+            self._connections,
             self._lock,
             self._portfolios,
             self._clock,
@@ -151,7 +152,7 @@ class Database:
             yield connection
 
     def _unfenced_writing(self, step: str) -> AbstractContextManager[Connection]:
-        return writing(self._engine, self._lock, self._checkpoint, step)
+        return writing(self._connections, self._lock, self._checkpoint, step)
 
 
 def open_database(

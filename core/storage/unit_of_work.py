@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import TracebackType
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from core.checkpoints import Checkpoint
 from core.ports import Clock
+from core.storage.connections import Connections
 from core.storage.contests import Contests
 from core.storage.decisions import Decisions
 from core.storage.engine import WriterLock
@@ -28,7 +29,7 @@ class SqlUnitOfWork(Orders, Decisions, Contests, Safeguards, Outbox):
 
     def __init__(
         self,
-        engine: Engine,
+        connections: Connections,
         lock: WriterLock,
         cache: PortfolioCache,
         clock: Clock,
@@ -38,7 +39,7 @@ class SqlUnitOfWork(Orders, Decisions, Contests, Safeguards, Outbox):
         writable: bool,
     ) -> None:
         super().__init__(clock, writable=writable)
-        self._engine = engine
+        self._connections = connections
         self._lock = lock
         self._cache = cache
         self._check_lease = check_lease
@@ -48,7 +49,7 @@ class SqlUnitOfWork(Orders, Decisions, Contests, Safeguards, Outbox):
         if self._writable:
             self._lock.acquire()
         try:
-            self._open_connection = self._engine.connect().execution_options(writes=self._writable)
+            self._open_connection = self._connections.take(writes=self._writable)
         except BaseException:
             if self._writable:
                 self._lock.release()
@@ -65,7 +66,7 @@ class SqlUnitOfWork(Orders, Decisions, Contests, Safeguards, Outbox):
         try:
             if taken_back:
                 memory_of(connection).clear()
-            connection.close()
+            self._connections.give_back(connection, is_sound=error is None)
         finally:
             if self._writable:
                 self._lock.release()

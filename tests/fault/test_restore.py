@@ -312,7 +312,7 @@ def test_a_process_that_slept_through_the_restore_finds_that_it_lost_the_ledger(
     with pytest.raises(Fatal, match="another process took over"):
         keeper.check(bench.system.now())
     # From now on it would open the restored file.
-    sleeper._engine.dispose()
+    sleeper._connections.close()
     with pytest.raises(Fatal, match="another process took over"):
         keeper.check(bench.system.now())
     with sleeper.unit_of_work() as work:
