@@ -148,7 +148,8 @@ def register(work: UnitOfWork, outcome: TrainingOutcome, now: datetime, won: str
     fate = f"rejected, {reason}; the former model stays" if reason else "live"
     return (
         f"model {model.version} ({model.recipe}) from {model.rows} rows: AUC {scores.auc:.3f}, "
-        f"log loss {scores.log_loss:.4f} against {scores.baseline_log_loss:.4f}; {fate}{_without(outcome)}"
+        f"log loss {scores.log_loss:.4f} against {scores.baseline_log_loss:.4f}{_each(outcome)}; {fate}"
+        f"{_without(outcome)}"
     )
 
 
@@ -167,6 +168,13 @@ def _worse(behind: Lead | None) -> str:
         f"on {behind.rows} bars that both had held out it foresees worse than the model in use: by"
         f" {behind.lead:.4f} nats, at least {behind.low:.4f} but for {LEVEL:.0%} of chance"
     )
+
+
+def _each(outcome: TrainingOutcome) -> str:
+    """By how much each member of the pool does better than its base rate, in nats; less than nothing where it does
+    worse."""
+    gains = {name: each.baseline_log_loss - each.log_loss for name, each in outcome.by_member.items()}
+    return f" (better by {', '.join(f'{name} {gain:+.4f}' for name, gain in gains.items())})" if gains else ""
 
 
 def _without(outcome: TrainingOutcome) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -91,6 +92,7 @@ def test_a_first_training_makes_a_champion_that_loads_and_tells_of_it(house: Hou
     line = house.retrain(NOW, InlineWorker())
     model = house.champion()
     assert model.version in line and "live" in line
+    assert re.search(r"against 0\.\d{4} \(better by QQQ [+-]0\.\d{4}, SPY [+-]0\.\d{4}\); live$", line)
     assert (model.trained_at, model.last_bar_at) == (NOW, time_of(SERIES["SPY"].closed_at[599]))
     assert (model.recipe, model.event) == (RECIPE.name, RECIPE.foresees.words)
     predictor = ModelFiles(house.models, ForestPredictor.from_bytes).load(model)
