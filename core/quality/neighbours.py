@@ -144,15 +144,17 @@ def shift_of(series: BarSeries, known: BarSeries) -> int:
 
 
 def _agrees(series: BarSeries, known: BarSeries, seconds: int) -> bool:
-    compared, equal = _agreement(series, known, seconds)
-    return equal >= SHIFT_PROOF and equal >= 0.9 * compared
-
-
-def _agreement(series: BarSeries, known: BarSeries, seconds: int) -> tuple[int, int]:
-    """How many bars `known` has a bar for at their time less `seconds`, and how many different ones are equal to it."""
+    """Whether the bars that `known` has a bar for at their time less `seconds` are equal to it, nine of ten, and at
+    least SHIFT_PROOF different ones."""
     _, mine, theirs = np.intersect1d(series.closed_at - seconds, known.closed_at, return_indices=True)
-    equal = np.all([np.isclose(getattr(series, n)[mine], getattr(known, n)[theirs], rtol=1e-6) for n in PRICES], axis=0)
-    return len(mine), len(np.unique(series.close[mine][equal]))
+    least = max(SHIFT_PROOF, 0.9 * len(mine))
+    equal = np.ones(len(mine), np.bool_)
+    for name in PRICES:
+        # Nearly every shift is a wrong one, which the first price tells.
+        if np.count_nonzero(equal) < least:
+            return False
+        equal &= np.isclose(getattr(series, name)[mine], getattr(known, name)[theirs], rtol=1e-6)
+    return len(np.unique(series.close[mine][equal])) >= least
 
 
 def _moves(series: BarSeries, factor: float) -> bool:

@@ -72,6 +72,7 @@ class SettingsBook:
         self._clock = clock
         self._overrides: dict[str, Override] = {}
         self._current = environment
+        self._policy = environment, environment.policy()
         with ledger() as work:
             stored = _read_all(work)
         for name, override in stored.items():
@@ -92,7 +93,13 @@ class SettingsBook:
         return self._current
 
     def policy(self) -> Policy:
-        return self._current.policy()
+        # A tick asks for it some thirty times.
+        settings, policy = self._policy
+        if settings is not self._current:
+            settings = self._current
+            policy = settings.policy()
+            self._policy = settings, policy
+        return policy
 
     def value(self, name: str) -> str:
         """The value in force, as it would be written in .env."""

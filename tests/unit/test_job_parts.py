@@ -202,13 +202,15 @@ def test_a_damaged_model_is_trained_anew_by_the_real_worker_and_works_again(tmp_
     champion, reports = champion_of(database, models)
     instruments = [instrument_for("SPY")]
 
+    worker = SpawnedWorker(keep=True)
+
     def train(force: bool) -> str:
         return retrain(
             now,
             uow=database.unit_of_work,
             bars=bars,
             instruments=instruments,
-            worker=SpawnedWorker(),
+            worker=worker,
             models_folder=models,
             recipe=SMALL,
             force=force,
@@ -227,6 +229,7 @@ def test_a_damaged_model_is_trained_anew_by_the_real_worker_and_works_again(tmp_
     loaded = restarted()
     assert loaded is not None and loaded.version == model.version
     assert [state for _, state, _ in reports] == [Health.DEGRADED, Health.RUNNING]
+    worker.stop()
     database.close()
 
 
