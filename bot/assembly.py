@@ -37,7 +37,7 @@ from bot.price_sources import (
     real_prices,
     simulated_prices,
 )
-from bot.scouting import Search, scout_market
+from bot.scouting import Search, looked_back, scout_market
 from bot.second_line import SecondLine
 from bot.telephone import Telephone
 from bot.watchdog import Watchdog
@@ -72,6 +72,8 @@ log = logging.getLogger("autotrader.start")
 
 YAHOO_PROBE_SECONDS = 8.0
 SCOUTED_DAYS = timedelta(days=60)
+SCOUTED_SPANS = 3
+"""A forest that has found nothing may be silent for months: of twelve markets one was for more than sixty days."""
 SCOUT_DEADLINE = 300.0
 PARALLEL_FETCHES = 4
 
@@ -170,8 +172,12 @@ class LiveAssembly:
             return latest
         log.info("looking through the simulated market's last %d days for a lively start", SCOUTED_DAYS.days)
         search = Search(seed, instruments, self._settings.policy(), self._settings.start_cash, earliest, latest)
-        found = self._worker.run(scout_market, search, recipe_of(self._settings), deadline=SCOUT_DEADLINE)
-        return found or latest
+        recipe = recipe_of(self._settings)
+
+        def look(part: Search) -> datetime | None:
+            return self._worker.run(scout_market, part, recipe, deadline=SCOUT_DEADLINE)
+
+        return looked_back(search, look, SCOUTED_SPANS) or latest
 
     def _assemble(
         self,

@@ -3,7 +3,8 @@ are gone with it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -29,6 +30,16 @@ class Search:
     cash: Decimal
     earliest: datetime
     latest: datetime
+
+
+def looked_back(search: Search, look: Callable[[Search], datetime | None], spans: int) -> datetime | None:
+    """The lively moment that `look` finds in the span of `search` or, where there is none, in one of the `spans` - 1 of
+    the same length before it, the newest first. None where all of them are quiet."""
+    span, found = search.latest - search.earliest, None
+    for number in range(spans):
+        begin, end = search.earliest - number * span, search.latest - number * span
+        found = found or look(replace(search, earliest=begin, latest=end))
+    return found
 
 
 def scout_market(search: Search, recipe: Recipe) -> datetime | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.scouting import Search, looked_back
 from core.adapters.calendars import ExchangeCalendar
 from core.domain.bars import BarSize
 from core.domain.decisions import Prediction
@@ -166,3 +167,16 @@ def test_the_plain_rule_finds_a_start_without_any_training() -> None:
     assert scout(task(policy=policy), SMALL) is not None
     falling = replace(DAILY, close=DAILY.close[::-1].copy())
     assert scout(task(falling, policy=policy), SMALL) is None
+
+
+def test_where_the_newest_weeks_are_quiet_the_weeks_before_them_are_looked_through() -> None:
+    asked: list[tuple[datetime, datetime]] = []
+
+    def look(search: Search) -> datetime | None:
+        asked.append((search.earliest, search.latest))
+        return search.latest if len(asked) == 3 else None
+
+    search = Search(1, (instrument_for(COIN),), Policy(), Decimal(10_000), days_ago(60), LATEST)
+    assert looked_back(search, look, 4) == days_ago(120)
+    assert asked == [(days_ago(60), LATEST), (days_ago(120), days_ago(60)), (days_ago(180), days_ago(120))]
+    assert looked_back(search, lambda _each: None, 2) is None
