@@ -55,6 +55,7 @@ class Skipper:
         self._account = account
         self._patience = patience
         self._touched: set[str] = set()
+        self._reached: dict[str, tuple[tuple[float, float, float], int]] = {}
 
     def next(self, done: int) -> int:
         """The index of the next tick to be made after tick `done`; what is passed over is made good."""
@@ -85,13 +86,23 @@ class Skipper:
         ahead = self._ahead
         found = ahead.last
         for symbol, (stop, target) in levels.items():
-            known = ahead.symbols[symbol]
-            reached = min(known.next_reach(done, stop, target, ahead.last), known.next_unwanted(done, ahead.last))
-            found = min(found, reached, ahead.next_action(symbol, done))
             guard = self._books.guards.get((self._account, symbol))
-            if guard is not None:
-                # Where the stop rests alone the engine watches the target.
-                found = known.next_price(done, float(guard.target), found)
+            # Where the stop rests alone the engine watches the target.
+            watched = float(guard.target) if guard is not None else float("inf")
+            reached = min(
+                self._reach(symbol, done, stop, target, watched), ahead.symbols[symbol].next_unwanted(done, ahead.last)
+            )
+            found = min(found, reached, ahead.next_action(symbol, done))
+        return found
+
+    def _reach(self, symbol: str, done: int, stop: float, target: float, watched: float) -> int:
+        """Where a bar or a price reaches a level next; the levels of a position stay for hundreds of ticks."""
+        levels, known = (stop, target, watched), self._reached.get(symbol)
+        if known is not None and known[0] == levels and done < known[1]:
+            return known[1]
+        ahead, last = self._ahead.symbols[symbol], self._ahead.last
+        found = ahead.next_price(done, watched, ahead.next_reach(done, stop, target, last))
+        self._reached[symbol] = levels, found
         return found
 
     def wanted(self, tick: int) -> set[str]:
@@ -134,8 +145,11 @@ class Skipper:
     def _is_triggered(self, done: int) -> bool:
         """Whether a stop was reached and rests all the same: too little was traded, and any bar may sell it now."""
         books, symbols = self._books, self._ahead.symbols
+        now = self._at(done)
         for name, order in books.live.items():
-            if order.stop_price is None:
+            # One that the engine has just placed has seen no bar yet; a leg has, if its purchase was filled in it.
+            is_new = order.parent_id is None and order.created_at >= now
+            if order.stop_price is None or is_new:
                 continue
             if symbols[order.symbol].next_reach(done - 1, float(order.stop_price), float("inf"), -1) == done:
                 self._touched.add(name)
