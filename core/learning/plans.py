@@ -22,6 +22,9 @@ FEWEST_SIGNALS = 12.0
 """A year, in all instruments together: a gate that opens less than once a month is shut."""
 LONGEST = 20
 _POLICY = Policy()
+DAILY_RISK = 0.0075
+"""What an ordinary day may move a position by in the accounts of the research, a fraction of equity. The engine's own
+default has been lowered since, to keep within its budget of drawdown (core/settings/PROFILES.md)."""
 
 
 def confirms(history: History) -> Mask:
@@ -39,7 +42,7 @@ def confirms(history: History) -> Mask:
 def usual_size(history: History) -> Floats:
     """The fraction of equity that an entry gets: an ordinary day moves it by 0.75 % of equity, under the cap."""
     with np.errstate(divide="ignore"):
-        sized = float(_POLICY.daily_risk_fraction) / deviation_of_returns(history.bars.close, _POLICY.volatility_bars)
+        sized = DAILY_RISK / deviation_of_returns(history.bars.close, _POLICY.volatility_bars)
     return np.minimum(sized, float(_POLICY.max_asset_fraction))
 
 

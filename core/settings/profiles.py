@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import Any
 
 DECLARED = Path(__file__).parent / "profiles.json"
-DRAWDOWN_PER_VOLATILITY = Decimal("1.25")
 
 
 class ProfileName(StrEnum):
@@ -30,16 +29,15 @@ class ProfileName(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Profile:
     """`values` by name, as they would be written in .env, an empty one switches its rule off: the same names in every
-    profile. `volatility_budget` is the part of the account's value that an ordinary year may move."""
+    profile. `volatility_budget` is the part of the account's value that an ordinary year may move: of one position in
+    the forest's profiles, of all together by the plain rule. `drawdown_budget` is the largest fall that is meant to
+    be."""
 
     name: ProfileName
     about: str
     volatility_budget: Decimal
+    drawdown_budget: Decimal
     values: Mapping[str, str]
-
-    @property
-    def drawdown_budget(self) -> Decimal:
-        return self.volatility_budget * DRAWDOWN_PER_VOLATILITY
 
 
 def read_profiles(data: bytes) -> Mapping[ProfileName, Profile]:
@@ -52,7 +50,8 @@ def read_profiles(data: bytes) -> Mapping[ProfileName, Profile]:
 
 
 def _profile(name: ProfileName, row: Mapping[str, Any]) -> Profile:
-    return Profile(name, row["about"], Decimal(row["volatility_budget"]), MappingProxyType(dict(row["values"])))
+    volatility, drawdown = Decimal(row["volatility_budget"]), Decimal(row["drawdown_budget"])
+    return Profile(name, row["about"], volatility, drawdown, MappingProxyType(dict(row["values"])))
 
 
 _DATA = DECLARED.read_bytes()

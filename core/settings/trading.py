@@ -130,8 +130,8 @@ class TradingSettings(BaseModel):
     )
     daily_risk_fraction: Decimal = setting(
         "DAILY_RISK_FRACTION",
-        Decimal("0.0075"),
-        "0.0075",
+        Decimal("0.003"),
+        "0.003",
         "What one position may win or lose on an ordinary day, fraction of the account's value",
         gt=0,
         le=1,

@@ -80,7 +80,7 @@ class Policy:
     loss_streak_pause: timedelta = timedelta(hours=24)
     max_exposure_fraction: Decimal = Decimal(1)
     max_crypto_fraction: Decimal = Decimal("0.50")
-    daily_risk_fraction: Decimal = Decimal("0.0075")
+    daily_risk_fraction: Decimal = Decimal("0.003")
     volatility_bars: int = 20
     volatility_target: Decimal = Decimal("0.12")
     first_day_fraction: Decimal = Decimal("0.10")

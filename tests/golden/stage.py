@@ -34,6 +34,8 @@ from jobs.writer import InlineWriter
 
 CASH = Decimal(10_000)
 EVERY = 1_000_000
+ROOM = {"DAILY_RISK_FRACTION": "0.0075"}
+"""A position is large enough to be told apart in whole shares."""
 
 
 class Forecaster:
@@ -82,7 +84,13 @@ class Played:
 
 def play(folder: Path, scene: Scene, prepare: Callable[[Engine], Engine] = lambda engine: engine) -> Played:
     """Plays the scene in `folder`; `prepare` may change the engine before the first tick."""
-    environment = {"STATE_DIR": str(folder), "TIME_ZONE": "UTC", "START_CASH": str(CASH), **dict(scene.settings)}
+    environment = {
+        "STATE_DIR": str(folder),
+        "TIME_ZONE": "UTC",
+        "START_CASH": str(CASH),
+        **ROOM,
+        **dict(scene.settings),
+    }
     settings = load_settings(environment, None)
     settings.make_folders()
     clock = VirtualClock(datetime.combine(scene.first, time(), UTC))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -38,6 +39,7 @@ from core.domain.venue import (
 from core.domain.views import Health
 from core.errors import Transient
 from core.execution.watch import guard
+from core.strategy.policy import Policy
 from tests.builders import COIN, MONDAY, Bench, an_entry, an_exit
 
 
@@ -344,7 +346,8 @@ def test_in_confirm_mode_the_order_waits_and_in_observe_mode_there_is_none(tmp_p
 
 
 def test_the_first_order_of_an_installation_comes_as_a_manual_card_too_and_only_once(tmp_path: Path) -> None:
-    bench = a_bench(tmp_path, symbols=(COIN, "ETH-USD"), world=World.SIMULATED)
+    policy = replace(Policy(), daily_risk_fraction=Decimal("0.0075"))
+    bench = a_bench(tmp_path, symbols=(COIN, "ETH-USD"), world=World.SIMULATED, policy=policy)
     bench.declare_cash("4000")
     assert bench.tick().instructed == 1
     (card,) = bench.owner.pending()

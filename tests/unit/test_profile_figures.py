@@ -82,8 +82,8 @@ def test_what_was_measured_otherwise_is_dropped_and_what_was_measured_alike_is_k
 def test_neighbours_are_one_setting_away_from_each_profile() -> None:
     told = declared()
     assert neighbours_of(told, ProfileName.CONSERVATIVE)[-2:] == [
-        {"DAILY_RISK_FRACTION": "0.0028125"},
-        {"DAILY_RISK_FRACTION": "0.0046875"},
+        {"DAILY_RISK_FRACTION": "0.001125"},
+        {"DAILY_RISK_FRACTION": "0.001875"},
     ]
     assert len(neighbours_of(told, ProfileName.MISSION)) == 8
     assert {"TAKE_PROFIT": "2"} in neighbours_of(told, ProfileName.RULE)

@@ -30,7 +30,7 @@ from tests.telegram_html import check_message
 pytestmark = pytest.mark.feature("S21")
 
 CAPS = ("MAX_ASSET_FRACTION", "MAX_EXPOSURE_FRACTION", "MAX_CRYPTO_FRACTION")
-SCALED = (*CAPS, "DAILY_RISK_FRACTION", "DAILY_LOSS_LIMIT", "DRAWDOWN_LIMIT")
+SCALED = (*CAPS, "DAILY_RISK_FRACTION", "DAILY_LOSS_LIMIT", "DRAWDOWN_LIMIT", "VOLATILITY_TARGET")
 FINE = Decimal("0.00025")
 OWN = {
     "STOP_LOSS": "0.07",
@@ -103,11 +103,11 @@ def test_the_values_follow_from_the_budget_of_volatility_by_the_declared_rule() 
             wanted = (whole * scale / step).to_integral_value(ROUND_DOWN) * step
             most = whole if setting in CAPS else Decimal(1)
             assert Decimal(profile.values[setting]) == min(wanted, most), (name, setting)
-        assert Decimal(profile.values["VOLATILITY_TARGET"]) == profile.volatility_budget
-        same = set(PROFILE_NAMES) - {*SCALED, "VOLATILITY_TARGET"}
+        assert profile.drawdown_budget == mission.drawdown_budget * scale
+        same = set(PROFILE_NAMES) - set(SCALED)
         assert {each: profile.values[each] for each in same} == {each: mission.values[each] for each in same}
     budgets = [PROFILES[name].drawdown_budget for name in ProfileName]
-    assert budgets == [Decimal(text) for text in ("0.15", "0.075", "0.125", "0.1875", "0.15")]
+    assert budgets == [Decimal(text) for text in ("0.15", "0.075", "0.225", "0.30", "0.15")]
 
 
 def test_a_profile_sets_only_what_is_of_risk_and_may_be_changed_from_the_chat() -> None:
@@ -207,7 +207,7 @@ def test_each_value_is_shown_with_where_it_comes_from(database: Database) -> Non
         assert row in shown
     assert "\nLoss streak " in shown
     told = render_settings.setting(book, "DRAWDOWN_LIMIT").text
-    assert "Profile  25%" in told and "Counts   the profile" in told
+    assert "Profile  40%" in told and "Counts   the profile" in told
     assert "Profile: <b>aggressive</b>, .env" in render_settings.groups(book).text
 
 
@@ -226,9 +226,9 @@ def test_a_profile_without_figures_says_so_and_one_with_them_shows_every_line(da
     ):
         assert row in shown.text
     assert widest(shown.text) <= 34
-    card = render_profiles.card(book, ProfileName.MODERATE, figures())
-    assert "it fell 20.0%, more than that" in card.text
-    assert "Max asset share: 25% → <b>20%</b>" in card.text
+    card = render_profiles.card(book, ProfileName.MODERATE, figures(0.25))
+    assert "it fell 25.0%, more than that" in card.text
+    assert "Daily loss limit: 4% → <b>6%</b>" in card.text
     assert "Stop loss stays 6%, as .env says (profile: 5%)" in card.text
     assert "stayed within it" in render_profiles.card(book, ProfileName.MODERATE, figures(0.12)).text
     of_rule = render_profiles.card(book, ProfileName.RULE, figures()).text

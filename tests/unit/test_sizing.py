@@ -47,7 +47,13 @@ from tests.snapshot_builders import (
 
 pytestmark = pytest.mark.feature("S8")
 
-EXACT = replace(Policy(), band_fraction=Decimal(0), cost_fraction=Decimal(0), gap_fraction=Decimal(0))
+EXACT = replace(
+    Policy(),
+    band_fraction=Decimal(0),
+    cost_fraction=Decimal(0),
+    gap_fraction=Decimal(0),
+    daily_risk_fraction=Decimal("0.0075"),
+)
 """Without slack, so that a boundary is where the rule says."""
 
 
