@@ -105,7 +105,7 @@ def _values() -> Iterator[str]:
     mission = PROFILES[ProfileName.MISSION]
     for name in mission.values:
         yield _row(f"`{name}`", *(PROFILES[each].values[name] or "off" for each in ProfileName))
-    yield _row("budget of volatility", *(f"{PROFILES[each].volatility_budget:.0%}" for each in ProfileName))
+    yield _row("budget of volatility", *(f"{PROFILES[each].volatility_budget:.1%}" for each in ProfileName))
     yield _row("budget of drawdown", *(f"{PROFILES[each].drawdown_budget:.1%}" for each in ProfileName))
 
 
