@@ -16,7 +16,7 @@ class Connections:
     it back there costs more than most of them ask. Safe to use from several threads."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         self._at_rest: list[Connection] = []
         self._is_closed = False
 
@@ -35,7 +35,7 @@ class Connections:
         try:
             connection = self._at_rest.pop()
         except IndexError:
-            connection = self._engine.connect()
+            connection = self.engine.connect()
         if connection.get_execution_options().get("writes") is not writes:
             connection.execution_options(writes=writes)
         return connection
@@ -52,4 +52,4 @@ class Connections:
         self._is_closed = True
         while self._at_rest:
             self._at_rest.pop().close()
-        self._engine.dispose()
+        self.engine.dispose()

@@ -334,7 +334,7 @@ def test_an_owner_who_goes_back_while_recipes_walk_keeps_what_he_chose(hall: Hal
 
 def test_a_contest_that_is_changed_in_the_file_is_found(hall: Hall) -> None:
     hall.hold(START)
-    connection = hall.database._engine.connect()
+    connection = hall.database._connections.take(writes=False)
     connection.exec_driver_sql("DROP TRIGGER IF EXISTS chain_no_update")
     (trigger,) = [
         name

@@ -61,7 +61,7 @@ def cost_of_a_purchase_and_its_watch(bench: Bench) -> tuple[int, int]:
     def count_call(_frame: object, what: str, _argument: object) -> None:
         calls[0] += what == "call"
 
-    event.listen(bench.database._engine, "after_cursor_execute", count_statement)
+    event.listen(bench.database._connections.engine, "after_cursor_execute", count_statement)
     bench.reconcile()
     statements[0] = 0
     sys.setprofile(count_call)
