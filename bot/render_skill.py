@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
@@ -67,11 +68,15 @@ def _figures(record: SkillRecord) -> str:
         low, high = numbers.measure(record.gain_low, 3), numbers.measure(record.gain_high, 3)
         is_known = record.gain_low > 0 or record.gain_high < 0
         told += f" (90% interval {low} to {high}{'' if is_known else ': that may be luck'})"
-    many = numbers.count(round(record.independent), "independent outcome")
+    many = _outcomes(record.independent)
     return (
         f"{told}, Brier score {numbers.measure(record.brier, 3)} against {numbers.measure(record.base_brier, 3)}, in "
         f"{record.count:,} forecasts of a year that came due, no more than {many}."
     )
+
+
+def _outcomes(independent: float) -> str:
+    return numbers.count(round(independent), "independent outcome") if math.isfinite(independent) else "– outcomes"
 
 
 def _groups(record: SkillRecord | None) -> str:

@@ -12,8 +12,8 @@ UNTIL_TWO = [
     "09:55 👋 Hi, I am AutoTrader · PAPER",
     "10:00 📈 BTC-USD buy signal 68.0% · PAPER",
     "10:00 📈 SPY buy signal 68.0% · PAPER",
-    "10:01 🟢 BTC-USD bought 0.423646 @ 58,717.92 · PAPER",
-    "10:01 🟢 SPY bought 42 @ 587.18 · PAPER",
+    "10:01 🟢 BTC-USD bought 0.394329 @ 58,717.92 · PAPER",
+    "10:01 🟢 SPY bought 39 @ 587.18 · PAPER",
     "10:01 🔁 BTC-USD fee · PAPER",
     "10:31 🟠 Alpaca refuses the keys · PAPER",
     "10:33 ✋ Mode manual: Alpaca refuses the keys · PAPER",
@@ -22,13 +22,13 @@ UNTIL_TWO = [
     "11:02 🟢 QQQ bought 2 @ 491.67 · MANUAL",
     "11:02 ✅ QQQ BUY 2 executed · MANUAL · #1",
     "11:02 ☑️ QQQ placed · Q1 · MANUAL",
-    "12:11 🚨 BTC-USD SELL 0.422586 in Alpaca's own app · PAPER · #2",
-    "12:15 📝 BTC-USD SELL 0.422586 done · PAPER · #2",
+    "12:11 🚨 BTC-USD SELL 0.393343 in Alpaca's own app · PAPER · #2",
+    "12:15 📝 BTC-USD SELL 0.393343 done · PAPER · #2",
 ]
 FOUND = [
-    "💵 Fee −$73.38 · PAPER",
-    "🔴 SPY stop-loss −$1,427.58 (−5.79%) · PAPER",
-    "⚪ BTC-USD closed +$4,477.11 (+18.00%) · PAPER",
+    "💵 Fee −$68.30 · PAPER",
+    "🔴 SPY stop-loss −$1,325.61 (−5.79%) · PAPER",
+    "⚪ BTC-USD closed +$4,167.29 (+18.00%) · PAPER",
 ]
 
 
@@ -46,9 +46,9 @@ def test_with_a_new_key_and_a_restart_all_is_found_and_the_owners_mode_comes_bac
     ]
     fell, back = told[7].text, told[-1].text
     assert "manual until Alpaca is back" in told[-2].text
-    assert "SPY 42: stop 557.83" in fell and "$5,000.00 and no more" in fell
+    assert "SPY 39: stop 557.83" in fell and "$5,000.00 and no more" in fell
     assert "comes back by itself once Alpaca answers" in fell
-    assert "by your hand" in back and "SPY sold 42 @ 553.19, 11:20" in back
+    assert "by your hand" in back and "SPY sold 39 @ 553.19, 11:20" in back
 
 
 @pytest.mark.long

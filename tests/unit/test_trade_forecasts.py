@@ -138,3 +138,10 @@ def test_the_report_shows_the_live_record_what_is_doubted_and_what_waits() -> No
     assert "60%–65%  55% came true, of 40" in shown
     assert "ETH-USD: half the size, because of odds against them 150 to 1." in shown
     assert "Waiting: 112 not due yet; 8 GONE: there are no daily bars of it." in shown
+
+
+def test_a_record_whose_outcomes_cannot_be_counted_is_told_all_the_same() -> None:
+    """What a ledger of another version holds must not keep the report from the owner."""
+    found = weighed(record([0.7] * 4, [True] * 4), START + timedelta(days=99))
+    one = record_of(ALL, found, list(course(found))[-1].tallies[ALL])
+    assert "– outcomes" in render_skill.live(replace(one, independent=float("inf")), (), ())
