@@ -42,6 +42,7 @@ from core.settings import Settings
 from core.settings.profiles import ProfileName
 from core.strategy.policy import Policy, Strategy
 from jobs.fan_out import FanOut
+from jobs.luck import Luck, luck_of
 from jobs.walk_forward import Cadence, Past, Promises, Trained, kept_promises, made, planned
 
 FIRST_EPOCH = 1
@@ -99,8 +100,8 @@ class BacktestResult:
     """`profile` and `policy` are what was obeyed. `runs` begin with that of all symbols. `market` is SPY bought and
     held, where its bars are there. `plain` is the plain rule over the same symbols as each of `runs`, on daily bars
     with its profile's numbers; empty where it was not asked for or was tested itself, and where it could not be played,
-    which `unplayed` explains. `promises` are what the models foresaw for each daily bar of the period, and what came of
-    it."""
+    which `unplayed` explains. `luck` is of all symbols together, None for too short a period. `promises` are what the
+    models foresaw for each daily bar of the period, and what came of it."""
 
     options: BacktestOptions
     profile: str
@@ -109,6 +110,7 @@ class BacktestResult:
     market: Held | None
     plain: Sequence[Run]
     unplayed: str
+    luck: Luck | None
     promises: Promises
     trained: Sequence[Trained]
     left_out: Sequence[str]
@@ -143,14 +145,16 @@ class Backtest:
         models = self._models(trained)
         lines = lines_for(self._options.symbols) if self._options.beside else lines_for(self._options.symbols)[:1]
         plain, unplayed = (plain, "") if plain is not None else self._plain(begin)
+        runs = [self._run(line, models, begin) for line in lines]
         return BacktestResult(
             options=self._options,
             profile=self._settings.profile.value,
             policy=self._policy,
-            runs=[self._run(line, models, begin) for line in lines],
+            runs=runs,
             market=self._hold((MARKET,), f"{MARKET}, held"),
             plain=plain,
             unplayed=unplayed,
+            luck=_luck_of(runs[0], plain),
             promises=kept_promises(self._past(), models.probabilities, self._start),
             trained=trained,
             left_out=rows_left_out(self._source),
@@ -294,3 +298,8 @@ class Backtest:
             return dividends_of(self._source, symbol, self._start, self._end)
         except DataFault:
             return []
+
+
+def _luck_of(whole: Run, plain: Sequence[Run]) -> Luck | None:
+    rule = plain[0].holdings.curve() if plain else None
+    return luck_of(whole.holdings.curve(), rule, whole.strategy.days_a_year)

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
+from bot import backtest_luck
 from bot.backtest import BacktestOptions, BacktestResult, Run
 from bot.backtest_png import draw
 from bot.backtest_sheet import picture, sheet
@@ -62,14 +63,12 @@ def _caveats(result: BacktestResult) -> Iterator[str]:
     yield _of_models(result)
     yield _of_plain(result)
     yield committed_verdict()
+    yield from backtest_luck.words(result.luck)
     yield _of_choice(result)
     yield from (_of_brake(run) for run in _all_runs(result))
     held = without_dust(whole.portfolio.positions)
     yield f"At the end {len(held)} positions are open and counted at their last price." if held else ""
-    yield (
-        "One past is one sample: over so few independent assets a Sharpe ratio of five years has a standard error near "
-        "0.45. Past figures promise nothing."
-    )
+    yield "One past of a few assets that move together is one sample. Past figures promise nothing."
     yield from (f"{line}." for line in result.left_out)
 
 
@@ -137,6 +136,7 @@ def figures(result: BacktestResult) -> str:
         {
             "figures": [encode(asdict(row)) for row in rows(result)],
             "caveats": caveats(result),
+            "luck": backtest_luck.figures(result.luck),
             "runs": [_figures(run) for run in _all_runs(result)],
             "models": [
                 {

@@ -54,7 +54,7 @@ def alpaca_machine(folder: Path) -> Iterator[AlpacaMachine]:
     end = now - (now - datetime.min.replace(tzinfo=now.tzinfo)) % FIVE
     day = end.replace(hour=0, minute=0)
     known = {
-        (COIN, BarSize.H1): _hours(rising_days(COIN, day, 800)),
+        (COIN, BarSize.H1): _hours(rising_days(COIN, day, 1_000)),
         (COIN, BarSize.M5): rising_minutes(COIN, end, 3_000),
     }
     certificates = make_certificates(folder, [PAPER_HOST, LIVE_HOST, DATA_HOST])
