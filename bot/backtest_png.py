@@ -48,8 +48,8 @@ def draw(picture: Picture) -> bytes:
     figure.text(0.06, 0.948, picture.facts, size=9.5, color=FAINT)
     figure.text(0.06, 0.934, picture.assets, size=9.5, color=FAINT)
     figure.text(0.06, 0.918, picture.warning, size=9.5, color="#9a3412", weight="bold")
-    _table(figure.add_axes((0.06, 0.785, 0.90, 0.125)), picture.lines)
-    values = figure.add_axes((0.09, 0.52, 0.87, 0.235))
+    _table(figure.add_axes((0.06, 0.755, 0.90, 0.155)), picture.lines)
+    values = figure.add_axes((0.09, 0.51, 0.87, 0.215))
     _lines(values, picture.values, "Value of the account, USD (logarithmic)")
     values.set_yscale("log")
     values.yaxis.set_major_formatter(lambda value, _place: f"{value:,.0f}")
@@ -111,15 +111,22 @@ def _months(axes: Any, months: Mapping[int, Sequence[float | None]]) -> None:
     for row, year in enumerate(months.values()):
         for column, value in enumerate(year):
             if value is not None:
-                axes.text(column, row, f"{100 * value:+.1f}", ha="center", va="center", fontsize=7.5, color=INK)
+                axes.text(
+                    column,
+                    row,
+                    f"{round(100 * value, 1) or 0.0:+.1f}".replace("+0.0", "0.0"),
+                    ha="center",
+                    va="center",
+                    fontsize=7.5,
+                    color=INK,
+                )
 
 
 def _table(axes: Any, lines: Sequence[Sequence[str]]) -> None:
     axes.axis("off")
-    shown = axes.table([list(line) for line in lines[1:]], colLabels=list(lines[0]), loc="center", cellLoc="right")
+    shown = axes.table([list(line) for line in lines[1:]], colLabels=list(lines[0]), cellLoc="right", bbox=(0, 0, 1, 1))
     shown.auto_set_font_size(False)
     shown.set_fontsize(8)
-    shown.scale(1, 1.15)
     for (row, column), cell in shown.get_celld().items():
         cell.set_edgecolor(GRID)
         cell.visible_edges = "B"
