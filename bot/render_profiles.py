@@ -20,17 +20,16 @@ _ABOUT = {
     Source.CHAT: "as you changed it here",
     Source.ENV: "as .env says",
 }
-_HEAD = f"{'profile':<13}{'a year':>7}{'Sharpe':>7}{'fell':>7}"
+_HEAD = f"{'profile':<12}{'a yr':>6}{'Sharpe':>7}{'fell':>5}{'n':>4}"
 
 
 def profiles(book: SettingsBook, figures: Book | None) -> Message:
-    """Every profile with what it earned, the chosen one marked, and a button for each other one."""
+    """The chosen one first of all, every profile with what it earned, and a button for each other one."""
     chosen, own = book.current.profile, book.override(CHOSEN) is not None
     lines = [_HEAD]
     for profile in PROFILES.values():
-        name = f"{'•' if profile.name is chosen else ''}{profile.name}"
         made = figures.profiles.get(profile.name) if figures is not None else None
-        lines += [f"{name:<13} not measured yet"] if made is None else _rows(name, made.lines)
+        lines += [f"{profile.name:<12} not measured yet"] if made is None else _rows(profile.name, made.lines)
     lines += _held(figures) if figures is not None else []
     buttons = [Button(f"🎚 {each.value}", _here(each.value)) for each in ProfileName if each is not chosen]
     return Message(
@@ -134,11 +133,12 @@ def _columns(rows: Sequence[str]) -> str:
 
 
 def _row(name: str, line: Line) -> str:
-    return f"{name:<13}{numbers.percent(line.annualised):>7}{line.sharpe:>7.2f}{numbers.percent(line.drawdown):>7}"
+    fell = numbers.percent(line.drawdown, places=0)
+    return f"{name:<12}{numbers.percent(line.annualised):>6}{line.sharpe:>7.2f}{fell:>5}{line.trades:>4}"
 
 
 def _short(name: str) -> str:
-    return {"no coins": "funds", "no ADA, SOL": "w/o ADA,SOL"}.get(name, name)
+    return {"no coins": "funds", "no ADA, SOL": "no ADA,SOL"}.get(name, name)
 
 
 def _measured_how(figures: Book | None) -> str:
@@ -148,7 +148,7 @@ def _measured_how(figures: Book | None) -> str:
     return (
         f"Measured on daily bars of {how.first.year} to {how.last.year}, costs in, by the code that trades; a brake on "
         f"the drawdown was released after {how.unlock_days} days. The assets were chosen knowing how they went: read "
-        "funds first. Past figures promise nothing."
+        "funds first. n counts the closed trades. Past figures promise nothing."
     )
 
 

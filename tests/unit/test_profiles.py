@@ -219,10 +219,10 @@ def test_a_profile_without_figures_says_so_and_one_with_them_shows_every_line(da
     assert without.text.count("not measured yet") == len(ProfileName)
     shown = render_profiles.profiles(book, figures())
     for row in (
-        "moderate        3.1%   0.41  20.0%",
-        "  funds         3.1%",
-        "  w/o ADA,SOL   3.1%",
-        "  SPY           3.1%",
+        "moderate      3.1%   0.41  20% 150",
+        "  funds       3.1%",
+        "  no ADA,SOL  3.1%",
+        "  SPY         3.1%",
     ):
         assert row in shown.text
     assert widest(shown.text) <= 34
