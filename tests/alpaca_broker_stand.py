@@ -14,6 +14,8 @@ from core.adapters.pacing import Pacer, RealClock, Restraint
 from core.clock import SystemClock
 from core.domain.accounts import Account, AccountKind
 from tests.alpaca_stand import KEYS
+from tests.fakes_bars import StillClock
+from tests.servers.alpaca_trading_server import AlpacaTradingServer
 
 
 class Watch:
@@ -46,3 +48,15 @@ def broker_at(
 ) -> AlpacaBroker:
     is_paper = account.kind is AccountKind.ALPACA_PAPER
     return AlpacaBroker(account, trading_at(address, clock, sleep, is_paper=is_paper), clock, actions)
+
+
+def begun_anew(server: AlpacaTradingServer, clock: StillClock, at: datetime) -> AlpacaTradingServer:
+    """It is `at`, SPY stands at 600 and BTC/USD at 60,000, and nothing happened yet."""
+    clock.time = at
+    server.faults.clear()
+    server.reset_account()
+    server.venue.habits = type(server.venue.habits)()
+    server.calls.clear()
+    server.set_price("SPY", 600)
+    server.set_price("BTC/USD", 60_000)
+    return server

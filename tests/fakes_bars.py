@@ -15,6 +15,7 @@ import pytest
 from core.clock import SystemClock
 from core.domain.bar_records import NO_NOTES, BarNotes, KnownGap, Seam
 from core.domain.bars import BarSize
+from core.domain.instruments import Instrument
 from core.series import BarSeries, Seconds, concatenated, seconds_of, time_of
 
 
@@ -29,6 +30,27 @@ class _NeedsSharedData:
 
 
 needs_shared_data = _NeedsSharedData()
+
+
+class KeptHistory:
+    """A source of past bars in memory, without dividends and splits; heirs fill `_series`."""
+
+    def __init__(self) -> None:
+        self._series: dict[tuple[str, BarSize], BarSeries] = {}
+
+    def bars(self, instrument: Instrument, size: BarSize, end: datetime, count: int) -> BarSeries:
+        series = self._series[instrument.symbol, size]
+        stop = int(series.closed_at.searchsorted(seconds_of(end), side="right"))
+        return series.part(slice(max(0, stop - count), stop))
+
+    def reach(self, _size: BarSize) -> None:
+        return None
+
+    def actions(self, _symbol: str, _after: datetime, _until: datetime) -> Sequence[Any]:
+        return ()
+
+    def refused(self) -> dict[Any, Any]:
+        return {}
 
 
 class MemoryBarStore:

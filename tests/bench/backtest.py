@@ -40,11 +40,11 @@ import numpy as np
 
 from bot.backtest import Backtest, BacktestOptions
 from core.domain.bars import BarSize
-from core.domain.instruments import Instrument
 from core.feed.aggregate import aggregate
 from core.series import BarSeries, concatenated, seconds_of
 from core.settings import load_settings
 from core.strategy.forest import FlatForest
+from tests.fakes_bars import KeptHistory
 from tests.forest_builders import bundle_of, small_forest
 
 PEERS = {"backtesting": "backtesting==0.6.6", "vectorbt": "vectorbt==1.2.0", "freqtrade": "freqtrade==2026.9"}
@@ -85,13 +85,13 @@ def made_up(number: int, count: int, size: BarSize, start: datetime) -> BarSerie
     return BarSeries(NAMES[number], size, at, at + span, opened, high, low, close, np.full(count, 1e6))
 
 
-class MadeUp:
+class MadeUp(KeptHistory):
     """A source of such bars; its days before the period are walks of days."""
 
     name = "made up"
 
     def __init__(self, size: BarSize, count: int, calendar: Any) -> None:
-        self._series: dict[tuple[str, BarSize], BarSeries] = {}
+        super().__init__()
         for number, symbol in enumerate(NAMES):
             bars = made_up(number, count, size, START)
             before = made_up(number, HISTORY.days, BarSize.D1, START - HISTORY)
@@ -100,20 +100,6 @@ class MadeUp:
             days = bars if size is BarSize.D1 else aggregate(calendar, _crypto(), bars, BarSize.D1)
             self._series[symbol, size] = bars
             self._series[symbol, BarSize.D1] = concatenated(replace(before, **prices), days)
-
-    def bars(self, instrument: Instrument, size: BarSize, end: datetime, count: int) -> BarSeries:
-        series = self._series[instrument.symbol, size]
-        stop = int(series.closed_at.searchsorted(seconds_of(end), side="right"))
-        return series.part(slice(max(0, stop - count), stop))
-
-    def reach(self, _size: BarSize) -> None:
-        return None
-
-    def actions(self, _symbol: str, _after: datetime, _until: datetime) -> Sequence[Any]:
-        return ()
-
-    def refused(self) -> dict[Any, Any]:
-        return {}
 
     def matrix(self, size: BarSize) -> dict[str, Any]:
         return {

@@ -16,7 +16,7 @@ from core.domain.accounts import Account, AccountKind, World
 from core.domain.orders import OrderState, OrderType, Purpose, Side
 from core.domain.venue import Accepted, Refusal, Refused, Replacement, Unknown, VenueOrder
 from core.errors import Transient
-from tests.alpaca_broker_stand import broker_at
+from tests.alpaca_broker_stand import begun_anew, broker_at
 from tests.fakes_bars import StillClock
 from tests.fakes_venue import request_of
 from tests.servers.alpaca_trading_server import AlpacaTradingServer
@@ -40,16 +40,7 @@ def running() -> Iterator[tuple[AlpacaTradingServer, StillClock]]:
 
 @pytest.fixture
 def server(running: tuple[AlpacaTradingServer, StillClock]) -> AlpacaTradingServer:
-    """SPY stands at 600; nothing happened yet."""
-    server, clock = running
-    clock.time = OPEN
-    server.faults.clear()
-    server.reset_account()
-    server.venue.habits = type(server.venue.habits)()
-    server.calls.clear()
-    server.set_price("SPY", 600)
-    server.set_price("BTC/USD", 60_000)
-    return server
+    return begun_anew(*running, OPEN)
 
 
 @pytest.fixture

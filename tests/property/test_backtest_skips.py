@@ -19,12 +19,13 @@ from bot.price_sources import make_calendar
 from core.backtest.ledger import Books
 from core.backtest.skipping import Skipper
 from core.domain.bars import BarSize
-from core.domain.instruments import AssetClass, Instrument
+from core.domain.instruments import AssetClass
 from core.feed.aggregate import aggregate
 from core.learning.validation import Scores
 from core.series import BarSeries, concatenated, seconds_of, time_of
 from core.settings import load_settings
 from jobs.walk_forward import Trained
+from tests.fakes_bars import KeptHistory
 from tests.forest_builders import TRAINED_AT, bundle_of, small_forest
 
 CALENDAR = make_calendar()
@@ -47,13 +48,13 @@ class Course:
     sure: bool = False
 
 
-class Walks:
+class Walks(KeptHistory):
     """Bars that wander by chance: of coins around the clock, of a fund while its exchange is open."""
 
     name = "walks"
 
     def __init__(self, course: Course) -> None:
-        self._series: dict[tuple[str, BarSize], BarSeries] = {}
+        super().__init__()
         start = datetime.combine(FIRST, datetime.min.time(), tzinfo=TRAINED_AT.tzinfo)
         for number, symbol in enumerate(SYMBOLS):
             chance = np.random.default_rng([course.seed, number])
@@ -65,20 +66,6 @@ class Walks:
                 self._series[symbol, size] = bars
                 bars = aggregate(CALENDAR, _class_of(symbol), bars, BarSize.D1)
             self._series[symbol, BarSize.D1] = concatenated(days, bars)
-
-    def bars(self, instrument: Instrument, size: BarSize, end: datetime, count: int) -> BarSeries:
-        series = self._series[instrument.symbol, size]
-        stop = int(series.closed_at.searchsorted(seconds_of(end), side="right"))
-        return series.part(slice(max(0, stop - count), stop))
-
-    def reach(self, _size: BarSize) -> None:
-        return None
-
-    def actions(self, _symbol: str, _after: datetime, _until: datetime) -> Sequence[Any]:
-        return ()
-
-    def refused(self) -> dict[Any, Any]:
-        return {}
 
 
 def _class_of(symbol: str) -> AssetClass:
