@@ -78,7 +78,10 @@ def _orders(life: Life, work: UnitOfWork) -> Iterator[str]:
     ours_alive = {order.client_order_id for order in live}
     # The legs of a stop that was sent a moment ago are learned of with the next look.
     unseen = {name for name, order in at_venue.items() if order.parent_client_order_id in ours_alive} - ours_alive
-    if ours_alive != at_venue.keys() - unseen:
+    # Nor is it known before the next look that an order which a start has asked again to cancel is gone; from the
+    # commit that withdraws it on the engine watches.
+    leaving = {order.client_order_id for order in live if order.state is OrderState.CANCEL_PENDING}
+    if ours_alive - leaving != at_venue.keys() - unseen - leaving:
         yield f"live in the ledger {live}, at the venue {at_venue}"
     if any(order.state in UNDECIDED for order in live):
         yield f"left undecided: {live}"
