@@ -118,7 +118,10 @@ class Trading(RuleBasedStateMachine):
 
     @rule(share=st.sampled_from([Decimal("0.5"), Decimal(1)]))
     def the_owner_leaves_a_sale_at_the_venue(self, share: Decimal) -> None:
-        """Of what no order of ours holds."""
+        """Of what no order of ours holds. Not while an entry is filled in parts: the legs that wait for its end would
+        claim the same units, and which of the two a venue then turns away nobody has written down."""
+        if any(order.side is Side.BUY for order in self.venue.live()):
+            return
         units = floor_to(self.venue.free_units(COIN) * share, instrument_for(COIN).quantity_step)
         if units > 0:
             self.taps += 1
